@@ -1,0 +1,423 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The nouns that flow through rdrl, with shapes, units and frames.
+
+Letters: `T` time steps of 0.1 s, `C` cameras, `A` agents, `N` Gaussians, `K`
+spherical-harmonic coefficients, `P` points of a polyline. A leading `...` is
+batch. Every noun is a frozen PyTree, so it passes through `jit` and `vmap`.
+
+Frames. World: x east, y north, z up, metres. Ego and every agent's box frame:
+origin in the middle of the box, x forward, y left, z up. Camera: OpenCV axes, x
+right, y down, z forward; pixel (0, 0) covers [0, 1) x [0, 1), its centre is at
+(0.5, 0.5). Yaw is counter-clockwise from the world x axis. Seconds, radians.
+
+Agent 0 is the ego, always; readers put it there. Padding is marked by `valid`
+and never removed, so that one compiled program serves every log.
+"""
+
+from flax import struct
+import jax
+import numpy as np
+
+# Seconds between two steps of a log, a track or a simulation.
+TIME_STEP = 0.1
+
+# Values of `Log.classes`.
+OTHER, VEHICLE, PEDESTRIAN, CYCLIST = 0, 1, 2, 3
+
+# Names of the reward terms, in the order of the last axis of every reward.
+REWARD_TERMS = (
+  'dynamic_collision',
+  'static_collision',
+  'position_deviation',
+  'heading_deviation',
+  'progress',
+  'time_to_collision',
+  'comfort',
+)
+
+# How an agent other than the ego moves: `Scenario.controller`.
+REPLAY, IDM = 0, 1
+
+Array = jax.Array | np.ndarray
+
+
+@struct.dataclass
+class Camera:
+  """Pinhole cameras.
+
+  Attributes:
+    camera_from_world: `[..., 4, 4]` rigid transform into OpenCV axes.
+    intrinsics: `[..., 3, 3]` pixels.
+    height: static, pixels.
+    width: static, pixels.
+  """
+
+  camera_from_world: Array
+  intrinsics: Array
+  height: int = struct.field(pytree_node=False)
+  width: int = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+class Gaussians:
+  """Anisotropic 3D Gaussians, parameters unconstrained.
+
+  Attributes:
+    means: `[N, 3]` metres; in the world where `node` is 0, else in the box
+      frame of the agent that `node` names.
+    log_scales: `[N, 3]` logarithm of the standard deviations in metres.
+    quats: `[N, 4]` wxyz rotation of the principal axes, any positive norm.
+    opacity_logits: `[N]`.
+    sh: `[N, K, 3]` spherical-harmonic colour, K = (degree + 1)^2, standard 3DGS
+      order; colour = 0.5 + sum of basis times coefficient.
+    node: `[N]` int32: 0 the background, k the k-th agent.
+  """
+
+  means: Array
+  log_scales: Array
+  quats: Array
+  opacity_logits: Array
+  sh: Array
+  node: Array
+
+
+@struct.dataclass
+class AgentState:
+  """Kinematic state of agents; a trajectory adds a leading `[T]` axis.
+
+  Attributes:
+    xy: `[..., A, 2]` middle of the box in the world.
+    z: `[..., A]` height of the middle of the box.
+    yaw: `[..., A]` heading, counter-clockwise from the world x axis.
+    speed: `[..., A]` m/s along the heading, negative when reversing.
+    valid: `[..., A]` bool; all other fields are meaningless where False.
+  """
+
+  xy: Array
+  z: Array
+  yaw: Array
+  speed: Array
+  valid: Array
+
+
+@struct.dataclass
+class Polylines:
+  """A padded set of polylines or polygons.
+
+  Attributes:
+    xy: `[L, P, 2]` world points.
+    valid: `[L, P]` bool, true for a prefix of each row. A polygon's last point
+      joins its first.
+  """
+
+  xy: Array
+  valid: Array
+
+
+@struct.dataclass
+class Map:
+  """A lane map.
+
+  Attributes:
+    lanes: centre lines, in driving direction.
+    lane_width: `[L]` metres.
+    boundaries: painted lines and kerbs.
+    drivable: polygons whose union a car may drive on.
+    crosswalks: polygons.
+    stop_lines: polylines of two points.
+  """
+
+  lanes: Polylines
+  lane_width: Array
+  boundaries: Polylines
+  drivable: Polylines
+  crosswalks: Polylines
+  stop_lines: Polylines
+
+
+@struct.dataclass
+class Grid:
+  """A raster over the ground; sample it with `geometry.sample_grid`.
+
+  Attributes:
+    values: `[..., H, W]`; row i, column j lies at origin + cell * (j, i).
+    origin: `[..., 2]` world xy of the middle of cell (0, 0).
+    cell: `[...]` side of a cell in metres.
+  """
+
+  values: Array
+  origin: Array
+  cell: Array
+
+
+@struct.dataclass
+class Log:
+  """A recorded drive, in host memory (NumPy).
+
+  Attributes:
+    images: `[T, C, H, W, 3]` uint8 sRGB.
+    cameras: `[T, C]`.
+    camera_from_ego: `[C, 4, 4]` the mean mount of each camera.
+    times: `[T]` seconds, increasing.
+    tracks: `[T, A]`, the ego first.
+    sizes: `[A, 3]` length, width, height of the boxes in metres.
+    classes: `[A]` int32: `OTHER`, `VEHICLE`, `PEDESTRIAN` or `CYCLIST`.
+    lidar: `[T, P, 3]` float32 points in the world.
+    lidar_valid: `[T, P]` bool.
+    map: the lane map.
+    name: static, which drive this is.
+  """
+
+  images: Array
+  cameras: Camera
+  camera_from_ego: Array
+  times: Array
+  tracks: AgentState
+  sizes: Array
+  classes: Array
+  lidar: Array
+  lidar_valid: Array
+  map: Map
+  name: str = struct.field(pytree_node=False, default='')
+
+
+@struct.dataclass
+class Scene:
+  """What a simulator needs to know of a place.
+
+  Attributes:
+    gaussians: background and one node per tracked agent; the ego has none.
+    sky: `[h, w, 3]` equirectangular environment map, linear in the colours of
+      the images: row 0 the zenith, column 0 the direction of world +x, columns
+      counter-clockwise seen from above.
+    exposure: `[C, 3, 4]` affine colour transform of each camera.
+    camera_from_ego: `[C, 4, 4]`.
+    intrinsics: `[C, 3, 3]` at `height` x `width`.
+    tracks: `[T, A]` as recorded, the ego first.
+    sizes: `[A, 3]` metres.
+    classes: `[A]` int32.
+    map: the lane map.
+    drivable: signed distance to the edge of the drivable area in metres,
+      positive inside.
+    occupancy: signed distance to the nearest static obstacle between 0.3 and
+      2 m above ground in metres, positive in free space.
+    ground: height of the ground in metres.
+    height: static, pixels.
+    width: static, pixels.
+  """
+
+  gaussians: Gaussians
+  sky: Array
+  exposure: Array
+  camera_from_ego: Array
+  intrinsics: Array
+  tracks: AgentState
+  sizes: Array
+  classes: Array
+  map: Map
+  drivable: Grid
+  occupancy: Grid
+  ground: Grid
+  height: int = struct.field(pytree_node=False)
+  width: int = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+class Scenario:
+  """Who drives where in one scene; many scenarios share a scene.
+
+  Attributes:
+    tracks: `[T, A]` the tracks after editing; the ego's is the reference that
+      it should follow: the expert's or a cousin's.
+    scene: `[]` int32 index into the scenes of the environment.
+    start: `[]` int32 the step at which an episode begins.
+    adversary: `[]` int32 the edited agent; 0 where none is.
+    behaviour: `[]` int32 index into `scenario.BEHAVIOURS`; 0 is the log's own.
+    controller: `[A]` int32 `REPLAY` or `IDM` from `release` on.
+    release: `[A]` int32 the step from which `controller` holds; before it the
+      agent follows its track.
+  """
+
+  tracks: AgentState
+  scene: Array
+  start: Array
+  adversary: Array
+  behaviour: Array
+  controller: Array
+  release: Array
+
+
+@struct.dataclass
+class Observation:
+  """What a policy sees.
+
+  Attributes:
+    images: `[..., F, C, h, w, 3]` uint8, the last F decisions, newest last.
+    speed: `[...]` m/s.
+    route: `[..., R, 2]` points of the reference path ahead, ego frame, metres.
+  """
+
+  images: Array
+  speed: Array
+  route: Array
+
+
+@struct.dataclass
+class Events:
+  """What happened to the ego during one decision, and on which side.
+
+  The sides are the factors f of RAD (arXiv 2502.13144), section 2.5 of whose
+  auxiliary objectives they steer: +1, -1, or 0 where nothing happened.
+
+  Attributes:
+    dynamic_collision: `[...]` bool, the box met another agent's box.
+    static_collision: `[...]` bool, the box met a static obstacle.
+    position_deviation: `[...]` bool, too far from the reference or corridor.
+    heading_deviation: `[...]` bool, turned too far from it.
+    at_fault: `[...]` bool, a dynamic collision that the ego caused: ahead of
+      it, or beside it while it left its lane; never one from behind.
+    front: `[...]` +1 the other agent was ahead, -1 behind.
+    obstacle_side: `[...]` +1 static obstacle on the left, -1 on the right.
+    position_side: `[...]` +1 ego left of the reference, -1 right.
+    heading_side: `[...]` +1 ego yawed left of the reference, -1 right.
+  """
+
+  dynamic_collision: Array
+  static_collision: Array
+  position_deviation: Array
+  heading_deviation: Array
+  at_fault: Array
+  front: Array
+  obstacle_side: Array
+  position_side: Array
+  heading_side: Array
+
+
+@struct.dataclass
+class SimState:
+  """One environment between two decisions.
+
+  Attributes:
+    scenario: `[]` int32 index into the scenarios of the environment.
+    step: `[]` int32 in units of `TIME_STEP` on the clock of the tracks.
+    decision: `[]` int32 decisions taken since reset.
+    agents: `[A]`.
+    vehicle: `[V]` what the ego's dynamics carry beyond its `AgentState`.
+    progress: `[A]` metres that each agent has gone along its track.
+    trace: `[substeps, A]` agents at each substep of the last decision, the
+      newest equal to `agents`.
+    observation: what the policy sees now.
+    reward: `[len(REWARD_TERMS)]` of the last decision.
+    events: of the last decision.
+    terminated: `[]` bool, an event ended the episode.
+    truncated: `[]` bool, time ended it.
+  """
+
+  scenario: Array
+  step: Array
+  decision: Array
+  agents: AgentState
+  vehicle: Array
+  progress: Array
+  trace: AgentState
+  observation: Observation
+  reward: Array
+  events: Events
+  terminated: Array
+  truncated: Array
+
+
+@struct.dataclass
+class Transition:
+  """One decision of a rollout, `[time, environment]` leading.
+
+  Attributes:
+    observation: before the action.
+    action: `[..., 2]` int32 lateral and longitudinal anchor index.
+    log_prob: `[..., 2]` of each stream under the acting policy.
+    value: `[..., len(REWARD_TERMS)]` before the action.
+    reward: `[..., len(REWARD_TERMS)]`.
+    events: after the action.
+    terminated: `[...]` bool.
+    truncated: `[...]` bool.
+    weight: `[...]` 1, or 0 for what came after the end of the episode.
+  """
+
+  observation: Observation
+  action: Array
+  log_prob: Array
+  value: Array
+  reward: Array
+  events: Events
+  terminated: Array
+  truncated: Array
+  weight: Array
+
+
+@struct.dataclass
+class Drive:
+  """The record of one rollout: all that any metric needs.
+
+  `D` decisions, `S` = D * substeps + 1 states `TIME_STEP` apart, the first at
+  reset.
+
+  Attributes:
+    agents: `[S, A]`.
+    valid: `[S]` bool, up to and including the state that ended the drive.
+    sizes: `[A, 3]` metres.
+    classes: `[A]` int32.
+    reference: `[S]` AgentState without agent axis: where the expert (or cousin)
+      was at the same time.
+    path: `[T]` AgentState without agent axis: the whole reference path.
+    drivable: `[S]` least signed distance of the ego's corners to the edge of
+      the drivable area in metres, positive inside.
+    action: `[D, 2]` int32.
+    reward: `[D, len(REWARD_TERMS)]`.
+    events: `[D]`.
+    active: `[D]` bool, decisions taken before the end.
+    terminated: `[]` bool.
+    scenario: `[]` int32.
+    adversary: `[]` int32.
+    behaviour: `[]` int32.
+  """
+
+  agents: AgentState
+  valid: Array
+  sizes: Array
+  classes: Array
+  reference: AgentState
+  path: AgentState
+  drivable: Array
+  action: Array
+  reward: Array
+  events: Events
+  active: Array
+  terminated: Array
+  scenario: Array
+  adversary: Array
+  behaviour: Array
+
+
+def take(tree, index):
+  """`tree` with every array indexed by `index` along its leading axes."""
+  return jax.tree.map(lambda x: x[index], tree)
+
+
+def stack(trees):
+  """One tree whose arrays stack those of `trees` along a new leading axis.
+
+  Raises:
+    ValueError: if the trees differ in structure or in the shape of a field.
+  """
+  structures = {jax.tree.structure(tree) for tree in trees}
+  if len(structures) > 1:
+    raise ValueError(f'cannot stack different structures: {structures}')
+
+  def stack_field(path, *leaves):
+    shapes = [np.shape(leaf) for leaf in leaves]
+    if len(set(shapes)) > 1:
+      name = jax.tree_util.keystr(path)
+      raise ValueError(f'cannot stack {name} of different shapes: {shapes}')
+    return np.stack([np.asarray(leaf) for leaf in leaves])
+
+  return jax.tree_util.tree_map_with_path(stack_field, *trees)
