@@ -1,0 +1,103 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The training loop: steps, metric lines, progress, checkpoints, resume."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import tqdm
+
+from rdrl.training import checkpoints
+
+
+def run(
+  step,
+  state,
+  num_steps,
+  *,
+  name,
+  directory=None,
+  log_every=50,
+  save_every=200,
+):
+  """Applies `step` until `num_steps` have been done, ever.
+
+  A run that was killed goes on from its newest checkpoint and, since `step`
+  draws its randomness from the index alone, ends where it would have ended.
+
+  Args:
+    step: `(state, i) -> (state, metrics)`, jitted; `i` is a Python int and
+      `metrics` a flat dictionary of scalars. May donate the state.
+    state: PyTree of arrays to start from.
+    num_steps: total number of steps.
+    name: what the progress bar says.
+    directory: where `metrics.jsonl` and `checkpoints/` go; None writes nothing.
+    log_every: steps between two metric lines.
+    save_every: steps between two checkpoints; the last step is always saved.
+
+  Returns:
+    The state after `num_steps` steps.
+
+  Raises:
+    FloatingPointError: if a logged `loss` is not finite; the checkpoints that
+      were there stay.
+  """
+  start = 0
+  writes = directory is not None and jax.process_index() == 0
+  if directory is not None:
+    directory = pathlib.Path(directory)
+    saved = checkpoints.latest_step(directory / 'checkpoints')
+    if saved is not None:
+      state = checkpoints.restore(directory / 'checkpoints', state, saved)
+      start = saved
+  if writes:
+    directory.mkdir(parents=True, exist_ok=True)
+    _drop_lines_from(directory / 'metrics.jsonl', start)
+
+  with tqdm.tqdm(
+    total=num_steps, initial=start, desc=name, mininterval=1
+  ) as bar:
+    for i in range(start, num_steps):
+      state, metrics = step(state, i)
+      done = i + 1
+      bar.update()
+      if done % log_every == 0 or done == num_steps:
+        metrics = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        if not np.isfinite(metrics.get('loss', 0.0)):
+          raise FloatingPointError(
+            f'{name}: loss is {metrics["loss"]} at step {done}'
+          )
+        bar.set_postfix({k: f'{v:.4g}' for k, v in list(metrics.items())[:5]})
+        if writes:
+          with (directory / 'metrics.jsonl').open('a') as file:
+            file.write(json.dumps({'step': done} | metrics) + '\n')
+      if directory is not None and (
+        done % save_every == 0 or done == num_steps
+      ):
+        checkpoints.save(directory / 'checkpoints', done, state)
+  return state
+
+
+def read_metrics(directory):
+  """The metric lines of a run as a list of dictionaries, oldest first."""
+  path = pathlib.Path(directory) / 'metrics.jsonl'
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _drop_lines_from(path, start):
+  """Removes lines after step `start`, which the resumed run writes again."""
+  if not path.exists():
+    return
+  kept = []
+  for line in path.read_text().splitlines():
+    try:
+      if json.loads(line)['step'] <= start:
+        kept.append(line + '\n')
+    except json.JSONDecodeError:
+      break  # A kill can cut the last line short.
+  temporary = path.with_suffix('.tmp')
+  temporary.write_text(''.join(kept))
+  temporary.replace(path)
