@@ -29,7 +29,7 @@ def save(directory, step, tree):
   """
   directory = pathlib.Path(directory).resolve()
   directory.mkdir(parents=True, exist_ok=True)
-  ocp.save_pytree(
+  ocp.save(
     directory / str(step),
     tree,
     overwrite=True,
@@ -58,7 +58,7 @@ def restore(directory, like, step=None):
     CheckpointError: if a field is missing or has another shape.
   """
   path = _path(directory, step)
-  saved = _shapes(ocp.pytree_metadata(path).metadata)
+  saved = _shapes(ocp.metadata(path).metadata)
   wanted = _shapes(like)
   for name in sorted(saved | wanted):
     if name not in saved:
@@ -69,7 +69,7 @@ def restore(directory, like, step=None):
       raise CheckpointError(
         f'{path}: {name}: shape is {saved[name]}, expected {wanted[name]}'
       )
-  return ocp.load_pytree(path, like)
+  return ocp.load(path, like)
 
 
 def read(directory, cls, step=None):
@@ -85,8 +85,16 @@ def read(directory, cls, step=None):
     CheckpointError: if a field of `cls` is missing.
   """
   path = _path(directory, step)
-  static = ocp.pytree_metadata(path).custom_metadata['static']
-  return _build(cls, ocp.load_pytree(path), static, '', path)
+  metadata = ocp.metadata(path)
+  # Naming a sharding restores on machines with other devices too.
+  local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  like = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=local),
+    metadata.metadata,
+    is_leaf=lambda x: hasattr(x, 'shape'),
+  )
+  saved = ocp.load(path, like)
+  return _build(cls, saved, metadata.custom_metadata['static'], '', path)
 
 
 def stage(directory, cls, compute):

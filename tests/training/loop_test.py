@@ -1,0 +1,83 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+
+import functools
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from rdrl import training
+
+
+@functools.partial(jax.jit, donate_argnames='state')
+def _random_walk(state, i):
+  noise = jax.random.normal(jax.random.fold_in(jax.random.key(0), i), (3,))
+  return {'x': state['x'] + noise}, {'loss': jnp.sum(state['x'])}
+
+
+def _step(state, i):
+  return _random_walk(state, jnp.int32(i))
+
+
+def _run(num_steps, directory, step=_step):
+  return training.loop.run(
+    step,
+    {'x': jnp.zeros(3)},
+    num_steps,
+    name='walk',
+    directory=directory,
+    log_every=2,
+    save_every=3,
+  )
+
+
+def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
+  whole = _run(10, tmp_path / 'whole')
+
+  def dies(state, i):
+    if i == 8:
+      raise KeyboardInterrupt
+    return _step(state, i)
+
+  with pytest.raises(KeyboardInterrupt):
+    _run(10, tmp_path / 'cut', dies)
+  assert training.checkpoints.latest_step(tmp_path / 'cut/checkpoints') == 6
+  resumed = _run(10, tmp_path / 'cut')
+
+  assert jnp.array_equal(whole['x'], resumed['x'])
+  assert training.loop.read_metrics(
+    tmp_path / 'whole'
+  ) == training.loop.read_metrics(tmp_path / 'cut')
+
+
+def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
+  _run(4, tmp_path)
+  with (tmp_path / 'metrics.jsonl').open('a') as file:
+    file.write('{"step": 6, "lo')
+  _run(6, tmp_path)
+  lines = training.loop.read_metrics(tmp_path)
+  assert [line['step'] for line in lines] == [2, 4, 6]
+
+
+def test_finished_run_takes_no_step(tmp_path):
+  _run(4, tmp_path)
+
+  def never(state, i):
+    raise AssertionError(i)
+
+  _run(4, tmp_path, never)
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path):
+  def diverges(state, i):
+    state, metrics = _step(state, i)
+    return state, {'loss': jnp.where(i < 5, metrics['loss'], jnp.nan)}
+
+  with pytest.raises(FloatingPointError, match='walk: loss is nan at step 6'):
+    _run(10, tmp_path, diverges)
+  assert training.checkpoints.latest_step(tmp_path / 'checkpoints') == 3
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,82 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+
+import os
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import pytest
+
+from rdrl.training import mesh
+
+_EIGHT = """
+import jax, jax.numpy as jnp
+from rdrl.training import mesh
+m = mesh.make()
+assert m.shape == {'data': 8}, m.shape
+x = mesh.shard({'x': jnp.arange(16.0)}, m)['x']
+assert len(x.sharding.device_set) == 8
+w = mesh.replicate(jnp.float32(3), m)
+grad = jax.jit(jax.grad(lambda w, x: jnp.mean((w * x) ** 2)))(w, x)
+assert abs(grad - 6 * jnp.mean(jnp.arange(16.0) ** 2)) < 1e-3, grad
+try:
+  mesh.shard({'x': jnp.zeros((3, 2))}, m)
+except ValueError as error:
+  assert "['x'] of shape (3, 2)" in str(error), error
+else:
+  raise AssertionError
+"""
+
+_TWO_PROCESSES = """
+import jax
+jax.config.update('jax_platforms', 'cpu')
+from rdrl.training import mesh
+mesh.start(distributed=True)
+assert jax.process_count() == 2
+assert mesh.make().shape == {'data': 2}
+print('process', jax.process_index())
+"""
+
+
+def test_mean_loss_over_eight_devices_has_the_gradient_of_one():
+  flags = '--xla_force_host_platform_device_count=8'
+  subprocess.run(
+    [sys.executable, '-c', _EIGHT],
+    check=True,
+    env=os.environ | {'XLA_FLAGS': flags, 'PYTHONPATH': '.'},
+  )
+
+
+def test_two_processes_join_over_loopback():
+  shared = {
+    'JAX_COORDINATOR_ADDRESS': '127.0.0.1:47811',
+    'JAX_NUM_PROCESSES': '2',
+    'PYTHONPATH': '.',
+  }
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', _TWO_PROCESSES],
+      env=os.environ | shared | {'JAX_PROCESS_ID': str(i)},
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    for i in range(2)
+  ]
+  outputs = [process.communicate(timeout=120)[0] for process in processes]
+  assert [process.returncode for process in processes] == [0, 0]
+  assert sorted(outputs) == ['process 0\n', 'process 1\n']
+
+
+def test_half_set_environment_is_a_clear_error(monkeypatch):
+  monkeypatch.setenv('JAX_NUM_PROCESSES', '2')
+  with pytest.raises(ValueError, match='JAX_COORDINATOR_ADDRESS: not set'):
+    mesh.start(distributed=True)
+
+
+def test_one_device_mesh_takes_any_leading_axis():
+  tree = mesh.shard({'x': jnp.zeros((3, 2))}, mesh.make())
+  assert tree['x'].shape == (3, 2)
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
