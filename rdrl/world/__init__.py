@@ -3,5 +3,22 @@
 
 from rdrl.world import traffic
 from rdrl.world import vehicle
+from rdrl.world.recording import camera_rig
+from rdrl.world.recording import record
+from rdrl.world.shading import Renderer
+from rdrl.world.shading import render
+from rdrl.world.street import Config
+from rdrl.world.street import Street
+from rdrl.world.street import build
 
-__all__ = ['traffic', 'vehicle']
+__all__ = [
+  'Config',
+  'Renderer',
+  'Street',
+  'build',
+  'camera_rig',
+  'record',
+  'render',
+  'traffic',
+  'vehicle',
+]

@@ -1,0 +1,668 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Images and depths of a street: rays, one sun, one shadow ray per pixel.
+
+Colours are linear until the end, where they become sRGB by a power of 1/2.2.
+Lines and windows are filtered over the footprint of a ray in closed form, and
+noise fades where it is finer than that, so that one ray per pixel suffices for
+a simulator; recordings average several.
+"""
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.world import raycast
+from rdrl.world import street as street_lib
+
+_PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE = range(7)
+
+_SUN = jnp.array([2.5, 2.3, 1.95])
+_AMBIENT = jnp.array([0.62, 0.74, 0.95])
+_HAZE = jnp.array([0.62, 0.72, 0.86])
+_HAZE_LENGTH = 500.0
+# Where agents go that are not there: out of reach of every ray.
+_NOWHERE = -1e3
+
+
+def _hash(x, y, seed):
+  """Uniform [0, 1) from integer lattice points."""
+  h = x.astype(jnp.uint32) * jnp.uint32(0x27D4EB2D)
+  h += y.astype(jnp.uint32) * jnp.uint32(0x165667B1)
+  h += seed * jnp.uint32(0x9E3779B9)
+  h = (h ^ (h >> 15)) * jnp.uint32(0x85EBCA6B)
+  h = (h ^ (h >> 13)) * jnp.uint32(0xC2B2AE35)
+  return ((h ^ (h >> 16)) >> 8).astype(jnp.float32) / (1 << 24)
+
+
+def _noise(x, y, seed):
+  """Value noise in [-1, 1] with a lattice of 1, smooth in between."""
+  x0, y0 = jnp.floor(x), jnp.floor(y)
+  fx, fy = x - x0, y - y0
+  fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
+  x0, y0 = x0.astype(jnp.int32), y0.astype(jnp.int32)
+  low = (1 - fx) * _hash(x0, y0, seed) + fx * _hash(x0 + 1, y0, seed)
+  high = (1 - fx) * _hash(x0, y0 + 1, seed) + fx * _hash(x0 + 1, y0 + 1, seed)
+  return 2 * ((1 - fy) * low + fy * high) - 1
+
+
+def _fade(width, wavelength):
+  """1 where a footprint resolves a wavelength, 0 where it does not."""
+  return jnp.clip(1.5 - 2 * width / wavelength, 0, 1)
+
+
+def _inside(distance, width):
+  """Share of a footprint that lies where `distance` is positive."""
+  return jnp.clip(distance / width + 0.5, 0, 1)
+
+
+def _mix(a, b, share):
+  return [x + (y - x) * share for x, y in zip(a, b, strict=True)]
+
+
+def _scale(colour, factor):
+  return [x * factor for x in colour]
+
+
+def _select(condition, a, b):
+  return [jnp.where(condition, x, y) for x, y in zip(a, b, strict=True)]
+
+
+def _offset(point, vector, factor):
+  return [p + factor * v for p, v in zip(point, vector, strict=True)]
+
+
+def _dot(a, b):
+  return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def agent_scenery(street, agents: types.AgentState, sizes, classes):
+  """Solids of all agents but the ego.
+
+  A car is a body, a cabin and four wheels; a pedestrian a torso, a head and two
+  legs that swing with the distance walked, so that a picture needs no clock.
+
+  Args:
+    street: paint and body styles.
+    agents: `[A]`.
+    sizes: `[A, 3]` metres.
+    classes: `[A]`; all but pedestrians are drawn as cars.
+
+  Returns:
+    Frusta `[2 (A - 1)]` and ellipsoids `[4 (A - 1)]` with their colours
+    `[N, 3]` and patterns `[N]`, agent after agent.
+  """
+  style = jnp.asarray(street_lib.BODY_STYLES)[street.style]
+
+  def one(agent, size, kind, style, paint):
+    walks = kind == types.PEDESTRIAN
+    length, width, height = size
+    clearance = 0.12 * height
+    shoulder = style[3] * height
+    rear, front = style[4] * length / 2, style[5] * length / 2
+    boxes = jnp.stack(
+      [
+        jnp.stack([0.0 * length, 0 * width, (clearance + shoulder) / 2]),
+        jnp.stack([(rear + front) / 2, 0 * width, (shoulder + height) / 2]),
+      ]
+    )
+    boxes_half = jnp.stack(
+      [
+        jnp.stack([length, width, shoulder - clearance]) / 2,
+        jnp.stack([front - rear, 0.94 * width, height - shoulder]) / 2,
+      ]
+    )
+    tapers = jnp.stack([jnp.array([0.05, 0.06]), style[6:8]])
+    radius = jnp.minimum(0.33, 0.24 * height)
+    x, y = 0.3 * length, width / 2 - 0.12
+    wheels = jnp.stack(
+      [jnp.stack([i * x, j * y, radius]) for i in (1, -1) for j in (1, -1)]
+    )
+    wheels_half = jnp.broadcast_to(
+      jnp.stack([radius, 0.14 + 0 * radius, radius]), (4, 3)
+    )
+    stride = jnp.dot(
+      agent.xy, jnp.stack([jnp.cos(agent.yaw), jnp.sin(agent.yaw)])
+    )
+    swing = 0.45 * jnp.sin(2 * jnp.pi * stride / 1.5)
+    member = jnp.array(
+      [
+        [0.0, 0.0, 0.66, 0.15, 0.24, 0.20],  # torso
+        [0.0, 0.0, 0.93, 0.10, 0.09, 0.07],  # head
+        [0.0, 0.10, 0.26, 0.09, 0.09, 0.26],  # legs
+        [0.0, -0.10, 0.26, 0.09, 0.09, 0.26],
+      ]
+    )
+    member = member * jnp.array([1.0, 1, 0, 1, 1, 0]) + member * jnp.stack(
+      [0.0, 0, height, 0, 0, height]
+    )
+    shear = jnp.where(walks, swing * jnp.array([0.0, 0, 1, -1]), 0)
+    balls = jnp.where(walks, member[:, :3], wheels)
+    balls_half = jnp.where(walks, member[:, 3:], wheels_half)
+
+    def world(local, hidden):
+      xy = agent.xy + geometry.rotate_2d(local[:, :2], agent.yaw)
+      z = agent.z - height / 2 + local[:, 2]
+      z = jnp.where(hidden, _NOWHERE, z)
+      # Legs swing about the hip, so their middle moves too.
+      return jnp.concatenate([xy, z[:, None]], -1)
+
+    balls = balls.at[:, 0].add(-shear * 0.26 * height)
+    frusta = raycast.solids(
+      world(boxes, ~agent.valid | walks),
+      boxes_half,
+      jnp.broadcast_to(agent.yaw, (2,)),
+      taper=tapers,
+    )
+    ellipsoids = raycast.solids(
+      world(balls, ~agent.valid),
+      balls_half,
+      jnp.broadcast_to(agent.yaw, (4,)),
+      shear=shear,
+    )
+    skin = jnp.array([0.45, 0.28, 0.20])
+    trousers = 0.25 * paint[::-1] + 0.03
+    body = jnp.stack([paint, skin, trousers, trousers])
+    ball_colours = jnp.where(walks, body, 0.02)
+    ball_patterns = jnp.where(walks, _PLAIN, _TYRE) + jnp.zeros(4, jnp.int32)
+    return (
+      (frusta, jnp.stack([paint, paint]), jnp.array([_BODY, _CABIN])),
+      (ellipsoids, ball_colours, ball_patterns),
+    )
+
+  others = jax.tree.map(
+    lambda x: x[1:], (agents, sizes, classes, style, street.paint)
+  )
+  parts = jax.vmap(one)(*others)
+  return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+
+def _assemble(street, agents, sizes, classes):
+  """All solids with one row of numbers per solid for shading."""
+  frusta, ellipsoids = agent_scenery(street, agents, sizes, classes)
+  static = street.static
+  scenery = raycast.Scenery(
+    boxes=static.boxes,
+    frusta=frusta[0],
+    ellipsoids=raycast.concatenate(static.ellipsoids, ellipsoids[0]),
+    cylinders=static.cylinders,
+  )
+  num_boxes = len(static.boxes.centre)
+  first_cylinder = num_boxes + len(static.ellipsoids.centre)
+
+  def interleave(static, of_frusta, of_ellipsoids):
+    return jnp.concatenate(
+      [
+        static[:num_boxes],
+        of_frusta,
+        static[num_boxes:first_cylinder],
+        of_ellipsoids,
+        static[first_cylinder:],
+      ]
+    )
+
+  colour = interleave(street.colour, frusta[1], ellipsoids[1])
+  pattern = interleave(street.pattern, frusta[2], ellipsoids[2])
+  rows = []
+  for kind, name in enumerate(('boxes', 'frusta', 'ellipsoids', 'cylinders')):
+    solids = getattr(scenery, name)
+    code = jnp.full((len(solids.centre), 1), kind, jnp.float32)
+    rows.append(
+      jnp.concatenate([solids.centre, solids.to_unit, solids.taper, code], -1)
+    )
+  rows = jnp.concatenate(rows)
+  table = jnp.concatenate([rows, colour, pattern[:, None]], -1)
+  return scenery, table
+
+
+def _ground(street, origin, directions):
+  """The street's surface: carriageway, kerb face and raised pavement.
+
+  Returns:
+    Depth, whether it is a kerb's face, and whether the ray comes down on
+    raised ground, each `[...]`.
+  """
+  dx, dy, dz = directions
+  down = jnp.where(dz < -1e-6, dz, -1e-6)
+
+  def plane(height):
+    t = (height - origin[2]) / down
+    x, y = origin[0] + t * dx, origin[1] + t * dy
+    _, d, _ = street_lib.road_coordinates(street.road, x, y)
+    _, side_d = street_lib.side_coordinates(street.road, x, y)
+    return t, street_lib.drivable_distance(d, side_d)
+
+  high, edge_high = plane(street_lib.KERB_HEIGHT)
+  low, edge_low = plane(0.0)
+  raised = edge_high < 0
+  kerb = ~raised & (edge_low < 0)
+  share = edge_high / jnp.maximum(edge_high - edge_low, 1e-6)
+  depth = jnp.where(
+    raised, high, jnp.where(kerb, high + share * (low - high), low)
+  )
+  return jnp.where(dz < -1e-6, depth, jnp.inf), kerb, raised
+
+
+def _ground_colour(street, x, y, directions, depth, pixel, kerb, raised):
+  s, d, heading = street_lib.road_coordinates(street.road, x, y)
+  side_s, side_d = street_lib.side_coordinates(street.road, x, y)
+  edge = street_lib.drivable_distance(d, side_d)
+  dx, dy, dz = directions
+  across = depth * pixel
+  along = across / jnp.clip(-dz, 0.02, 1)
+  cos = jnp.abs(jnp.cos(heading) * dx + jnp.sin(heading) * dy)
+  cos = jnp.minimum(cos / jnp.sqrt(dx * dx + dy * dy + 1e-6), 1)
+  sin = jnp.sqrt(1 - cos * cos)
+  width_s = jnp.maximum(along * cos + across * sin, 0.01)
+  width_d = jnp.maximum(along * sin + across * cos, 0.01)
+  coarse = jnp.sqrt(width_s * width_d)
+
+  seed = street.seed
+  fine = _noise(s / 0.35, d / 0.35, seed) * _fade(coarse, 0.7)
+  middle = _noise(s / 2.3, d / 1.1, seed + 1) * _fade(coarse, 3.0)
+  broad = _noise(s / 9, d / 4, seed + 2)
+
+  on_main = jnp.abs(d) < street_lib.HALF_WIDTH
+  lane = d / street_lib.LANE_WIDTH
+  in_lane = (lane - jnp.floor(lane) - 0.5) * street_lib.LANE_WIDTH
+  track = jnp.exp(-(((jnp.abs(in_lane) - 0.8) / 0.35) ** 2))
+  in_lanes = jnp.abs(d) < street_lib.HALF_CARRIAGEWAY
+  patch_s, patch_d = jnp.floor(s / 6.5), jnp.floor(lane * 2)
+  patch = _hash(patch_s.astype(jnp.int32), patch_d.astype(jnp.int32), seed + 3)
+  patched = jnp.where(on_main & (patch > 0.9), 1.0, 0.0)
+  shade = 0.125 * (1 + 0.16 * fine + 0.14 * middle + 0.22 * broad)
+  shade *= 1 - 0.17 * track * jnp.where(in_lanes & on_main, 1.0, 0.0)
+  shade *= 1 - 0.3 * patched
+  shade *= jnp.where(on_main & ~in_lanes, 1.25, 1.0)
+  asphalt = _scale([1.0, 1.0, 1.04], shade)
+
+  away = jnp.abs(s - street.road.junction)
+  clear = jnp.where(away > street_lib.STOP_LINE, 1.0, 0.0)
+
+  def stripe(at, half):
+    return _inside(half - jnp.abs(d - at), width_d)
+
+  def dashes(coordinate, width, period, filled):
+    phase = coordinate - period * jnp.floor(coordinate / period)
+    return _inside(filled / 2 - jnp.abs(phase - period / 2), width)
+
+  long_dash = dashes(s, width_s, 6.0, 3.0)
+  short_dash = dashes(s, width_s, 9.0, 3.0)
+  edge_line = street_lib.HALF_CARRIAGEWAY
+  lines = stripe(0.0, 0.10) * long_dash
+  lines += (stripe(3.5, 0.07) + stripe(-3.5, 0.07)) * short_dash
+  lines += stripe(edge_line, 0.07) + stripe(-edge_line, 0.07)
+  bay = _inside(0.06 - jnp.abs(s - 6.2 * jnp.round(s / 6.2)), width_s)
+  lines += bay * jnp.where(in_lanes | ~on_main, 0.0, 0.7)
+  lines *= clear
+  near, far = street_lib.CROSSWALK
+  zebra = _inside((far - near) / 2 - jnp.abs(away - (near + far) / 2), width_s)
+  lines += zebra * dashes(d, width_d, 1.0, 0.5)
+  toward = (s - street.road.junction) * d > 0
+  stop = _inside(0.2 - jnp.abs(away - street_lib.STOP_LINE - 0.2), width_s)
+  lines += stop * jnp.where(toward & in_lanes, 1.0, 0.0)
+  lines *= jnp.where(on_main, 1.0, 0.0)
+  side_line = _inside(0.07 - jnp.abs(side_d), width_s) * dashes(
+    side_s, width_d, 6.0, 3.0
+  )
+  lines += jnp.where(on_main, 0.0, side_line)
+  worn = 0.78 + 0.22 * jnp.clip(2 * middle + fine + 0.5 * broad, -1, 1)
+  road = _mix(asphalt, [0.72, 0.72, 0.68], jnp.clip(lines, 0, 1) * worn)
+
+  joint_s = jnp.abs(s - 1.2 * jnp.round(s / 1.2))
+  joint_d = jnp.abs(d - 1.2 * jnp.round(d / 1.2))
+  joints = jnp.maximum(
+    _inside(0.03 - joint_s, width_s) * _fade(width_s, 1.2),
+    _inside(0.03 - joint_d, width_d) * _fade(width_d, 1.2),
+  )
+  slab = _hash(
+    jnp.round(s / 1.2 + 0.5).astype(jnp.int32),
+    jnp.round(d / 1.2 + 0.5).astype(jnp.int32),
+    seed + 4,
+  )
+  slab = (2 * slab - 1) * _fade(coarse, 2.4)
+  stone = 0.30 * (1 + 0.10 * fine + 0.12 * slab + 0.15 * broad)
+  pavement = _scale([1.0, 0.96, 0.88], stone * (1 - 0.35 * joints))
+  kerbstone = _scale([0.42, 0.42, 0.40], 1 + 0.1 * fine)
+  pavement = _mix(pavement, kerbstone, _inside(edge + 0.2, coarse))
+  lawn = 1 + 0.35 * middle + 0.25 * fine + 0.3 * broad
+  grass = _scale([0.085, 0.13, 0.045], lawn)
+  verge = _inside(-edge - street_lib.PAVEMENT_WIDTH, coarse)
+  pavement = _mix(pavement, grass, verge)
+
+  colour = _select(raised, pavement, road)
+  colour = _select(kerb, kerbstone, colour)
+  # The face of a kerb looks at the road that it bounds.
+  inward = -jnp.sign(d)
+  on_side = jnp.abs(d) > street_lib.HALF_WIDTH + 0.3
+  facing_x = jnp.where(
+    on_side,
+    jnp.sign(side_d) * jnp.cos(street.road.junction_heading),
+    -jnp.sin(heading) * inward,
+  )
+  facing_y = jnp.where(
+    on_side,
+    jnp.sign(side_d) * jnp.sin(street.road.junction_heading),
+    jnp.cos(heading) * inward,
+  )
+  normal = [
+    jnp.where(kerb, facing_x, 0.0),
+    jnp.where(kerb, facing_y, 0.0),
+    jnp.where(kerb, 0.0, 1.0),
+  ]
+  return colour, normal
+
+
+def _facade(street, unit, half, normal_unit, index, depth, pixel, base):
+  """Rows of windows over a ground floor of shops."""
+  on_x = jnp.abs(normal_unit[0]) > 0.5
+  on_top = jnp.abs(normal_unit[2]) > 0.5
+  m = jnp.where(on_x, unit[1] * half[1], unit[0] * half[0])
+  extent = jnp.where(on_x, half[1], half[0])
+  z = (unit[2] + 1) * half[2]
+  width = jnp.maximum(depth * pixel * 1.4, 0.02)
+  seed = street.seed + 17 + index.astype(jnp.uint32)
+  draw = _hash(index, index * 0, street.seed + 5)
+
+  storey = 3.0 + 0.4 * draw
+  bays = jnp.round(2 * extent / (2.3 + 0.8 * _hash(index, index, seed)))
+  bay = 2 * extent / jnp.maximum(bays, 1)
+  column = (m + extent) / bay
+  row = (z - 3.4) / storey
+  column_index, row_index = jnp.floor(column), jnp.floor(row)
+  across = (column - column_index - 0.5) * bay
+  up = (row - row_index - 0.5) * storey
+  ground_floor = z < 3.4
+  half_width = jnp.where(ground_floor, 0.42 * bay, 0.26 * bay)
+  half_height = jnp.where(ground_floor, 1.15, 0.27 * storey)
+  up = jnp.where(ground_floor, z - 1.55, up)
+  row_index = jnp.where(ground_floor, -9.0, row_index)
+  fits = (row_index + 1) * storey + 3.4 < 2 * half[2] - 0.3
+  fits = jnp.where(ground_floor | fits, 1.0, 0.0)
+  pane = (
+    _inside(half_width - jnp.abs(across), width)
+    * _inside(half_height - jnp.abs(up), width)
+    * fits
+  )
+  frame = (
+    _inside(half_width + 0.14 - jnp.abs(across), width)
+    * _inside(half_height + 0.14 - jnp.abs(up), width)
+    * fits
+  )
+  lit = _hash(column_index.astype(jnp.int32), row_index.astype(jnp.int32), seed)
+  glass = [0.05 + 0.12 * lit, 0.065 + 0.12 * lit, 0.09 + 0.11 * lit]
+  wall = 1 + 0.10 * _noise(m / 1.7, z / 1.7, seed)
+  wall += 0.06 * _noise(m / 0.4, z / 0.4, seed) * _fade(width, 0.8)
+  # Rain leaves the foot of a wall darker.
+  wall *= 1 - 0.25 * jnp.exp(-z / 0.5)
+  colour = _scale(base, wall)
+  shop = _hash(index, index + 1, seed)
+  shopfront = [0.10 + 0.3 * shop, 0.16 + 0.1 * (1 - shop), 0.3 - 0.2 * shop]
+  sign = _inside(0.3 - jnp.abs(z - 3.05), width)
+  colour = _mix(colour, shopfront, sign)
+  band = _inside(0.25 - jnp.abs(2 * half[2] - 0.25 - z), width)
+  colour = _mix(colour, _scale(base, 1.25), band)
+  colour = _mix(colour, [0.5, 0.49, 0.46], frame)
+  colour = _mix(colour, glass, pane)
+  return [jnp.where(on_top, 0.15, c) for c in colour]
+
+
+def _car(pattern, unit, half, normal_unit, normal_z, base):
+  """Paint, wheels, lamps and glass."""
+  x, y, z = unit
+  at_end = jnp.abs(normal_unit[0]) > 0.5
+  at_side = jnp.abs(normal_unit[1]) > 0.5
+  body = pattern == _BODY
+  cabin = pattern == _CABIN
+  rim_x = (jnp.abs(x) - 0.6) * half[0]
+  rim_z = (z + 1) * half[2] - 0.13
+  rim = jnp.sqrt(rim_x * rim_x + rim_z * rim_z)
+  colour = base
+  lamp_zone = body & at_end & (jnp.abs(y) > 0.62) & (jnp.abs(y) < 0.95)
+  lamp_zone &= (z > 0.15) & (z < 0.7)
+  lamp = [
+    jnp.where(x > 0, f, b) for f, b in ((0.8, 0.5), (0.8, 0.02), (0.7, 0.02))
+  ]
+  colour = _select(lamp_zone, lamp, colour)
+  plate = body & at_end & (jnp.abs(y) < 0.28) & (jnp.abs(z) < 0.2)
+  colour = [jnp.where(plate, 0.6, c) for c in colour]
+  sill = body & (z < -0.65)
+  colour = [jnp.where(sill, 0.04, c) for c in colour]
+  wheel = body & at_side & (rim < 0.36)
+  colour = [
+    jnp.where(wheel, jnp.where(rim < 0.2, 0.35, 0.02), c) for c in colour
+  ]
+  lateral = jnp.where(at_end, jnp.abs(y) / (1 - 0.1 * (z + 1)), jnp.abs(x))
+  pillar = (lateral > 0.88) | (~at_end & (jnp.abs(x - 0.05) < 0.05))
+  glass = cabin & (normal_z < 0.75) & ~pillar & (jnp.abs(z) < 0.86)
+  colour = _select(glass, (0.05, 0.065, 0.08), colour)
+  return colour
+
+
+def _sky(street, directions):
+  """Gradient, sun, clouds on a high plane and a distant skyline."""
+  dx, dy, dz = directions
+  norm = jnp.sqrt(dx * dx + dy * dy + dz * dz)
+  dx, dy, dz = dx / norm, dy / norm, dz / norm
+  up = jnp.clip(dz, 0, 1)
+  zenith, horizon = [0.16, 0.34, 0.78], [0.66, 0.76, 0.90]
+  colour = _mix(horizon, zenith, jnp.sqrt(up))
+  cx, cy = dx / (up + 0.12), dy / (up + 0.12)
+  cloud = _noise(1.3 * cx, 1.3 * cy, street.seed + 7)
+  cloud += 0.5 * _noise(2.9 * cx, 2.9 * cy, street.seed + 8)
+  cloud = jnp.clip(1.1 * cloud - 0.1, 0, 0.85) * jnp.clip(5 * up, 0, 1)
+  colour = _mix(colour, [0.95, 0.95, 0.96], cloud)
+  cosine = jnp.clip(
+    dx * street.sun[0] + dy * street.sun[1] + dz * street.sun[2], 0, 1
+  )
+  glow = 0.35 * cosine**16 + 3.0 * jnp.where(cosine > 0.9992, 1.0, 0.0)
+  colour = [c + glow for c in colour]
+  azimuth = jnp.arctan2(dy, dx)
+  hills = 0.035 + 0.02 * _noise(azimuth * 5, azimuth * 0, street.seed + 9)
+  hidden = _inside(hills - dz, 0.01)
+  return _mix(colour, [0.30, 0.38, 0.42], hidden)
+
+
+def shade(street, scenery, table, origin, directions, pixel):
+  """Colours and depths of rays from one point.
+
+  Args:
+    street: the street.
+    scenery: all solids.
+    table: `[N, 16]` as `_assemble` makes it.
+    origin: `[3]`.
+    directions: x, y, z, each `[...]`.
+    pixel: `[]` footprint of a ray in metres at distance 1.
+
+  Returns:
+    sRGB `[..., 3]` in [0, 1] and depth `[...]` in units of the directions,
+    infinite where the ray meets the sky.
+  """
+  depth, index = raycast.nearest(scenery, origin, directions)
+  ground_depth, kerb, raised = _ground(street, origin, directions)
+  on_ground = ground_depth < depth
+  index = jnp.where(jnp.isfinite(depth), index, 0)
+  row = [jnp.take(column, index) for column in table.T]
+  depth = jnp.minimum(depth, ground_depth)
+  is_sky = ~jnp.isfinite(depth)
+  safe = jnp.where(is_sky, 1.0, depth)
+  point = _offset(origin, directions, safe)
+
+  centre, matrix, taper = row[0:3], row[3:9], row[9:11]
+  kind, base, pattern = row[11], row[12:15], row[15]
+  unit = raycast.to_unit(matrix, *_offset(point, centre, -1))
+  half = [
+    1 / jnp.sqrt(matrix[0] ** 2 + matrix[1] ** 2),
+    1 / jnp.sqrt(matrix[3] ** 2 + matrix[4] ** 2),
+    1 / matrix[5],
+  ]
+  lean = [t / 2 for t in taper]
+  gap_x = jnp.abs(unit[0]) + lean[0] * (unit[2] + 1) - 1
+  gap_y = jnp.abs(unit[1]) + lean[1] * (unit[2] + 1) - 1
+  gap_z = jnp.abs(unit[2]) - 1
+  face_z = (gap_z >= gap_x) & (gap_z >= gap_y)
+  face_x = (gap_x >= gap_y) & ~face_z
+  flat = [
+    jnp.where(face_x, jnp.sign(unit[0]), 0.0),
+    jnp.where(face_x | face_z, 0.0, jnp.sign(unit[1])),
+    jnp.where(face_z, jnp.sign(unit[2]), jnp.where(face_x, lean[0], lean[1])),
+  ]
+  is_flat = kind < 1.5
+  cap = (kind > 2.5) & (jnp.abs(unit[2]) > 0.999)
+  upright = jnp.where(kind > 2.5, 0.0, 1.0)
+  curved = [
+    jnp.where(cap, 0.0, unit[0]),
+    jnp.where(cap, 0.0, unit[1]),
+    jnp.where(cap, jnp.sign(unit[2]), unit[2] * upright),
+  ]
+  n = _select(is_flat, flat, curved)
+  normal = [
+    matrix[0] * n[0] + matrix[3] * n[1],
+    matrix[1] * n[0] + matrix[4] * n[1],
+    matrix[2] * n[0] + matrix[5] * n[2],
+  ]
+  norm = jnp.sqrt(sum(x * x for x in normal) + 1e-12)
+  normal = [x / norm for x in normal]
+
+  width = safe * pixel
+  facade = _facade(street, unit, half, n, index, safe, pixel, base)
+  car = _car(pattern, unit, half, n, normal[2], base)
+  seed = street.seed + 11 + index.astype(jnp.uint32)
+  leaf_x = point[0] + 0.7 * point[2]
+  leaf_y = point[1] - 0.6 * point[2]
+  leaves = 0.5 * _noise(leaf_x / 0.3, leaf_y / 0.3, seed) * _fade(width, 0.6)
+  leaves += 0.3 * _noise(leaf_x / 0.9, leaf_y / 0.9, seed)
+  foliage = _scale(base, 1 + leaves)
+  is_car = (pattern == _BODY) | (pattern == _CABIN)
+  colour = _select(pattern == _FOLIAGE, foliage, base)
+  colour = _select(is_car, car, colour)
+  colour = _select(pattern == _FACADE, facade, colour)
+
+  ground_colour, ground_normal = _ground_colour(
+    street, *point[:2], directions, safe, pixel, kerb, raised
+  )
+  colour = _select(on_ground, ground_colour, colour)
+  normal = _select(on_ground, ground_normal, normal)
+
+  cosine = _dot(normal, street.sun)
+  start = _offset(point, normal, 0.02)
+  shadow = raycast.occluded(scenery, start, street.sun)
+  sunlight = jnp.where(shadow, 0.0, jnp.maximum(cosine, 0))
+  # Walls and the undersides of cars see less of the sky than a road does.
+  openness = 0.62 + 0.38 * normal[2]
+  sky = _sky(street, directions)
+  haze = 1 - jnp.exp(-safe / _HAZE_LENGTH)
+  result = []
+  for channel in range(3):
+    light = _SUN[channel] * sunlight + _AMBIENT[channel] * openness
+    seen = colour[channel] * light
+    seen += (_HAZE[channel] - seen) * haze
+    seen = jnp.where(is_sky, sky[channel], seen)
+    result.append(jnp.clip(seen, 0, 1) ** (1 / 2.2))
+  return jnp.stack(result, -1), depth
+
+
+def trace(street, agents, sizes, classes, origin, directions):
+  """Distance `[...]` along rays from one point to what they meet first.
+
+  Args:
+    street: the street.
+    agents: `[A]`; the ego is not met.
+    sizes: `[A, 3]` metres.
+    classes: `[A]`.
+    origin: `[3]`.
+    directions: x, y, z, each `[...]`.
+
+  Returns:
+    Distance in units of the directions, infinite where there is nothing.
+  """
+  scenery, _ = _assemble(street, agents, sizes, classes)
+  distance, _ = raycast.nearest(scenery, origin, directions)
+  ground, _, _ = _ground(street, origin, directions)
+  return jnp.minimum(distance, ground)
+
+
+def _render(street, camera, agents, sizes, classes, supersample):
+  fine = types.Camera(
+    camera_from_world=camera.camera_from_world,
+    intrinsics=geometry.scale_intrinsics(
+      camera.intrinsics, supersample, supersample
+    ),
+    height=camera.height * supersample,
+    width=camera.width * supersample,
+  )
+  origin, rays = geometry.pixel_rays(fine)
+  scenery, table = _assemble(street, agents, sizes, classes)
+  pixel = 1 / fine.intrinsics[0, 0]
+  directions = [rays[..., i].reshape(-1) for i in range(3)]
+  rgb, depth = shade(street, scenery, table, origin, directions, pixel)
+  shape = (camera.height, supersample, camera.width, supersample)
+  rgb = rgb.reshape(*shape, 3).mean((1, 3))
+  # On a plane it is the inverse of depth that is linear in the pixels.
+  return rgb, 1 / (1 / depth).reshape(shape).mean((1, 3))
+
+
+def render(
+  street: street_lib.Street,
+  camera: types.Camera,
+  agents: types.AgentState,
+  sizes,
+  classes,
+  supersample: int = 1,
+):
+  """What one camera sees with the agents anywhere.
+
+  Args:
+    street: the street.
+    camera: one camera.
+    agents: `[A]`, as many as the street was built for; the ego, agent 0, is
+      neither drawn nor casts a shadow.
+    sizes: `[A, 3]` metres.
+    classes: `[A]`.
+    supersample: static, rays per pixel along each axis.
+
+  Returns:
+    sRGB `[H, W, 3]` in [0, 1] and depth `[H, W]` along the optical axis in
+    metres (harmonic mean over the rays of a pixel), infinite where all of them
+    meet the sky.
+  """
+  return _render(street, camera, agents, sizes, classes, supersample)
+
+
+@struct.dataclass
+class Renderer:
+  """Renders batches of cameras in one of several streets, for a simulator.
+
+  Attributes:
+    streets: `[S]` stacked.
+    sizes: `[S, A, 3]` metres.
+    classes: `[S, A]`.
+    supersample: static, rays per pixel along each axis.
+  """
+
+  streets: street_lib.Street
+  sizes: types.Array
+  classes: types.Array
+  supersample: int = struct.field(pytree_node=False, default=1)
+
+  @classmethod
+  def create(cls, streets, sizes, classes, supersample=1):
+    """A renderer of a list of streets built with one config."""
+    return cls(
+      streets=types.stack(streets),
+      sizes=jnp.asarray(sizes, jnp.float32),
+      classes=jnp.asarray(classes, jnp.int32),
+      supersample=supersample,
+    )
+
+  def __call__(self, scene_index, cameras: types.Camera, agents):
+    """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`."""
+    street = types.take(self.streets, scene_index)
+    sizes, classes = self.sizes[scene_index], self.classes[scene_index]
+    rgb, _ = jax.vmap(
+      lambda camera: _render(
+        street, camera, agents, sizes, classes, self.supersample
+      )
+    )(cameras)
+    return jnp.round(rgb * 255).astype(jnp.uint8)
