@@ -1,0 +1,11 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Reads and validates prepared logs as `types.Log`."""
+
+from rdrl.logs.checks import LogError as LogError
+from rdrl.logs.checks import validate as validate
+from rdrl.logs.grids import distance_grid as distance_grid
+from rdrl.logs.images import decode_image as decode_image
+from rdrl.logs.images import encode_image as encode_image
+from rdrl.logs.maps import corridor_map as corridor_map
+from rdrl.logs.shapes import pad_agents as pad_agents
+from rdrl.logs.shapes import resize as resize

@@ -1,0 +1,81 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Brings a log to the shapes that a program was compiled for."""
+
+import numpy as np
+from PIL import Image
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.logs import checks
+
+
+def resize(log: types.Log, height: int, width: int):
+  """`log` with images of `height` x `width` pixels.
+
+  Each new pixel is the mean of the area that it covers; intrinsics follow.
+
+  Raises:
+    LogError: if a side is not positive.
+  """
+  if height <= 0 or width <= 0:
+    raise checks.LogError(
+      f'{log.name}: images: cannot be resized to {width}x{height} pixels'
+    )
+  steps, cameras, old_height, old_width = log.images.shape[:4]
+  if (height, width) == (old_height, old_width):
+    return log
+  images = np.empty((steps, cameras, height, width, 3), np.uint8)
+  for index in np.ndindex(steps, cameras):
+    images[index] = Image.fromarray(log.images[index]).resize(
+      (width, height), Image.Resampling.BOX
+    )
+  intrinsics = geometry.scale_intrinsics(
+    log.cameras.intrinsics, width / old_width, height / old_height
+  )
+  return log.replace(
+    images=images,
+    cameras=log.cameras.replace(
+      intrinsics=np.asarray(intrinsics), height=height, width=width
+    ),
+  )
+
+
+def pad_agents(log: types.Log, budget: int, source=None):
+  """`log` with exactly `budget` agents, the new ones nowhere valid.
+
+  Args:
+    log: the log.
+    budget: agents, the ego included.
+    source: where the agents were read from, for the message; default: the
+      log's name.
+
+  Raises:
+    LogError: if the log holds more agents than the budget.
+  """
+  agents = log.sizes.shape[0]
+  if agents > budget:
+    raise checks.LogError(
+      f'{source or log.name}: tracks: {agents} agents, but the budget is '
+      f'{budget}'
+    )
+  extra = budget - agents
+
+  def pad(values, axis, value=0):
+    widths = [(0, 0)] * np.ndim(values)
+    widths[axis] = (0, extra)
+    return np.pad(values, widths, constant_values=value)
+
+  tracks = log.tracks
+  return log.replace(
+    tracks=types.AgentState(
+      xy=pad(tracks.xy, 1),
+      z=pad(tracks.z, 1),
+      yaw=pad(tracks.yaw, 1),
+      speed=pad(tracks.speed, 1),
+      valid=pad(tracks.valid, 1, False),
+    ),
+    # A metre rather than nothing, so that code which divides by a size before
+    # it masks stays finite.
+    sizes=pad(log.sizes, 0, 1),
+    classes=pad(log.classes, 0, types.OTHER),
+  )
