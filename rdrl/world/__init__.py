@@ -3,7 +3,9 @@
 
 from rdrl.world import traffic
 from rdrl.world import vehicle
+from rdrl.world.grids import truth_grids
 from rdrl.world.recording import camera_rig
+from rdrl.world.recording import drive
 from rdrl.world.recording import record
 from rdrl.world.shading import Renderer
 from rdrl.world.shading import render
@@ -17,8 +19,10 @@ __all__ = [
   'Street',
   'build',
   'camera_rig',
+  'drive',
   'record',
   'render',
   'traffic',
+  'truth_grids',
   'vehicle',
 ]

@@ -167,8 +167,8 @@ def nearest(scenery: Scenery, origin, directions):
 
   Args:
     scenery: solids.
-    origin: `[3]` shared by all rays; rays that start inside a solid do not
-      see it.
+    origin: x, y, z that broadcast against the directions, so that many rays may
+      share one; rays that start inside a solid do not see it.
     directions: x, y, z, each `[...]`.
 
   Returns:
@@ -190,7 +190,8 @@ def nearest(scenery: Scenery, origin, directions):
 
     def step(key, inputs, kind=kind):
       solid, index = inputs
-      o = to_unit(solid.to_unit, *(origin - solid.centre))
+      offset = [p - c for p, c in zip(origin, solid.centre, strict=True)]
+      o = to_unit(solid.to_unit, *offset)
       d = to_unit(solid.to_unit, *directions)
       entry, leave = _interval(kind, o, d, solid.taper)
       hits = (entry < leave) & (entry > 0)
@@ -200,6 +201,28 @@ def nearest(scenery: Scenery, origin, directions):
     key, _ = jax.lax.scan(step, key, (solids, index), unroll=_UNROLL)
   distance = jax.lax.bitcast_convert_type(key & ~mask, jnp.float32)
   return jnp.where(key >= miss, jnp.inf, distance), key & mask
+
+
+def inside(scenery: Scenery, points):
+  """Whether points x, y, z, each `[...]`, lie in boxes or cylinders or balls.
+
+  Frusta count as the boxes around them.
+  """
+  result = jnp.zeros(points[0].shape, bool)
+  for kind in _KINDS:
+
+    def step(result, solid, kind=kind):
+      offset = [p - c for p, c in zip(points, solid.centre, strict=True)]
+      x, y, z = to_unit(solid.to_unit, *offset)
+      if kind == 'ellipsoids':
+        return result | (x * x + y * y + z * z < 1), None
+      if kind == 'cylinders':
+        return result | ((x * x + y * y < 1) & (jnp.abs(z) < 1)), None
+      extent = jnp.maximum(jnp.maximum(jnp.abs(x), jnp.abs(y)), jnp.abs(z))
+      return result | (extent < 1), None
+
+    result, _ = jax.lax.scan(step, result, getattr(scenery, kind))
+  return result
 
 
 def occluded(scenery: Scenery, points, direction):

@@ -131,11 +131,9 @@ def _images(street, tracks, camera_from_ego, intrinsics):
   cameras = geometry.mount_cameras(
     camera_from_ego, intrinsics, ego, config.height, config.width
   )
-  rgb, _ = jax.vmap(
-    lambda camera: shading.render(
-      street, camera, tracks, street.sizes, street.classes, config.supersample
-    )
-  )(cameras)
+  rgb, _ = shading.render_all(
+    street, cameras, tracks, street.sizes, street.classes, config.supersample
+  )
   return jnp.round(rgb * 255).astype(jnp.uint8), cameras.camera_from_world
 
 

@@ -7,6 +7,8 @@ noise fades where it is finer than that, so that one ray per pixel suffices for
 a simulator; recordings average several.
 """
 
+import math
+
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,8 @@ _HAZE = jnp.array([0.62, 0.72, 0.86])
 _HAZE_LENGTH = 500.0
 # Where agents go that are not there: out of reach of every ray.
 _NOWHERE = -1e3
+# Rays that are worked on at a time.
+_BLOCK = 8192
 
 
 def _hash(x, y, seed):
@@ -71,6 +75,40 @@ def _select(condition, a, b):
 
 def _offset(point, vector, factor):
   return [p + factor * v for p, v in zip(point, vector, strict=True)]
+
+
+def _in_blocks(function, *arrays):
+  """`function` of PyTrees of arrays of one shape, block by block of rays.
+
+  Blocks stay in the cache. And XLA on a CPU fuses across stages otherwise and
+  repeats each once per use, which made an image take 5 times as long; a loop is
+  the only wall that its fusion respects.
+  """
+  shape = jax.tree.leaves(arrays)[0].shape
+  number = math.prod(shape)
+  blocks = next(
+    (n for n in range(max(2, -(-number // _BLOCK)), 64) if number % n == 0), 1
+  )
+  arrays = jax.tree.map(lambda x: x.reshape(blocks, -1), arrays)
+  result = jax.lax.map(lambda block: function(*block), arrays)
+  return jax.tree.map(lambda x: x.reshape(shape), result)
+
+
+def _pack(colour):
+  """Three channels in [0, 1] as one integer, 10 bits each of the square root.
+
+  With one result instead of three, a stage is not compiled and run thrice.
+  """
+  r, g, b = (
+    jnp.round(1023 * jnp.sqrt(jnp.clip(c, 0, 1))).astype(jnp.int32)
+    for c in colour
+  )
+  return (r << 20) | (g << 10) | b
+
+
+def _unpack(packed):
+  channels = (packed >> 20, (packed >> 10) & 1023, packed & 1023)
+  return [(c.astype(jnp.float32) / 1023) ** 2 for c in channels]
 
 
 def _dot(a, b):
@@ -244,7 +282,9 @@ def _ground(street, origin, directions):
   return jnp.where(dz < -1e-6, depth, jnp.inf), kerb, raised
 
 
-def _ground_colour(street, x, y, directions, depth, pixel, kerb, raised):
+def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
+  """Packed albedo and normal x, y, z of the ground that each ray meets."""
+  x, y = xy
   s, d, heading = street_lib.road_coordinates(street.road, x, y)
   side_s, side_d = street_lib.side_coordinates(street.road, x, y)
   edge = street_lib.drivable_distance(d, side_d)
@@ -351,7 +391,65 @@ def _ground_colour(street, x, y, directions, depth, pixel, kerb, raised):
     jnp.where(kerb, facing_y, 0.0),
     jnp.where(kerb, 0.0, 1.0),
   ]
-  return colour, normal
+  return _pack(colour), normal
+
+
+def _surface(street, table, index, point, depth, pixel):
+  """Packed albedo and normal x, y, z of the solid that each ray meets."""
+  row = [column.at[index].get(mode='promise_in_bounds') for column in table.T]
+  centre, matrix, taper = row[0:3], row[3:9], row[9:11]
+  kind, base, pattern = row[11], row[12:15], row[15]
+  unit = raycast.to_unit(matrix, *_offset(point, centre, -1))
+  half = [
+    1 / jnp.sqrt(matrix[0] ** 2 + matrix[1] ** 2),
+    1 / jnp.sqrt(matrix[3] ** 2 + matrix[4] ** 2),
+    1 / matrix[5],
+  ]
+  lean = _scale(taper, 0.5)
+  gap_x = jnp.abs(unit[0]) + lean[0] * (unit[2] + 1) - 1
+  gap_y = jnp.abs(unit[1]) + lean[1] * (unit[2] + 1) - 1
+  gap_z = jnp.abs(unit[2]) - 1
+  face_z = (gap_z >= gap_x) & (gap_z >= gap_y)
+  face_x = (gap_x >= gap_y) & ~face_z
+  flat = [
+    jnp.where(face_x, jnp.sign(unit[0]), 0.0),
+    jnp.where(face_x | face_z, 0.0, jnp.sign(unit[1])),
+    jnp.where(face_z, jnp.sign(unit[2]), jnp.where(face_x, *lean)),
+  ]
+  cylinder = kind == 3
+  cap = cylinder & (jnp.abs(unit[2]) > 0.999)
+  curved = [
+    jnp.where(cap, 0.0, unit[0]),
+    jnp.where(cap, 0.0, unit[1]),
+    jnp.where(cap, jnp.sign(unit[2]), jnp.where(cylinder, 0.0, unit[2])),
+  ]
+  n = _select(kind < 2, flat, curved)
+  normal = [
+    matrix[0] * n[0] + matrix[3] * n[1],
+    matrix[1] * n[0] + matrix[4] * n[1],
+    matrix[2] * n[0] + matrix[5] * n[2],
+  ]
+  normal = _scale(normal, jax.lax.rsqrt(_dot(normal, normal) + 1e-12))
+
+  facade = _facade(street, unit, half, n, index, depth, pixel, base)
+  car = _car(pattern, unit, half, n, normal[2], base)
+  is_car = (pattern == _BODY) | (pattern == _CABIN)
+  colour = _select(
+    pattern == _FOLIAGE,
+    _foliage(street, point, depth * pixel, index, base),
+    base,
+  )
+  colour = _select(is_car, car, colour)
+  return _pack(_select(pattern == _FACADE, facade, colour)), normal
+
+
+def _foliage(street, point, width, index, base):
+  """Leaves, lit and in the shade of others."""
+  seed = street.seed + 11 + index.astype(jnp.uint32)
+  x, y, z = point
+  fine = _noise(x / 0.25, z / 0.25, seed) + _noise(y / 0.25, z / 0.25, seed + 1)
+  broad = _noise((x + y) / 0.8, z / 0.8, seed)
+  return _scale(base, 1 + 0.3 * fine * _fade(width, 0.5) + 0.3 * broad)
 
 
 def _facade(street, unit, half, normal_unit, index, depth, pixel, base):
@@ -461,7 +559,7 @@ def _sky(street, directions):
   azimuth = jnp.arctan2(dy, dx)
   hills = 0.035 + 0.02 * _noise(azimuth * 5, azimuth * 0, street.seed + 9)
   hidden = _inside(hills - dz, 0.01)
-  return _mix(colour, [0.30, 0.38, 0.42], hidden)
+  return _pack(_mix(colour, [0.30, 0.38, 0.42], hidden))
 
 
 def shade(street, scenery, table, origin, directions, pixel):
@@ -471,87 +569,51 @@ def shade(street, scenery, table, origin, directions, pixel):
     street: the street.
     scenery: all solids.
     table: `[N, 16]` as `_assemble` makes it.
-    origin: `[3]`.
-    directions: x, y, z, each `[...]`.
-    pixel: `[]` footprint of a ray in metres at distance 1.
+    origin: x, y, z, each `[C, 1]`, where the rays of each camera begin.
+    directions: x, y, z, each `[C, R]`.
+    pixel: `[C, 1]` footprint of a ray in metres at distance 1.
 
   Returns:
-    sRGB `[..., 3]` in [0, 1] and depth `[...]` in units of the directions,
+    sRGB `[C, R, 3]` in [0, 1] and depth `[C, R]` in units of the directions,
     infinite where the ray meets the sky.
   """
+  shape = directions[0].shape
   depth, index = raycast.nearest(scenery, origin, directions)
-  ground_depth, kerb, raised = _ground(street, origin, directions)
+  origin = [jnp.broadcast_to(x, shape) for x in origin]
+  pixel = jnp.broadcast_to(pixel, shape)
+  ground_depth, kerb, raised = _in_blocks(
+    lambda *rays: _ground(street, *rays), origin, directions
+  )
   on_ground = ground_depth < depth
   index = jnp.where(jnp.isfinite(depth), index, 0)
-  row = [jnp.take(column, index) for column in table.T]
   depth = jnp.minimum(depth, ground_depth)
   is_sky = ~jnp.isfinite(depth)
   safe = jnp.where(is_sky, 1.0, depth)
   point = _offset(origin, directions, safe)
 
-  centre, matrix, taper = row[0:3], row[3:9], row[9:11]
-  kind, base, pattern = row[11], row[12:15], row[15]
-  unit = raycast.to_unit(matrix, *_offset(point, centre, -1))
-  half = [
-    1 / jnp.sqrt(matrix[0] ** 2 + matrix[1] ** 2),
-    1 / jnp.sqrt(matrix[3] ** 2 + matrix[4] ** 2),
-    1 / matrix[5],
-  ]
-  lean = [t / 2 for t in taper]
-  gap_x = jnp.abs(unit[0]) + lean[0] * (unit[2] + 1) - 1
-  gap_y = jnp.abs(unit[1]) + lean[1] * (unit[2] + 1) - 1
-  gap_z = jnp.abs(unit[2]) - 1
-  face_z = (gap_z >= gap_x) & (gap_z >= gap_y)
-  face_x = (gap_x >= gap_y) & ~face_z
-  flat = [
-    jnp.where(face_x, jnp.sign(unit[0]), 0.0),
-    jnp.where(face_x | face_z, 0.0, jnp.sign(unit[1])),
-    jnp.where(face_z, jnp.sign(unit[2]), jnp.where(face_x, lean[0], lean[1])),
-  ]
-  is_flat = kind < 1.5
-  cap = (kind > 2.5) & (jnp.abs(unit[2]) > 0.999)
-  upright = jnp.where(kind > 2.5, 0.0, 1.0)
-  curved = [
-    jnp.where(cap, 0.0, unit[0]),
-    jnp.where(cap, 0.0, unit[1]),
-    jnp.where(cap, jnp.sign(unit[2]), unit[2] * upright),
-  ]
-  n = _select(is_flat, flat, curved)
-  normal = [
-    matrix[0] * n[0] + matrix[3] * n[1],
-    matrix[1] * n[0] + matrix[4] * n[1],
-    matrix[2] * n[0] + matrix[5] * n[2],
-  ]
-  norm = jnp.sqrt(sum(x * x for x in normal) + 1e-12)
-  normal = [x / norm for x in normal]
-
-  width = safe * pixel
-  facade = _facade(street, unit, half, n, index, safe, pixel, base)
-  car = _car(pattern, unit, half, n, normal[2], base)
-  seed = street.seed + 11 + index.astype(jnp.uint32)
-  leaf_x = point[0] + 0.7 * point[2]
-  leaf_y = point[1] - 0.6 * point[2]
-  leaves = 0.5 * _noise(leaf_x / 0.3, leaf_y / 0.3, seed) * _fade(width, 0.6)
-  leaves += 0.3 * _noise(leaf_x / 0.9, leaf_y / 0.9, seed)
-  foliage = _scale(base, 1 + leaves)
-  is_car = (pattern == _BODY) | (pattern == _CABIN)
-  colour = _select(pattern == _FOLIAGE, foliage, base)
-  colour = _select(is_car, car, colour)
-  colour = _select(pattern == _FACADE, facade, colour)
-
-  ground_colour, ground_normal = _ground_colour(
-    street, *point[:2], directions, safe, pixel, kerb, raised
+  colour, normal = _in_blocks(
+    lambda *rays: _surface(street, table, *rays), index, point, safe, pixel
   )
-  colour = _select(on_ground, ground_colour, colour)
+  ground_colour, ground_normal = _in_blocks(
+    lambda *rays: _ground_surface(street, *rays),
+    point[:2],
+    directions,
+    safe,
+    pixel,
+    kerb,
+    raised,
+  )
+  colour = _unpack(jnp.where(on_ground, ground_colour, colour))
   normal = _select(on_ground, ground_normal, normal)
-
-  cosine = _dot(normal, street.sun)
   start = _offset(point, normal, 0.02)
   shadow = raycast.occluded(scenery, start, street.sun)
-  sunlight = jnp.where(shadow, 0.0, jnp.maximum(cosine, 0))
+  sky = _in_blocks(lambda directions: _sky(street, directions), directions)
+
+  sky = _unpack(sky)
+
+  sunlight = jnp.where(shadow, 0.0, jnp.maximum(_dot(normal, street.sun), 0))
   # Walls and the undersides of cars see less of the sky than a road does.
   openness = 0.62 + 0.38 * normal[2]
-  sky = _sky(street, directions)
   haze = 1 - jnp.exp(-safe / _HAZE_LENGTH)
   result = []
   for channel in range(3):
@@ -583,24 +645,29 @@ def trace(street, agents, sizes, classes, origin, directions):
   return jnp.minimum(distance, ground)
 
 
-def _render(street, camera, agents, sizes, classes, supersample):
+def render_all(street, cameras, agents, sizes, classes, supersample):
+  """Colours `[C, H, W, 3]` and depths `[C, H, W]` of cameras `[C]`."""
   fine = types.Camera(
-    camera_from_world=camera.camera_from_world,
+    camera_from_world=cameras.camera_from_world,
     intrinsics=geometry.scale_intrinsics(
-      camera.intrinsics, supersample, supersample
+      cameras.intrinsics, supersample, supersample
     ),
-    height=camera.height * supersample,
-    width=camera.width * supersample,
+    height=cameras.height * supersample,
+    width=cameras.width * supersample,
   )
-  origin, rays = geometry.pixel_rays(fine)
-  scenery, table = _assemble(street, agents, sizes, classes)
-  pixel = 1 / fine.intrinsics[0, 0]
-  directions = [rays[..., i].reshape(-1) for i in range(3)]
-  rgb, depth = shade(street, scenery, table, origin, directions, pixel)
-  shape = (camera.height, supersample, camera.width, supersample)
-  rgb = rgb.reshape(*shape, 3).mean((1, 3))
+  origin, rays = jax.vmap(geometry.pixel_rays)(fine)
+  number = len(origin)
+  rgb, depth = shade(
+    street,
+    *_assemble(street, agents, sizes, classes),
+    [origin[:, i, None] for i in range(3)],
+    [rays[..., i].reshape(number, -1) for i in range(3)],
+    1 / fine.intrinsics[:, 0, 0, None],
+  )
+  blocks = (number, cameras.height, supersample, cameras.width, supersample)
+  rgb = rgb.reshape(*blocks, 3).mean((2, 4))
   # On a plane it is the inverse of depth that is linear in the pixels.
-  return rgb, 1 / (1 / depth).reshape(shape).mean((1, 3))
+  return rgb, 1 / (1 / depth).reshape(blocks).mean((2, 4))
 
 
 def render(
@@ -627,7 +694,9 @@ def render(
     metres (harmonic mean over the rays of a pixel), infinite where all of them
     meet the sky.
   """
-  return _render(street, camera, agents, sizes, classes, supersample)
+  cameras = jax.tree.map(lambda x: jnp.asarray(x)[None], camera)
+  rgb, depth = render_all(street, cameras, agents, sizes, classes, supersample)
+  return rgb[0], depth[0]
 
 
 @struct.dataclass
@@ -660,9 +729,7 @@ class Renderer:
     """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`."""
     street = types.take(self.streets, scene_index)
     sizes, classes = self.sizes[scene_index], self.classes[scene_index]
-    rgb, _ = jax.vmap(
-      lambda camera: _render(
-        street, camera, agents, sizes, classes, self.supersample
-      )
-    )(cameras)
+    rgb, _ = render_all(
+      street, cameras, agents, sizes, classes, self.supersample
+    )
     return jnp.round(rgb * 255).astype(jnp.uint8)

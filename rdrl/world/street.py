@@ -165,35 +165,39 @@ def road_coordinates(road: Road, x, y):
   (1 - r) / k with r^2 = 1 + k u, u = k (x^2 + y^2) - 2 y; written as
   -u / (1 + r) it holds for k = 0 too.
   """
-  last = len(road.curvature) - 1
-  best = jnp.full(x.shape, jnp.inf)
-  s = d = heading = jnp.zeros(x.shape)
-  for i in range(last + 1):
+  local = []
+  for i in range(len(road.curvature)):
     cos, sin = jnp.cos(road.heading[i]), jnp.sin(road.heading[i])
     dx, dy = x - road.xy[i, 0], y - road.xy[i, 1]
-    px, py = cos * dx + sin * dy, cos * dy - sin * dx
-    k = road.curvature[i]
-    u = k * (px * px + py * py) - 2 * py
-    offset = -u / (1 + jnp.sqrt(jnp.maximum(1 + k * u, 0)))
-    across = jnp.maximum(1 - k * py, 0.1)
-    slope = px / across
-    turn = k * slope
-    # atan(turn) / turn without its singularity.
-    ratio = jnp.where(
-      jnp.abs(turn) < 1e-2, 1 - turn * turn / 3, jnp.arctan(turn) / turn
-    )
-    along = slope * ratio
-    outside = jnp.maximum(
-      jnp.where(i == 0, 0, -along),
-      jnp.where(i == last, 0, along - road.length[i]),
-    )
-    score = jnp.abs(offset) + 1e3 * jnp.maximum(outside, 0)
+    local.append((cos * dx + sin * dy, cos * dy - sin * dx))
+  best = jnp.full(x.shape, jnp.inf)
+  px = py = d = k = start = heading = jnp.zeros(x.shape)
+  for i, (ahead, left) in enumerate(local):
+    curvature = road.curvature[i]
+    u = curvature * (ahead * ahead + left * left) - 2 * left
+    offset = -u / (1 + jnp.sqrt(jnp.maximum(1 + curvature * u, 0)))
+    # A point belongs to a piece if it lies between the normals at its ends.
+    outside = jnp.zeros(x.shape)
+    if i > 0:
+      outside = jnp.maximum(outside, -ahead)
+    if i + 1 < len(local):
+      outside = jnp.maximum(outside, local[i + 1][0])
+    score = jnp.abs(offset) + 1e3 * outside
     closer = score < best
     best = jnp.where(closer, score, best)
-    s = jnp.where(closer, road.start[i] + along, s)
+    px, py = jnp.where(closer, ahead, px), jnp.where(closer, left, py)
     d = jnp.where(closer, offset, d)
-    heading = jnp.where(closer, road.heading[i] + k * along, heading)
-  return s, d, heading
+    k = jnp.where(closer, curvature, k)
+    start = jnp.where(closer, road.start[i], start)
+    heading = jnp.where(closer, road.heading[i], heading)
+  slope = px / jnp.maximum(1 - k * py, 0.1)
+  turn = k * slope
+  # atan(turn) / turn without its singularity.
+  ratio = jnp.where(
+    jnp.abs(turn) < 1e-2, 1 - turn * turn / 3, jnp.arctan(turn) / turn
+  )
+  along = slope * ratio
+  return start + along, d, heading + k * along
 
 
 def side_coordinates(road: Road, x, y):
