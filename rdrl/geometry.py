@@ -76,7 +76,7 @@ def rotation_from_quat(quat):
 
 
 def multiply_quats(a, b):
-  """Hamilton product of `[..., 4]` wxyz quaternions: rotate by `b`, then `a`."""
+  """Hamilton product of `[..., 4]` wxyz quaternions: turn by `b`, then `a`."""
   aw, ax, ay, az = jnp.moveaxis(a, -1, 0)
   bw, bx, by, bz = jnp.moveaxis(b, -1, 0)
   return jnp.stack(
@@ -97,7 +97,7 @@ def quat_from_yaw(yaw):
 
 
 def world_from_box(agents: types.AgentState):
-  """`[..., 4, 4]` poses of the boxes of `AgentState` fields of shape `[...]`."""
+  """`[..., 4, 4]` poses of the boxes of an `AgentState` of shape `[...]`."""
   cos, sin = jnp.cos(agents.yaw), jnp.sin(agents.yaw)
   zero, one = jnp.zeros_like(cos), jnp.ones_like(cos)
   rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, one]]

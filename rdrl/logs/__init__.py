@@ -3,6 +3,8 @@
 
 from rdrl.logs.checks import LogError as LogError
 from rdrl.logs.checks import validate as validate
+from rdrl.logs.dataset import names as names
+from rdrl.logs.dataset import read as read
 from rdrl.logs.grids import distance_grid as distance_grid
 from rdrl.logs.images import decode_image as decode_image
 from rdrl.logs.images import encode_image as encode_image

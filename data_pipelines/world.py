@@ -1,0 +1,40 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Drives recorded in the built-in world, to prepared logs.
+
+  python -m data_pipelines.world --out_dir=data/world --num_logs=16 --seed=0
+
+Sizes are those of `rdrl.world.Config`; `--set=width=320` changes one. The log
+`world-7` is the street of seed 7.
+"""
+
+from absl import flags
+import tqdm
+
+from data_pipelines import builder
+from rdrl import training
+from rdrl import world
+
+_OUT_DIR = flags.DEFINE_string('out_dir', None, 'Folder to write to.')
+_NUM_LOGS = flags.DEFINE_integer('num_logs', 3, 'Drives to record.', 1)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the first street.')
+_SET = flags.DEFINE_multi_string(
+  'set', [], 'Override of one field of the sizes, as path=value.'
+)
+
+
+def record(seeds, config):
+  """Yields the log of each seed, named after it."""
+  for seed in tqdm.tqdm(seeds, desc='record', unit='log', disable=None):
+    log = world.record(world.build(seed, config))
+    yield log.replace(name=f'world-{seed}')
+
+
+def main(_):
+  config = training.config.override(world.Config(), _SET.value)
+  seeds = range(_SEED.value, _SEED.value + _NUM_LOGS.value)
+  builder.write(record(seeds, config), _OUT_DIR.value)
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['out_dir'])
+  training.cli.run(main)

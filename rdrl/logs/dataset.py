@@ -1,0 +1,169 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Prepared logs: TFDS `array_record` data sets, read without TensorFlow.
+
+A folder holds two data sets. `logs` has one small record per log: what does not
+change with time, and where its steps are. `steps` has one record per time step,
+those of a log in order one after another. So thousands of logs fit, no record
+outgrows a protocol buffer's 2 GB, and any step can be had at random. The data
+sets are plain TFDS, and may be read by its other loaders.
+
+Arrays are stored as raw bytes, exactly; images as PNG bytes in a `Text`
+feature, for the `Image` feature needs TensorFlow.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+import tqdm
+
+from rdrl import types
+from rdrl.logs import checks
+from rdrl.logs import images
+
+VERSION = '1.0.0'
+SPLIT = 'train'
+
+_TRACK_FIELDS = ('xy', 'z', 'yaw', 'speed', 'valid')
+
+
+def names(data_dir):
+  """Names of the logs of a prepared data set, in its order."""
+  return [_text(record['name']) for record in _open(data_dir, 'logs')]
+
+
+def read(data_dir, name=None) -> types.Log:
+  """Reads one log of a prepared data set.
+
+  Args:
+    data_dir: folder that `data_pipelines.builder` wrote.
+    name: of the log; None where the data set holds one only.
+
+  Returns:
+    The `Log` as it was written.
+
+  Raises:
+    LogError: one line that names what is missing or damaged, and where.
+  """
+  found = []
+  for record in _open(data_dir, 'logs'):
+    found.append(_text(record['name']))
+    if found[-1] == name:
+      break
+  else:
+    if name is not None or len(found) != 1:
+      raise checks.LogError(
+        f'{data_dir}: name: {name!r} is not one of {len(found)}: {found[:20]}'
+      )
+  source = f'{data_dir}: {found[-1]}'
+  first, count = int(record['first_step']), int(record['num_steps'])
+  steps = _open(data_dir, 'steps')
+  if first + count > len(steps):
+    raise checks.LogError(
+      f'{source}: steps {first} to {first + count}: the data set has '
+      f'{len(steps)}'
+    )
+  rows = [
+    _decode(steps[first + i], f'{source}: step {i}')
+    for i in tqdm.trange(
+      count, desc='read', unit='step', leave=False, disable=None
+    )
+  ]
+  shapes = {row['images'].shape for row in rows}
+  if len(shapes) > 1:
+    raise checks.LogError(f'{source}: images: sizes differ: {sorted(shapes)}')
+  step = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+  log = types.Log(
+    images=step['images'],
+    cameras=types.Camera(
+      camera_from_world=step['camera_from_world'],
+      intrinsics=step['intrinsics'],
+      height=step['images'].shape[2],
+      width=step['images'].shape[3],
+    ),
+    camera_from_ego=record['camera_from_ego'],
+    times=step['time'],
+    tracks=types.AgentState(**step['tracks']),
+    sizes=record['sizes'],
+    classes=record['classes'],
+    lidar=step['lidar'],
+    lidar_valid=step['lidar_valid'],
+    map=types.Map(
+      lane_width=record['lane_width'],
+      **{k: types.Polylines(**v) for k, v in record['map'].items()},
+    ),
+    name=found[-1],
+  )
+  checks.validate(log, source)
+  return log
+
+
+def log_record(log: types.Log, first_step: int):
+  """The record of `log` in `logs`."""
+  lines = {
+    name: {'xy': _float32(value.xy), 'valid': np.asarray(value.valid, bool)}
+    for name, value in vars(log.map).items()
+    if name != 'lane_width'
+  }
+  return {
+    'name': log.name,
+    'first_step': np.asarray(first_step, np.int64),
+    'num_steps': np.asarray(len(log.times), np.int64),
+    'camera_from_ego': _float32(log.camera_from_ego),
+    'sizes': _float32(log.sizes),
+    'classes': np.asarray(log.classes, np.int32),
+    'lane_width': _float32(log.map.lane_width),
+    'map': lines,
+  }
+
+
+def step_records(log: types.Log):
+  """Yields the records of `log` in `steps`."""
+  for i in range(len(log.times)):
+    tracks = {
+      name: _float32(getattr(log.tracks, name)[i])
+      for name in _TRACK_FIELDS[:-1]
+    }
+    tracks['valid'] = np.asarray(log.tracks.valid[i], bool)
+    yield {
+      'time': np.asarray(log.times[i], np.float64),
+      'images': [images.encode_image(image) for image in log.images[i]],
+      'camera_from_world': _float32(log.cameras.camera_from_world[i]),
+      'intrinsics': _float32(log.cameras.intrinsics[i]),
+      'tracks': tracks,
+      'lidar': _float32(log.lidar[i]),
+      'lidar_valid': np.asarray(log.lidar_valid[i], bool),
+    }
+
+
+def _float32(values):
+  return np.asarray(values, np.float32)
+
+
+def _decode(row, source):
+  row['images'] = np.stack(
+    [
+      images.decode_image(data, f'{source}: camera {camera}')
+      for camera, data in enumerate(row['images'])
+    ]
+  )
+  return row
+
+
+def _text(value):
+  return value.decode() if isinstance(value, bytes) else value
+
+
+def _open(data_dir, name):
+  # Takes most of a second, which only those pay who read prepared logs.
+  import tensorflow_datasets as tfds
+
+  folder = pathlib.Path(data_dir) / name / VERSION
+  if not (folder / 'dataset_info.json').is_file():
+    raise checks.LogError(
+      f'{data_dir}: data_dir: no prepared logs: {folder} is not there'
+    )
+  try:
+    return tfds.builder_from_directory(str(folder)).as_data_source(split=SPLIT)
+  except (OSError, ValueError, RuntimeError) as error:
+    raise checks.LogError(f'{folder}: cannot be read: {error}') from error
