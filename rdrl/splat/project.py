@@ -1,0 +1,224 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""3D Gaussians to ellipses on an image (EWA splatting, Zwicker et al. 2001).
+
+Conventions are gsplat's (arXiv 2409.06765), so that scenes and scores can be
+compared: the clamp of the Jacobian to 1.3 fields of view, the low-pass `eps2d`
+on the projected covariance, colours 0.5 + spherical harmonics cut at zero.
+"""
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.splat import composite
+
+# Real spherical harmonics, the constants and order of 3DGS (Kerbl et al. 2023).
+_SH0 = 0.28209479177387814
+_SH1 = 0.4886025119029199
+_SH2 = (
+  1.0925484305920792,
+  -1.0925484305920792,
+  0.31539156525252005,
+  -1.0925484305920792,
+  0.5462742152960396,
+)
+_SH3 = (
+  -0.5900435899266435,
+  2.890611442640554,
+  -0.4570457994644658,
+  0.3731763325901154,
+  -0.4570457994644658,
+  1.445305721320277,
+  -0.5900435899266435,
+)
+
+
+@struct.dataclass
+class Splats:
+  """Gaussians on an image.
+
+  Attributes:
+    xy: `[N, 2]` pixels.
+    conic: `[N, 3]` inverse covariance xx, xy, yy.
+    reach: `[N, 2]` half extents in pixels of the ellipse on which alpha falls
+      to 1/255.
+    log_opacity: `[N]`.
+    color: `[N, 3]`.
+    depth: `[N]` metres along the optical axis.
+    visible: `[N]` bool.
+  """
+
+  xy: jax.Array
+  conic: jax.Array
+  reach: jax.Array
+  log_opacity: jax.Array
+  color: jax.Array
+  depth: jax.Array
+  visible: jax.Array
+
+
+def sh_basis(direction, num_coefficients):
+  """`[N, K]` real spherical harmonics of unit `[N, 3]` directions, K <= 16."""
+  x, y, z = direction[:, 0], direction[:, 1], direction[:, 2]
+  basis = [jnp.full_like(x, _SH0)]
+  if num_coefficients > 1:
+    basis += [-_SH1 * y, _SH1 * z, -_SH1 * x]
+  if num_coefficients > 4:
+    xx, yy, zz = x * x, y * y, z * z
+    basis += [
+      _SH2[0] * x * y,
+      _SH2[1] * y * z,
+      _SH2[2] * (2 * zz - xx - yy),
+      _SH2[3] * x * z,
+      _SH2[4] * (xx - yy),
+    ]
+  if num_coefficients > 9:
+    basis += [
+      _SH3[0] * y * (3 * xx - yy),
+      _SH3[1] * x * y * z,
+      _SH3[2] * y * (4 * zz - xx - yy),
+      _SH3[3] * z * (2 * zz - 3 * xx - 3 * yy),
+      _SH3[4] * x * (4 * zz - xx - yy),
+      _SH3[5] * z * (xx - yy),
+      _SH3[6] * x * (xx - 3 * yy),
+    ]
+  return jnp.stack(basis, -1)
+
+
+def project(
+  gaussians: types.Gaussians,
+  camera: types.Camera,
+  config,
+  node_poses=None,
+  node_valid=None,
+):
+  """`Splats` of Gaussians as one camera sees them.
+
+  View directions for the spherical harmonics are taken in the frame in which a
+  Gaussian's mean lives, so that a moving object carries its colours with it.
+
+  Args:
+    gaussians: `N` of them.
+    camera: one.
+    config: `splat.Config`.
+    node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
+      to be in the world.
+    node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
+      ignored: the background is always drawn.
+  """
+  # Rows of 3x3 matrices are written out: products of many small matrices are
+  # slow on every backend, and full float32 is kept on a TPU.
+  visible = jnp.ones(gaussians.node.shape, bool)
+  if node_poses is None:
+    camera_from_local = camera.camera_from_world[None]
+    pose = camera_from_local[0]
+    rotation, translation = pose[:3, :3], pose[:3, 3]
+    center = -_rotate(rotation.T, translation[None])[0]
+    turn = lambda i, j: rotation[i, j]
+    shift = lambda i: translation[i]
+    eye = lambda i: center[i]
+  else:
+    identity = jnp.eye(4, dtype=node_poses.dtype)[None]
+    poses = jnp.concatenate([identity, node_poses[1:]])
+    camera_from_local = geometry.compose(camera.camera_from_world, poses)
+    local_from_camera = geometry.inverse(camera_from_local)
+    table = jnp.concatenate(
+      [
+        camera_from_local[:, :3, :].reshape(-1, 12),
+        local_from_camera[:, :3, 3],
+      ],
+      -1,
+    )[gaussians.node]
+    turn = lambda i, j: table[:, 4 * i + j]
+    shift = lambda i: table[:, 4 * i + 3]
+    eye = lambda i: table[:, 12 + i]
+    if node_valid is not None:
+      visible = (gaussians.node == 0) | node_valid[gaussians.node]
+
+  means = gaussians.means
+  point = [
+    sum(turn(i, j) * means[:, j] for j in range(3)) + shift(i)
+    for i in range(3)
+  ]
+  depth = point[2]
+  visible &= (depth > config.near) & (depth < config.far)
+  z = jnp.where(visible, depth, 1.0)
+
+  fx, fy = camera.intrinsics[0, 0], camera.intrinsics[1, 1]
+  cx, cy = camera.intrinsics[0, 2], camera.intrinsics[1, 2]
+  slope_x, slope_y = point[0] / z, point[1] / z
+  xy = jnp.stack([fx * slope_x + cx, fy * slope_y + cy], -1)
+
+  # Far outside the field of view the linearisation explodes, hence the clamp.
+  margin_x = 0.3 * 0.5 * camera.width / fx
+  margin_y = 0.3 * 0.5 * camera.height / fy
+  slope_x = jnp.clip(
+    slope_x, -cx / fx - margin_x, (camera.width - cx) / fx + margin_x
+  )
+  slope_y = jnp.clip(
+    slope_y, -cy / fy - margin_y, (camera.height - cy) / fy + margin_y
+  )
+
+  # J W R S: its rows are the image-plane directions of the principal axes.
+  axes = _local_axes(gaussians.quats, gaussians.log_scales)
+  in_camera = [
+    [sum(turn(i, j) * axes[j][k] for j in range(3)) for k in range(3)]
+    for i in range(3)
+  ]
+  u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
+  v = [fy / z * (in_camera[1][k] - slope_y * in_camera[2][k]) for k in range(3)]
+  var_x = sum(x * x for x in u) + config.eps2d
+  var_y = sum(y * y for y in v) + config.eps2d
+  cov = sum(x * y for x, y in zip(u, v, strict=True))
+  # |u x v|^2 + eps (|u|^2 + |v|^2) + eps^2: the determinant without the
+  # cancellation that a needle would suffer.
+  cross = [
+    u[1] * v[2] - u[2] * v[1],
+    u[2] * v[0] - u[0] * v[2],
+    u[0] * v[1] - u[1] * v[0],
+  ]
+  determinant = sum(x * x for x in cross) + config.eps2d * (
+    var_x + var_y - config.eps2d
+  )
+  determinant = jnp.where(visible, determinant, 1.0)
+  conic = jnp.stack([var_y, -cov, var_x], -1) / determinant[:, None]
+
+  log_opacity = jax.nn.log_sigmoid(gaussians.opacity_logits)
+  cutoff = 2 * (log_opacity - np.log(composite.MIN_ALPHA))
+  visible &= cutoff > 0
+  reach = jnp.sqrt(
+    jax.lax.stop_gradient(
+      jnp.maximum(cutoff, 0)[:, None] * jnp.stack([var_x, var_y], -1)
+    )
+  )
+  visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
+
+  direction = means - jnp.stack([jnp.broadcast_to(eye(i), depth.shape) for i in range(3)], -1)
+  direction = direction / jnp.maximum(
+    geometry.safe_norm(direction, keepdims=True), 1e-12
+  )
+  basis = sh_basis(direction, gaussians.sh.shape[1])
+  color = 0.5 + jnp.sum(basis[:, :, None] * gaussians.sh, 1)
+  return Splats(
+    xy=xy,
+    conic=conic,
+    reach=reach,
+    log_opacity=log_opacity,
+    color=jnp.maximum(color, 0),
+    depth=depth,
+    visible=visible,
+  )
+
+
+def _rotate(rotation, vectors):
+  return jnp.sum(rotation * vectors[..., None, :], -1)
+
+
+def _local_axes(quats, log_scales):
+  """Rows of R S as `[3][3]` arrays of shape `[N]`."""
+  rotation = geometry.rotation_from_quat(quats)
+  scales = jnp.exp(log_scales)
+  return [[rotation[:, i, k] * scales[:, k] for k in range(3)] for i in range(3)]
