@@ -1,0 +1,20 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The simulator: dynamics, traffic, collisions, observations and reward."""
+
+from rdrl.sim import anchors
+from rdrl.sim.config import STREAMS
+from rdrl.sim.config import Config
+from rdrl.sim.env import Env
+from rdrl.sim.env import NoRenderer
+from rdrl.sim.rollout import replay
+from rdrl.sim.rollout import rollout
+
+__all__ = [
+  'STREAMS',
+  'Config',
+  'Env',
+  'NoRenderer',
+  'anchors',
+  'replay',
+  'rollout',
+]

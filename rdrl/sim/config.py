@@ -1,0 +1,71 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What decides an environment."""
+
+import dataclasses
+import math
+
+from rdrl.sim import anchors
+from rdrl.world import traffic
+
+# Indices into `types.REWARD_TERMS` of the lateral stream and of the
+# longitudinal one, in the order of an action. RAD (arXiv 2502.13144), section
+# 3.4, has r_x = static + position + heading and r_y = dynamic; what we add,
+# progress, time to collision and comfort, is a matter of speed.
+STREAMS = ((1, 2, 3), (0, 4, 5, 6))
+
+DYNAMICS = ('bicycle', 'single_track', 'replay')
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Parameters of the environment; the thresholds are RAD's where it has any.
+
+  Attributes:
+    decision_steps: steps of `types.TIME_STEP` for which an action holds.
+    horizon: decisions after which an episode is truncated.
+    frames: images in an observation, one decision apart.
+    image_height: pixels.
+    image_width: pixels.
+    route_points: metres along the reference path, beyond the point next to the
+      ego, of the route that the policy sees.
+    dynamics: of the ego: `bicycle`; `single_track`, `world.vehicle`; `replay`,
+      on its reference whatever the action.
+    wheelbase: metres.
+    rear_axle_to_center: metres from the rear axle to the middle of the box.
+    max_steering: rad; a command of more curvature is cut.
+    acceleration_limits: m/s^2 between which the speed follows its command.
+    position_limit: metres from the reference path, where no agent was edited.
+    heading_limit: rad from the tangent of the reference path.
+    static_deviation: metres off the reference path below which a static
+      obstacle does not count: a mapped obstacle on the driven path is noise.
+    lane_width: metres, for who is at fault in a lateral collision.
+    reward_weights: of `types.REWARD_TERMS`, before the sign.
+    time_to_collision: seconds below which it costs.
+    comfort_acceleration: m/s^2, bounds of nuPlan's comfort metric, as those
+      below (github.com/motional/nuplan-devkit).
+    comfort_lateral_acceleration: m/s^2.
+    comfort_jerk: m/s^3, longitudinal.
+    idm: of the other traffic.
+  """
+
+  decision_steps: int = 5
+  horizon: int = 16
+  frames: int = 2
+  image_height: int = 48
+  image_width: int = 80
+  route_points: tuple[float, ...] = (5.0, 10.0, 15.0, 20.0, 30.0)
+  dynamics: str = 'bicycle'
+  wheelbase: float = anchors.WHEELBASE
+  rear_axle_to_center: float = anchors.WHEELBASE / 2
+  max_steering: float = anchors.MAX_STEERING
+  acceleration_limits: tuple[float, float] = (-8.0, 4.0)
+  position_limit: float = 2.0
+  heading_limit: float = math.radians(40)
+  static_deviation: float = 0.2
+  lane_width: float = 3.5
+  reward_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 0.1, 0.2, 0.05)
+  time_to_collision: float = 0.95
+  comfort_acceleration: tuple[float, float] = (-4.05, 2.40)
+  comfort_lateral_acceleration: float = 4.89
+  comfort_jerk: float = 4.13
+  idm: traffic.IdmConfig = traffic.IdmConfig()

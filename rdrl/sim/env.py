@@ -1,0 +1,501 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The environment: scenes, what happens in them, and a renderer.
+
+One decision holds for half a second of the log's clock, which is half a second
+of motion, in steps of `types.TIME_STEP`; collisions are looked for at each.
+Methods are written for one environment; batch them with `jax.vmap`.
+"""
+
+from typing import Any
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.sim import anchors
+from rdrl.sim import dynamics
+from rdrl.sim import events as events_lib
+from rdrl.sim import paths as paths_lib
+from rdrl.sim import terrain
+from rdrl.sim.config import DYNAMICS
+from rdrl.sim.config import Config
+from rdrl.world import traffic
+
+
+@struct.dataclass
+class NoRenderer:
+  """Black images, for driving by geometry alone.
+
+  Attributes:
+    num_cameras: static.
+    height: static, pixels.
+    width: static, pixels.
+  """
+
+  num_cameras: int = struct.field(pytree_node=False)
+  height: int = struct.field(pytree_node=False)
+  width: int = struct.field(pytree_node=False)
+
+  def __call__(self, scene_index, cameras, agents):
+    """`[C, h, w, 3]` uint8 zeros."""
+    del scene_index, cameras, agents
+    shape = (self.num_cameras, self.height, self.width, 3)
+    return jnp.zeros(shape, jnp.uint8)
+
+
+def _pad_polylines(lines, rows, points):
+  missing = (
+    (0, rows - lines.valid.shape[0]),
+    (0, points - lines.valid.shape[1]),
+  )
+  return types.Polylines(
+    xy=np.pad(np.asarray(lines.xy), (*missing, (0, 0))),
+    valid=np.pad(np.asarray(lines.valid), missing),
+  )
+
+
+def _stack_maps(maps):
+  """One `Map` with a leading `[S]`, padded to the largest."""
+  padded = {}
+  for name in ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines'):
+    lines = [getattr(m, name) for m in maps]
+    rows = max(x.valid.shape[0] for x in lines)
+    points = max(x.valid.shape[1] for x in lines)
+    padded[name] = [_pad_polylines(x, rows, points) for x in lines]
+  rows = max(len(m.lane_width) for m in maps)
+  padded['lane_width'] = [
+    np.pad(np.asarray(m.lane_width), (0, rows - len(m.lane_width)))
+    for m in maps
+  ]
+  return types.Map(
+    **{
+      name: types.stack(values) if name != 'lane_width' else np.stack(values)
+      for name, values in padded.items()
+    }
+  )
+
+
+def _stack_scenes(scenes):
+  """Scenes `[S]`; the renderer holds what it draws, so they are bare of it."""
+  no_gaussians = types.Gaussians(
+    means=np.zeros((0, 3), np.float32),
+    log_scales=np.zeros((0, 3), np.float32),
+    quats=np.zeros((0, 4), np.float32),
+    opacity_logits=np.zeros(0, np.float32),
+    sh=np.zeros((0, 1, 3), np.float32),
+    node=np.zeros(0, np.int32),
+  )
+  grids = {
+    name: terrain.stack([getattr(scene, name) for scene in scenes])
+    for name in ('drivable', 'occupancy', 'ground')
+  }
+  maps = _stack_maps([scene.map for scene in scenes])
+  bare = [
+    scene.replace(
+      gaussians=no_gaussians,
+      sky=np.zeros((0, 0, 3), np.float32),
+      map=None,
+      drivable=None,
+      occupancy=None,
+      ground=None,
+    )
+    for scene in scenes
+  ]
+  return types.stack(bare).replace(map=maps, **grids)
+
+
+def _check(scenes, scenarios, config):
+  if config.dynamics not in DYNAMICS:
+    raise ValueError(
+      f'sim.dynamics is {config.dynamics!r}, expected one of {DYNAMICS}'
+    )
+  if len(config.reward_weights) != len(types.REWARD_TERMS):
+    raise ValueError(
+      f'sim.reward_weights has {len(config.reward_weights)} values, expected '
+      f'{len(types.REWARD_TERMS)}: {types.REWARD_TERMS}'
+    )
+  shape, expected = (
+    scenarios.tracks.valid.shape[1:],
+    scenes[0].tracks.valid.shape,
+  )
+  if shape != expected:
+    raise ValueError(
+      f'scenarios have tracks of shape {shape} [T, A], the scenes of {expected}'
+    )
+  index, start = np.asarray(scenarios.scene), np.asarray(scenarios.start)
+  if index.min() < 0 or index.max() >= len(scenes):
+    raise ValueError(
+      f'scenario.scene goes from {index.min()} to {index.max()}, there are '
+      f'{len(scenes)} scenes'
+    )
+  last = shape[0] - 1 - config.decision_steps
+  if start.min() < 0 or start.max() > last:
+    raise ValueError(
+      f'scenario.start goes from {start.min()} to {start.max()}, a decision '
+      f'within {shape[0]} steps begins at 0 to {last}'
+    )
+
+
+@struct.dataclass
+class Env:
+  """Scenes, scenarios in them, and a renderer. Make it with `create`.
+
+  Attributes:
+    scenes: `[S]` without Gaussians and sky.
+    scenarios: `[V]`.
+    renderer: `(scene [], cameras [C], agents [A]) -> [C, h, w, 3]` uint8.
+    paths: `[V, A, P, 2]` the tracks of the scenarios as polylines.
+    path_valid: `[V, A, P]` bool.
+    track_progress: `[V, T, A]` metres along the path at each step of a track.
+    desired_speed: `[V, A]` m/s, the greatest of a track from its release on.
+    clearance: `[V, A]` metres from the ground to the middle of the box.
+    config: static.
+  """
+
+  scenes: types.Scene
+  scenarios: types.Scenario
+  renderer: Any
+  paths: types.Array
+  path_valid: types.Array
+  track_progress: types.Array
+  desired_speed: types.Array
+  clearance: types.Array
+  config: Config = struct.field(pytree_node=False)
+
+  @classmethod
+  def create(cls, scenes, scenarios, renderer, config):
+    """An environment on device.
+
+    Args:
+      scenes: list of `Scene`, of equal numbers of steps, agents and cameras.
+      scenarios: `Scenario` `[V]` in these scenes.
+      renderer: PyTree that is called as `NoRenderer` is.
+      config: parameters.
+
+    Raises:
+      ValueError: if the parts do not fit each other.
+    """
+    _check(scenes, scenarios, config)
+    stacked = jax.tree.map(jnp.asarray, _stack_scenes(scenes))
+    tracks = jax.tree.map(np.asarray, scenarios.tracks)
+    count, steps, num_agents = tracks.valid.shape
+
+    def by_agent(x):
+      return np.moveaxis(x, 2, 1).reshape(-1, steps, *x.shape[3:])
+
+    points, valid, progress = paths_lib.from_tracks(
+      by_agent(tracks.xy), by_agent(tracks.yaw), by_agent(tracks.valid)
+    )
+    free = np.asarray(scenarios.release)[:, None] <= np.arange(steps)[:, None]
+    desired = np.max(np.where(tracks.valid & free, tracks.speed, 0), 1)
+    ground = jax.vmap(
+      lambda scene, xy: terrain.sample(stacked.ground, scene, xy)
+    )(jnp.asarray(scenarios.scene), jnp.asarray(tracks.xy))
+    height = np.where(tracks.valid, tracks.z - np.asarray(ground), 0)
+    seen = np.maximum(tracks.valid.sum(1), 1)
+    env = cls(
+      scenes=stacked,
+      scenarios=scenarios,
+      renderer=renderer,
+      paths=points.reshape(count, num_agents, -1, 2),
+      path_valid=valid.reshape(count, num_agents, -1),
+      track_progress=np.moveaxis(
+        progress.reshape(count, num_agents, steps), 1, 2
+      ),
+      desired_speed=desired.astype(np.float32),
+      clearance=(height.sum(1) / seen).astype(np.float32),
+      config=config,
+    )
+    return jax.tree.map(jnp.asarray, env)
+
+  @property
+  def num_scenarios(self):
+    return self.scenarios.scene.shape[0]
+
+  def reset(self, key, scenario=None) -> types.SimState:
+    """The beginning of an episode.
+
+    Args:
+      key: draws the scenario, uniformly.
+      scenario: `[]` int32, to choose it.
+    """
+    if scenario is None:
+      scenario = jax.random.randint(key, (), 0, self.num_scenarios)
+    scenario = jnp.asarray(scenario, jnp.int32)
+    step = self.scenarios.start[scenario].astype(jnp.int32)
+    agents = self._tracks(scenario, step)
+    ego = types.take(agents, 0)
+    past = jnp.maximum(step - jnp.arange(self.config.decision_steps)[::-1], 0)
+    return types.SimState(
+      scenario=scenario,
+      step=step,
+      decision=jnp.int32(0),
+      agents=agents,
+      vehicle=self._vehicle(scenario, step, ego),
+      progress=self.track_progress[scenario, step],
+      trace=jax.vmap(lambda t: self._tracks(scenario, t))(past),
+      observation=self.expert_observation(scenario, step),
+      reward=jnp.zeros(len(types.REWARD_TERMS)),
+      events=events_lib.none(),
+      terminated=jnp.zeros((), bool),
+      truncated=jnp.zeros((), bool),
+    )
+
+  def step(self, state: types.SimState, action) -> types.SimState:
+    """One decision.
+
+    Args:
+      state: of one environment. After its end it comes back as it is, with no
+        reward and no event.
+      action: `[2]` int32, lateral and longitudinal anchor index.
+    """
+    over = state.terminated | state.truncated
+    frozen = state.replace(
+      reward=jnp.zeros_like(state.reward), events=events_lib.none()
+    )
+    moved = self._advance(state, action)
+    return jax.tree.map(
+      lambda old, new: jnp.where(over, old, new), frozen, moved
+    )
+
+  def observe(self, scenario, agents, images=None) -> types.Observation:
+    """What the policy sees of one moment.
+
+    Args:
+      scenario: `[]` int32.
+      agents: `[A]`, anywhere.
+      images: `[F, C, h, w, 3]` uint8 of the observation before, whose oldest
+        frame makes room; None shows the present in every frame.
+    """
+    config = self.config
+    image = self._render(scenario, agents)
+    if images is None:
+      images = jnp.broadcast_to(image, (config.frames, *image.shape))
+    else:
+      images = jnp.concatenate([images[1:], image[None]])
+    return self._observation(scenario, types.take(agents, 0), images)
+
+  def expert_observation(self, scenario, step) -> types.Observation:
+    """What the policy sees with everybody on their tracks.
+
+    Args:
+      scenario: `[]` int32.
+      step: `[]` int32 on the clock of the tracks; frames before the first step
+        show the first step.
+    """
+    ago = self.config.decision_steps * jnp.arange(self.config.frames)[::-1]
+    steps = jnp.maximum(step - ago, 0)
+    images = jax.vmap(
+      lambda step: self._render(scenario, self._tracks(scenario, step))
+    )(steps)
+    ego = types.take(self._tracks(scenario, step), 0)
+    return self._observation(scenario, ego, images)
+
+  def drivable(self, scenario, xy):
+    """Metres `[...]` from world points to the edge of the drivable area."""
+    scene = self.scenarios.scene[scenario]
+    return terrain.sample(self.scenes.drivable, scene, xy)
+
+  def _tracks(self, scenario, step):
+    return types.take(self.scenarios.tracks, (scenario, step))
+
+  def _vehicle(self, scenario, step, ego):
+    """What the dynamics carry, then the mean acceleration of a decision."""
+    before = types.take(self._tracks(scenario, jnp.maximum(step - 1, 0)), 0)
+    turned = geometry.wrap_angle(ego.yaw - before.yaw)
+    moved = geometry.safe_norm(ego.xy - before.xy)
+    curvature = jnp.where(moved > 0.1, turned / jnp.maximum(moved, 0.1), 0.0)
+    steps = self.config.decision_steps
+    past = types.take(self._tracks(scenario, jnp.maximum(step - steps, 0)), 0)
+    acceleration = (ego.speed - past.speed) / (steps * types.TIME_STEP)
+    vehicle = dynamics.initial(ego, curvature, self.config)
+    return jnp.append(vehicle, acceleration)
+
+  def _render(self, scenario, agents):
+    scenes, config = self.scenes, self.config
+    scene = self.scenarios.scene[scenario]
+    intrinsics = geometry.scale_intrinsics(
+      scenes.intrinsics[scene],
+      config.image_width / scenes.width,
+      config.image_height / scenes.height,
+    )
+    cameras = geometry.mount_cameras(
+      scenes.camera_from_ego[scene],
+      intrinsics,
+      types.take(agents, 0),
+      config.image_height,
+      config.image_width,
+    )
+    return self.renderer(scene, cameras, agents)
+
+  def _observation(self, scenario, ego, images):
+    path = self.paths[scenario, 0], self.path_valid[scenario, 0]
+    along, *_ = geometry.project_to_polyline(ego.xy, *path)
+    points = jax.vmap(traffic.point_on_path, (None, None, 0))(
+      *path, along + jnp.array(self.config.route_points)
+    )
+    return types.Observation(
+      images=images,
+      speed=ego.speed,
+      route=geometry.rotate_2d(points - ego.xy, -ego.yaw),
+    )
+
+  def _advance(self, state, action):
+    config, index = self.config, state.scenario
+    scenario = types.take(
+      self.scenarios.replace(tracks=None, start=None), index
+    )
+    scene = scenario.scene
+    sizes = self.scenes.sizes[scene]
+    paths, path_valid = self.paths[index], self.path_valid[index]
+    is_ego = jnp.arange(len(sizes)) == 0
+    curvature, speed = anchors.command(action)
+
+    def sample(name):
+      return lambda xy: terrain.sample(getattr(self.scenes, name), scene, xy)
+
+    def substep(carry, _):
+      agents, vehicle, progress, events, step = carry
+      over = events_lib.ended(events)
+      track = self._tracks(index, step + 1)
+      controlled = (
+        (scenario.controller == types.IDM)
+        & (step >= scenario.release)
+        & agents.valid
+        & ~is_ego
+      )
+      driven, driven_progress = traffic.step_along_paths(
+        agents,
+        sizes,
+        paths,
+        path_valid,
+        progress,
+        self.desired_speed[index],
+        controlled,
+        types.TIME_STEP,
+        config.idm,
+      )
+      driven = driven.replace(
+        z=sample('ground')(driven.xy) + self.clearance[index]
+      )
+      moved = _where(controlled, driven, track)
+      ego, moved_vehicle = dynamics.step(
+        types.take(agents, 0),
+        vehicle,
+        speed,
+        curvature,
+        types.take(track, 0),
+        config,
+      )
+      if config.dynamics != 'replay':
+        ego = ego.replace(z=sample('ground')(ego.xy) + self.clearance[index, 0])
+      moved = jax.tree.map(lambda x, e: x.at[0].set(e), moved, ego)
+      along, offset, heading, _ = geometry.project_to_polyline(
+        ego.xy, paths[0], path_valid[0]
+      )
+      moved_progress = jnp.where(
+        controlled, driven_progress, self.track_progress[index, step + 1]
+      )
+      found = events_lib.detect(
+        moved,
+        sizes,
+        offset,
+        heading,
+        sample('occupancy'),
+        sample('drivable'),
+        scenario.adversary != 0,
+        config,
+      )
+      # An ended episode stands still, so that the last state is that of the
+      # event and the step tells when it happened.
+      new = (
+        moved,
+        moved_vehicle,
+        moved_progress.at[0].set(along),
+        found,
+        step + 1,
+      )
+      carry = _where(over, carry, new)
+      return carry, carry[0]
+
+    carry = (
+      state.agents,
+      state.vehicle[:-1],
+      state.progress,
+      events_lib.none(),
+      state.step,
+    )
+    carry, trace = jax.lax.scan(substep, carry, length=config.decision_steps)
+    agents, vehicle, progress, events, step = carry
+    reward, acceleration = self._reward(
+      state, agents, progress[0], events, step, sizes
+    )
+    terminated = events_lib.ended(events)
+    decision = state.decision + 1
+    last = self.track_progress.shape[1] - 1
+    truncated = ~terminated & (
+      (decision >= config.horizon) | (step + config.decision_steps > last)
+    )
+    return state.replace(
+      step=step,
+      decision=decision,
+      agents=agents,
+      vehicle=jnp.append(vehicle, acceleration),
+      progress=progress,
+      trace=trace,
+      observation=self.observe(index, agents, state.observation.images),
+      reward=reward,
+      events=events,
+      terminated=terminated,
+      truncated=truncated,
+    )
+
+  def _reward(self, state, agents, progress, events, step, sizes):
+    """Reward `[len(REWARD_TERMS)]` and mean acceleration of the decision.
+
+    Comfort is judged on the means over a decision: commands are steps.
+    """
+    config, index = self.config, state.scenario
+    expert = self.track_progress[index, :, 0]
+    gone = (progress - state.progress[0]) / jnp.maximum(
+      expert[step] - expert[state.step], 1.0
+    )
+    duration = (step - state.step) * types.TIME_STEP
+    old, new = types.take(state.agents, 0), types.take(agents, 0)
+    acceleration = (new.speed - old.speed) / duration
+    jerk = (acceleration - state.vehicle[-1]) / duration
+    turned = geometry.wrap_angle(new.yaw - old.yaw) / duration
+    lateral = (new.speed + old.speed) / 2 * turned
+    low, high = config.comfort_acceleration
+    is_rough = (
+      (acceleration < low)
+      | (acceleration > high)
+      | (jnp.abs(lateral) > config.comfort_lateral_acceleration)
+      | (jnp.abs(jerk) > config.comfort_jerk)
+    )
+    is_urgent = events_lib.soon_collides(
+      agents, sizes, config.time_to_collision
+    )
+    terms = [
+      -1.0 * events.dynamic_collision,
+      -1.0 * events.static_collision,
+      -1.0 * events.position_deviation,
+      -1.0 * events.heading_deviation,
+      jnp.clip(gone, 0, 1),
+      -1.0 * is_urgent,
+      -1.0 * is_rough,
+    ]
+    return jnp.stack(terms) * jnp.array(config.reward_weights), acceleration
+
+
+def _where(condition, x, y):
+  """Chooses between trees; a `[A]` condition broadcasts along trailing axes."""
+
+  def choose(x, y):
+    shape = condition.shape + (1,) * (jnp.ndim(x) - condition.ndim)
+    return jnp.where(condition.reshape(shape), x, y)
+
+  return jax.tree.map(choose, x, y)

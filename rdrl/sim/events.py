@@ -1,0 +1,172 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What happens to the ego: collisions, deviations, and whose fault they are."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.sim.config import Config
+
+# m/s below which the ego stands, as nuPlan has it.
+_STOPPED = 0.05
+# m/s of lateral motion off the path that count as moving over.
+_LATERAL_SPEED = 0.3
+# Points per side of the outline of a box: every 1.2 m of a car.
+_OUTLINE = 5
+
+
+def outline(xy, yaw, size):
+  """Points `[16, 2]` on the outline of one box, corners first.
+
+  Args:
+    xy: `[2]` middle.
+    yaw: `[]`.
+    size: `[2]` or wider, length and width.
+
+  Returns:
+    World points `[16, 2]` and the same in the frame of the box.
+  """
+  spread = np.linspace(-0.5, 0.5, _OUTLINE)[1:-1]
+  half = np.full_like(spread, 0.5)
+  corners = [[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]]
+  sides = [(spread, half), (spread, -half), (half, spread), (-half, spread)]
+  unit = np.concatenate([corners, *(np.stack(side, -1) for side in sides)])
+  local = unit * size[:2]
+  return xy + geometry.rotate_2d(local, yaw), local
+
+
+def none():
+  """`Events` `[]` of a decision in which nothing happened."""
+  no, zero = jnp.zeros((), bool), jnp.zeros(())
+  return types.Events(no, no, no, no, no, zero, zero, zero, zero)
+
+
+def ended(events: types.Events):
+  """Whether any of RAD's four events, each of which ends an episode, is set."""
+  return (
+    events.dynamic_collision
+    | events.static_collision
+    | events.position_deviation
+    | events.heading_deviation
+  )
+
+
+def _sign(x):
+  return jnp.where(x >= 0, 1.0, -1.0)
+
+
+def detect(
+  agents: types.AgentState,
+  sizes,
+  path_offset,
+  path_heading,
+  occupancy,
+  drivable,
+  is_edited,
+  config: Config,
+):
+  """Events `[]` of one moment.
+
+  The rule of fault is that of nuPlan's collision metric: a standing ego is
+  never at fault; one whose front meets another is, unless that one is behind;
+  one that is met at the side is where it leaves its lane towards the other, or
+  moves that way across its path; one met at the rear is not. The front is the
+  strip of the ego's box that it swept in the last step.
+
+  Args:
+    agents: `[A]`, the ego first.
+    sizes: `[A, 3]` metres.
+    path_offset: `[]` metres of the ego left of its reference path.
+    path_heading: `[]` of that path beside the ego.
+    occupancy: function of world points `[..., 2]`, metres to the nearest static
+      obstacle, negative inside.
+    drivable: likewise, metres to the edge of the drivable area, positive
+      inside.
+    is_edited: `[]` bool, another agent was edited: the ego may then leave its
+      path as far as the road goes.
+    config: limits.
+  """
+  ego = types.take(agents, 0)
+  size = sizes[0]
+  others = agents.valid.at[0].set(False)
+  met = others & geometry.boxes_overlap(
+    ego.xy, ego.yaw, size, agents.xy, agents.yaw, sizes
+  )
+  offset = geometry.rotate_2d(agents.xy - ego.xy, -ego.yaw)
+  distance = geometry.safe_norm(offset)
+  other = jnp.argmin(jnp.where(met, distance, jnp.inf))
+  is_met = jnp.any(met)
+  ahead, aside = offset[other]
+
+  def strip_meets(middle, length):
+    at = ego.xy + middle * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])
+    strip = jnp.stack([length, size[1]])
+    return geometry.boxes_overlap(
+      at, ego.yaw, strip, agents.xy[other], agents.yaw[other], sizes[other]
+    )
+
+  swept = jnp.clip(ego.speed * types.TIME_STEP, 0.01, size[0] / 2)
+  meets_front = strip_meets(size[0] / 2 - swept / 2, swept) & (ahead > 0)
+  from_behind = ~meets_front & strip_meets(-size[0] / 2, 0.0) & (ahead < 0)
+  side = _sign(aside)
+  beyond_lane = (
+    path_offset * side + size[1] / 2 > config.lane_width / 2
+  )  # Towards the other.
+  drift = geometry.wrap_angle(ego.yaw - path_heading)
+  moves_over = ego.speed * jnp.sin(drift) * side > _LATERAL_SPEED
+  at_fault = (
+    is_met
+    & (jnp.abs(ego.speed) > _STOPPED)
+    & (meets_front | (~from_behind & (beyond_lane | moves_over)))
+  )
+
+  points, local = outline(ego.xy, ego.yaw, size)
+  clearance = occupancy(points)
+  worst = jnp.argmin(clearance)
+  static_collision = (clearance[worst] < 0) & (
+    jnp.abs(path_offset) > config.static_deviation
+  )
+  off_road = jnp.min(drivable(points[:4])) < 0
+  position_deviation = jnp.where(
+    is_edited, off_road, jnp.abs(path_offset) > config.position_limit
+  )
+  heading_deviation = jnp.abs(drift) > config.heading_limit
+
+  def side_of(happened, value):
+    return jnp.where(happened, _sign(value), 0.0)
+
+  return types.Events(
+    dynamic_collision=is_met,
+    static_collision=static_collision,
+    position_deviation=position_deviation,
+    heading_deviation=heading_deviation,
+    at_fault=at_fault,
+    front=side_of(is_met, ahead),
+    obstacle_side=side_of(static_collision, jnp.asarray(local)[worst, 1]),
+    position_side=side_of(position_deviation, path_offset),
+    heading_side=side_of(heading_deviation, drift),
+  )
+
+
+def soon_collides(agents: types.AgentState, sizes, horizon):
+  """Whether the ego meets an agent ahead if all keep speed and heading.
+
+  Agents whose middle is behind the ego's, and a standing ego, do not count, as
+  in nuPlan's time-to-collision metric.
+
+  Args:
+    agents: `[A]`, the ego first.
+    sizes: `[A, 3]` metres.
+    horizon: seconds.
+  """
+  times = jnp.linspace(0, horizon, 6)[:, None]
+  direction = jnp.stack([jnp.cos(agents.yaw), jnp.sin(agents.yaw)], -1)
+  velocity = agents.speed[:, None] * direction
+  xy = agents.xy + times[..., None] * velocity
+  meets = geometry.boxes_overlap(
+    xy[:, :1], agents.yaw[:1], sizes[:1], xy, agents.yaw, sizes
+  )
+  ahead = jnp.sum((agents.xy - agents.xy[0]) * direction[0], -1) > 0
+  counts = agents.valid.at[0].set(False) & ahead
+  return jnp.any(meets & counts) & (jnp.abs(agents.speed[0]) > _STOPPED)

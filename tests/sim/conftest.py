@@ -1,0 +1,107 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A straight road along x for tests: two lanes each way, walls beside it."""
+
+import numpy as np
+import pytest
+
+from rdrl import types
+
+# Middles of the lanes; traffic keeps to the right and the ego drives at -1.75.
+LANES = (-5.25, -1.75, 1.75, 5.25)
+HALF_ROAD, HALF_STREET = 9.3, 11.0
+CAR = (4.6, 1.9, 1.5)
+
+
+def straight(x, y, speed, steps=101):
+  """Track of an agent at constant speed along x, backwards if negative."""
+  time = np.arange(steps) * types.TIME_STEP
+  return {
+    'xy': np.stack([x + speed * time, np.full(steps, y)], -1),
+    'yaw': np.full(steps, np.pi if speed < 0 else 0.0),
+    'speed': np.full(steps, abs(speed)),
+    'valid': np.ones(steps, bool),
+  }
+
+
+def scene(*agents, classes=None):
+  """A `Scene` of agents, each as `straight` gives it, the ego first."""
+  steps = len(agents[0]['yaw'])
+
+  def field(name, dtype):
+    return np.stack([agent[name] for agent in agents], 1).astype(dtype)
+
+  tracks = types.AgentState(
+    xy=field('xy', np.float32),
+    z=np.full((steps, len(agents)), CAR[2] / 2, np.float32),
+    yaw=field('yaw', np.float32),
+    speed=field('speed', np.float32),
+    valid=field('valid', bool),
+  )
+  y = np.arange(-15, 15.5, 0.5)
+
+  def grid(values):
+    return types.Grid(
+      values=np.repeat(values[:, None], 640, 1).astype(np.float32),
+      origin=np.array([-60.0, -15.0], np.float32),
+      cell=np.float32(0.5),
+    )
+
+  empty = types.Polylines(
+    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
+  )
+  ahead = np.array([[0.0, -1, 0, 0], [0, 0, -1, 1], [1, 0, 0, 0], [0, 0, 0, 1]])
+  return types.Scene(
+    gaussians=None,
+    sky=np.zeros((2, 4, 3), np.float32),
+    exposure=np.zeros((1, 3, 4), np.float32),
+    camera_from_ego=ahead[None].astype(np.float32),
+    intrinsics=np.array([[[8.0, 0, 4], [0, 8, 2], [0, 0, 1]]], np.float32),
+    tracks=tracks,
+    sizes=np.tile(np.array(CAR, np.float32), (len(agents), 1)),
+    classes=np.full(len(agents), types.VEHICLE, np.int32)
+    if classes is None
+    else np.array(classes, np.int32),
+    map=types.Map(
+      lanes=empty,
+      lane_width=np.zeros(1, np.float32),
+      boundaries=empty,
+      drivable=empty,
+      crosswalks=empty,
+      stop_lines=empty,
+    ),
+    drivable=grid(HALF_ROAD - np.abs(y)),
+    occupancy=grid(HALF_STREET - np.abs(y)),
+    ground=grid(np.zeros(len(y))),
+    height=4,
+    width=8,
+  )
+
+
+def scenario(scene, **fields):
+  """A `Scenario` `[1]` of the tracks as they are, replayed."""
+  num_agents = len(scene.sizes)
+  values = {
+    'tracks': scene.tracks,
+    'scene': np.int32(0),
+    'start': np.int32(5),
+    'adversary': np.int32(0),
+    'behaviour': np.int32(0),
+    'controller': np.zeros(num_agents, np.int32),
+    'release': np.zeros(num_agents, np.int32),
+  } | fields
+  return types.stack([types.Scenario(**values)])
+
+
+class Road:
+  """What tests need of this file, as one fixture."""
+
+  LANES, CAR = LANES, CAR
+  HALF_ROAD, HALF_STREET = HALF_ROAD, HALF_STREET
+  straight = staticmethod(straight)
+  scene = staticmethod(scene)
+  scenario = staticmethod(scenario)
+
+
+@pytest.fixture(scope='session')
+def road():
+  return Road
