@@ -48,6 +48,7 @@ class Scenery:
   cylinders: Solids
 
 
+@jax.jit
 def solids(centre, half_size, yaw, shear=None, taper=None):
   """Upright solids.
 
@@ -201,28 +202,6 @@ def nearest(scenery: Scenery, origin, directions):
     key, _ = jax.lax.scan(step, key, (solids, index), unroll=_UNROLL)
   distance = jax.lax.bitcast_convert_type(key & ~mask, jnp.float32)
   return jnp.where(key >= miss, jnp.inf, distance), key & mask
-
-
-def inside(scenery: Scenery, points):
-  """Whether points x, y, z, each `[...]`, lie in boxes or cylinders or balls.
-
-  Frusta count as the boxes around them.
-  """
-  result = jnp.zeros(points[0].shape, bool)
-  for kind in _KINDS:
-
-    def step(result, solid, kind=kind):
-      offset = [p - c for p, c in zip(points, solid.centre, strict=True)]
-      x, y, z = to_unit(solid.to_unit, *offset)
-      if kind == 'ellipsoids':
-        return result | (x * x + y * y + z * z < 1), None
-      if kind == 'cylinders':
-        return result | ((x * x + y * y < 1) & (jnp.abs(z) < 1)), None
-      extent = jnp.maximum(jnp.maximum(jnp.abs(x), jnp.abs(y)), jnp.abs(z))
-      return result | (extent < 1), None
-
-    result, _ = jax.lax.scan(step, result, getattr(scenery, kind))
-  return result
 
 
 def occluded(scenery: Scenery, points, direction):

@@ -75,12 +75,11 @@ def _paths(street):
   begin, target = np.asarray(street.lane_change)
   u = np.clip((s[0] - begin) / _LANE_CHANGE_LENGTH, 0, 1)
   d[0] += (target - d[0]) * (10 * u**3 - 15 * u**4 + 6 * u**5)
-  xy, _ = street_lib.road_point(
-    street.road, jnp.asarray(s, jnp.float32), jnp.asarray(d, jnp.float32)
-  )
-  step = jnp.linalg.norm(xy[:, 1:] - xy[:, :-1], axis=-1)
-  before = int(np.searchsorted(along, 0.0))
-  return xy, jnp.sum(step[:, :before], -1)
+  xy, _ = street_lib.road_point(street.road, s, d)
+  length = np.linalg.norm(xy[:, 1:] - xy[:, :-1], axis=-1)
+  before = np.searchsorted(along, 0.0)
+  progress = length[:, :before].sum(-1)
+  return xy.astype(np.float32), progress.astype(np.float32)
 
 
 @jax.jit

@@ -20,7 +20,7 @@ from rdrl.world import street as street_lib
 
 _PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE = range(7)
 
-_SUN = jnp.array([2.5, 2.3, 1.95])
+_SUN = jnp.array([2.1, 1.95, 1.65])
 _AMBIENT = jnp.array([0.62, 0.74, 0.95])
 _HAZE = jnp.array([0.62, 0.72, 0.86])
 _HAZE_LENGTH = 500.0
@@ -268,8 +268,8 @@ def _ground(street, origin, directions):
     t = (height - origin[2]) / down
     x, y = origin[0] + t * dx, origin[1] + t * dy
     _, d, _ = street_lib.road_coordinates(street.road, x, y)
-    _, side_d = street_lib.side_coordinates(street.road, x, y)
-    return t, street_lib.drivable_distance(d, side_d)
+    side_s, side_d = street_lib.side_coordinates(street.road, x, y)
+    return t, street_lib.drivable_distance(d, side_s, side_d)
 
   high, edge_high = plane(street_lib.KERB_HEIGHT)
   low, edge_low = plane(0.0)
@@ -287,7 +287,7 @@ def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
   x, y = xy
   s, d, heading = street_lib.road_coordinates(street.road, x, y)
   side_s, side_d = street_lib.side_coordinates(street.road, x, y)
-  edge = street_lib.drivable_distance(d, side_d)
+  edge = street_lib.drivable_distance(d, side_s, side_d)
   dx, dy, dz = directions
   across = depth * pixel
   along = across / jnp.clip(-dz, 0.02, 1)
@@ -719,7 +719,7 @@ class Renderer:
   def create(cls, streets, sizes, classes, supersample=1):
     """A renderer of a list of streets built with one config."""
     return cls(
-      streets=types.stack(streets),
+      streets=jax.tree.map(jnp.asarray, types.stack(streets)),
       sizes=jnp.asarray(sizes, jnp.float32),
       classes=jnp.asarray(classes, jnp.int32),
       supersample=supersample,

@@ -25,6 +25,8 @@ HALF_WIDTH = HALF_CARRIAGEWAY + PARKING_WIDTH
 SIDE_HALF_WIDTH = 4.5
 KERB_HEIGHT = 0.12
 PAVEMENT_WIDTH = 3.4
+# From the middle of the junction to either end of the side street.
+SIDE_LENGTH = HALF_WIDTH + PAVEMENT_WIDTH + 45
 # Arc length of the whole road; the middle of what a log sees is near 150.
 ROAD_LENGTH = 290.0
 
@@ -207,29 +209,48 @@ def side_coordinates(road: Road, x, y):
   return cos * dy - sin * dx, -(cos * dx + sin * dy)
 
 
-def drivable_distance(d, side_d):
-  """Metres to the kerb, positive on the road, by both offsets."""
-  return jnp.maximum(HALF_WIDTH - jnp.abs(d), SIDE_HALF_WIDTH - jnp.abs(side_d))
+def drivable_distance(d, side_s, side_d):
+  """Metres to the kerb, positive on the road.
+
+  Args:
+    d: offset from the main road.
+    side_s: along the side street, which ends at buildings.
+    side_d: offset from it.
+  """
+  side = jnp.minimum(
+    SIDE_HALF_WIDTH - jnp.abs(side_d), SIDE_LENGTH - jnp.abs(side_s)
+  )
+  return jnp.maximum(HALF_WIDTH - jnp.abs(d), side)
 
 
 def road_point(road: Road, s, d):
-  """World point `[..., 2]` and heading of the road at coordinates `[...]`."""
-  s, d = jnp.broadcast_arrays(jnp.asarray(s), jnp.asarray(d))
-  last = len(road.start) - 1
-  index = jnp.sum(s[..., None] >= road.start[1:], -1).clip(0, last)
-  along = s - road.start[index]
-  k = road.curvature[index]
-  turn = k * along
-  # Chord of an arc: length along * sinc(turn / 2), half the turn aside.
-  chord = along * jnp.sinc(turn / (2 * jnp.pi))
-  heading = road.heading[index]
-  middle, end = heading + turn / 2, heading + turn
-  point = road.xy[index] + chord[..., None] * _unit(middle)
-  return point + d[..., None] * _unit(end + jnp.pi / 2), end
+  """World point `[..., 2]` and heading of the road at coordinates, on the host.
+
+  Args:
+    road: the centre line.
+    s: `[...]` metres along it.
+    d: `[...]` metres to its left.
+
+  Returns:
+    NumPy float64 arrays `[..., 2]` and `[...]`.
+  """
+  s, d = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float))
+  start = np.asarray(road.start, float)
+  index = np.clip(np.searchsorted(start, s, 'right') - 1, 0, len(start) - 1)
+  along = s - start[index]
+  turn = np.asarray(road.curvature, float)[index] * along
+  # The chord of an arc is shorter than it by sinc of half the turn, which is
+  # also the angle between them.
+  chord = along * np.sinc(turn / (2 * np.pi))
+  heading = np.asarray(road.heading, float)[index]
+  point = np.asarray(road.xy, float)[index]
+  point = point + chord[..., None] * _unit(heading + turn / 2)
+  heading = heading + turn
+  return point + d[..., None] * _unit(heading + np.pi / 2), heading
 
 
 def _unit(angle):
-  return jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1)
+  return np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
 def _build_road(seed, rng):
@@ -264,13 +285,6 @@ def _build_road(seed, rng):
     junction_heading=heading[2],
   )
   return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), fields)
-
-
-def _place(road, s, d):
-  xy, heading = jax.jit(road_point)(
-    road, jnp.asarray(s, jnp.float32), jnp.asarray(d, jnp.float32)
-  )
-  return np.asarray(xy), np.asarray(heading)
 
 
 _FACADES = np.array(
@@ -315,7 +329,7 @@ def _build_facades(road, rng):
         depth.append(10)
         height.append(rng.uniform(7, 15))
         edge += direction * w
-  centre, yaw = _place(road, s, d)
+  centre, yaw = road_point(road, s, d)
   side_centre, side_yaw = [], []
   for side in (-1, 1):
     for direction in (-1, 1):
@@ -330,7 +344,7 @@ def _build_facades(road, rng):
         width.append(11)
         depth.append(13)
         height.append(rng.uniform(7, 13))
-    side_centre.append([0, side * (face + 50)])
+    side_centre.append([0, side * (SIDE_LENGTH + 5 + PAVEMENT_WIDTH)])
     side_yaw.append(0)
     width.append(36)
     depth.append(10)
@@ -343,7 +357,7 @@ def _build_facades(road, rng):
     ]
   )
   side_centre = np.array(side_centre) @ rotation.T
-  end, end_yaw = _place(road, [ROAD_LENGTH + 20], [0])
+  end, end_yaw = road_point(road, [ROAD_LENGTH + 20], [0])
   width.append(12)
   depth.append(60)
   height.append(14)
@@ -369,7 +383,7 @@ def _along_pavement(road, rng, number, first, pitch, offset):
     float(road.junction) + np.where(away < 0, -clearance, clearance),
     s,
   )
-  return _place(road, s, side * offset)
+  return road_point(road, s, side * offset)
 
 
 def _build_static(road, rng):
@@ -473,6 +487,8 @@ def _build_cast(seed, rng, num_agents):
       d = {'lane': lane, 'next': neighbour}.get(offset, offset)
     if changes and i == 0:
       v = rng.uniform(4.0, 4.8)  # The slow lead that the ego overtakes.
+    if changes and i == 1:
+      s, v = s + 8, v + 1  # Leaves room to merge behind it.
     start.append([s, d])
     speed.append(v)
     toward = -1 if d > 0 else 1
@@ -519,10 +535,10 @@ def _build_map(road):
   forward = np.array([np.cos(heading), np.sin(heading)])
   left = np.array([-np.sin(heading), np.cos(heading)])
   middle = np.asarray(road.junction_xy)
-  reach = HALF_WIDTH + PAVEMENT_WIDTH + 45
+  reach = SIDE_LENGTH
 
   def main(d, s=s):
-    return _place(road, s, np.full(len(s), d))[0]
+    return road_point(road, s, np.full(len(s), d))[0]
 
   def side(d, start=-reach, end=reach):
     along = np.linspace(start, end, 24)[:, None]
@@ -600,7 +616,7 @@ def build(seed: int, config: Config = Config()) -> Street:
   )
   duration = (config.num_steps - 1) * types.TIME_STEP
   halfway = float(cast['start'][0, 0]) + 0.5 * duration * 8.0
-  centre, _ = _place(road, [halfway], [LANE_OFFSETS[0]])
+  centre, _ = road_point(road, [halfway], [LANE_OFFSETS[0]])
   return Street(
     road=road,
     static=static,
