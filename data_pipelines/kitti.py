@@ -57,16 +57,34 @@ CLASSES = {
   'Misc': types.OTHER,
 }
 
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Folder of one drive.')
-_OUT_DIR = flags.DEFINE_string('out_dir', None, 'Folder to write to.')
-_CAMERAS = flags.DEFINE_list('cameras', ['image_02'], 'Cameras to keep.')
-_NUM_LIDAR = flags.DEFINE_integer('num_lidar', 32768, 'Lidar points a step.')
-_NUM_AGENTS = flags.DEFINE_integer(
-  'num_agents', None, 'Budget of agents, ego included; default: as many as are.'
+# Apart from the global ones, which belong to the command that imports this.
+_FLAGS = flags.FlagValues()
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Folder of one drive.', flag_values=_FLAGS
 )
-_START = flags.DEFINE_integer('start', 0, 'First step to keep.')
+_OUT_DIR = flags.DEFINE_string(
+  'out_dir', None, 'Folder to write to.', flag_values=_FLAGS
+)
+_CAMERAS = flags.DEFINE_list(
+  'cameras', ['image_02'], 'Cameras to keep.', flag_values=_FLAGS
+)
+_NUM_LIDAR = flags.DEFINE_integer(
+  'num_lidar', 32768, 'Lidar points a step.', flag_values=_FLAGS
+)
+_NUM_AGENTS = flags.DEFINE_integer(
+  'num_agents',
+  None,
+  'Budget of agents, ego included; default: as many as are.',
+  flag_values=_FLAGS,
+)
+_START = flags.DEFINE_integer(
+  'start', 0, 'First step to keep.', flag_values=_FLAGS
+)
 _NUM_STEPS = flags.DEFINE_integer(
-  'num_steps', None, 'Steps to keep; default: to the end of the drive.'
+  'num_steps',
+  None,
+  'Steps to keep; default: to the end of the drive.',
+  flag_values=_FLAGS,
 )
 
 
@@ -584,6 +602,13 @@ def main(_):
   builder.write([log], _OUT_DIR.value, source=_DATA_DIR.value)
 
 
-if __name__ == '__main__':
-  flags.mark_flags_as_required(['data_dir', 'out_dir'])
+def run():
+  """Runs the command with the flags of this module."""
+  flags.mark_flags_as_required(['data_dir', 'out_dir'], _FLAGS)
+  flags.FLAGS.append_flag_values(_FLAGS)
+  _FLAGS.mark_as_parsed()
   training.cli.run(main)
+
+
+if __name__ == '__main__':
+  run()

@@ -14,11 +14,22 @@ from data_pipelines import builder
 from rdrl import training
 from rdrl import world
 
-_OUT_DIR = flags.DEFINE_string('out_dir', None, 'Folder to write to.')
-_NUM_LOGS = flags.DEFINE_integer('num_logs', 3, 'Drives to record.', 1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the first street.')
+# Apart from the global ones, which belong to the command that imports this.
+_FLAGS = flags.FlagValues()
+_OUT_DIR = flags.DEFINE_string(
+  'out_dir', None, 'Folder to write to.', flag_values=_FLAGS
+)
+_NUM_LOGS = flags.DEFINE_integer(
+  'num_logs', 3, 'Drives to record.', 1, flag_values=_FLAGS
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Seed of the first street.', flag_values=_FLAGS
+)
 _SET = flags.DEFINE_multi_string(
-  'set', [], 'Override of one field of the sizes, as path=value.'
+  'set',
+  [],
+  'Override of one field of the sizes, as path=value.',
+  flag_values=_FLAGS,
 )
 
 
@@ -35,6 +46,13 @@ def main(_):
   builder.write(record(seeds, config), _OUT_DIR.value)
 
 
-if __name__ == '__main__':
-  flags.mark_flags_as_required(['out_dir'])
+def run():
+  """Runs the command with the flags of this module."""
+  flags.mark_flags_as_required(['out_dir'], _FLAGS)
+  flags.FLAGS.append_flag_values(_FLAGS)
+  _FLAGS.mark_as_parsed()
   training.cli.run(main)
+
+
+if __name__ == '__main__':
+  run()

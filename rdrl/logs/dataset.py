@@ -11,6 +11,7 @@ Arrays are stored as raw bytes, exactly; images as PNG bytes in a `Text`
 feature, for the `Image` feature needs TensorFlow.
 """
 
+import contextlib
 import pathlib
 
 import jax
@@ -29,7 +30,8 @@ _TRACK_FIELDS = ('xy', 'z', 'yaw', 'speed', 'valid')
 
 def names(data_dir):
   """Names of the logs of a prepared data set, in its order."""
-  return [_text(record['name']) for record in _open(data_dir, 'logs')]
+  with _readable(data_dir):
+    return [_text(record['name']) for record in _open(data_dir, 'logs')]
 
 
 def read(data_dir, name=None) -> types.Log:
@@ -45,30 +47,17 @@ def read(data_dir, name=None) -> types.Log:
   Raises:
     LogError: one line that names what is missing or damaged, and where.
   """
-  found = []
-  for record in _open(data_dir, 'logs'):
-    found.append(_text(record['name']))
-    if found[-1] == name:
-      break
-  else:
-    if name is not None or len(found) != 1:
-      raise checks.LogError(
-        f'{data_dir}: name: {name!r} is not one of {len(found)}: {found[:20]}'
+  with _readable(data_dir):
+    record, name = _find(data_dir, name)
+    source = f'{data_dir}: {name}'
+    first, count = int(record['first_step']), int(record['num_steps'])
+    steps = _open(data_dir, 'steps')
+    rows = [
+      _decode(steps[first + i], f'{source}: step {i}')
+      for i in tqdm.trange(
+        count, desc='read', unit='step', leave=False, disable=None
       )
-  source = f'{data_dir}: {found[-1]}'
-  first, count = int(record['first_step']), int(record['num_steps'])
-  steps = _open(data_dir, 'steps')
-  if first + count > len(steps):
-    raise checks.LogError(
-      f'{source}: steps {first} to {first + count}: the data set has '
-      f'{len(steps)}'
-    )
-  rows = [
-    _decode(steps[first + i], f'{source}: step {i}')
-    for i in tqdm.trange(
-      count, desc='read', unit='step', leave=False, disable=None
-    )
-  ]
+    ]
   shapes = {row['images'].shape for row in rows}
   if len(shapes) > 1:
     raise checks.LogError(f'{source}: images: sizes differ: {sorted(shapes)}')
@@ -92,7 +81,7 @@ def read(data_dir, name=None) -> types.Log:
       lane_width=record['lane_width'],
       **{k: types.Polylines(**v) for k, v in record['map'].items()},
     ),
-    name=found[-1],
+    name=name,
   )
   checks.validate(log, source)
   return log
@@ -154,6 +143,33 @@ def _text(value):
   return value.decode() if isinstance(value, bytes) else value
 
 
+def _find(data_dir, name):
+  found = []
+  for record in _open(data_dir, 'logs'):
+    found.append(_text(record['name']))
+    if found[-1] == name:
+      return record, name
+  if name is None and len(found) == 1:
+    return record, found[0]
+  raise checks.LogError(
+    f'{data_dir}: name: {name!r} is not one of {len(found)}: {found[:20]}'
+  )
+
+
+@contextlib.contextmanager
+def _readable(data_dir):
+  """Turns what TFDS and array_record raise on damaged files into a line."""
+  try:
+    yield
+  except checks.LogError:
+    raise
+  except (OSError, ValueError, IndexError, RuntimeError) as error:
+    what = ' '.join(str(error).split())
+    raise checks.LogError(
+      f'{data_dir}: steps or logs cannot be read: {what}'
+    ) from error
+
+
 def _open(data_dir, name):
   # Takes most of a second, which only those pay who read prepared logs.
   import tensorflow_datasets as tfds
@@ -163,7 +179,4 @@ def _open(data_dir, name):
     raise checks.LogError(
       f'{data_dir}: data_dir: no prepared logs: {folder} is not there'
     )
-  try:
-    return tfds.builder_from_directory(str(folder)).as_data_source(split=SPLIT)
-  except (OSError, ValueError, RuntimeError) as error:
-    raise checks.LogError(f'{folder}: cannot be read: {error}') from error
+  return tfds.builder_from_directory(str(folder)).as_data_source(split=SPLIT)

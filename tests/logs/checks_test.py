@@ -1,0 +1,102 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Every mistake in a log is one line that names file, field and value."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from rdrl import logs
+
+
+def put(log, path, index, value):
+  """`log` with one element of the array at a dotted path replaced."""
+  first, _, rest = path.partition('.')
+  child = getattr(log, first)
+  if rest:
+    return log.replace(**{first: put(child, rest, index, value)})
+  child = np.array(child)
+  child[index] = value
+  return log.replace(**{first: child})
+
+
+def test_a_sound_log_passes(log):
+  logs.validate(log, 'here')
+  logs.validate(logs.pad_agents(log, 7), 'here')
+
+
+@pytest.mark.parametrize(
+  ('path', 'index', 'value', 'message'),
+  [
+    ('cameras.camera_from_world', (3, 1, 0, 3), np.nan, 'nan at [3, 1, 0, 3]'),
+    ('cameras.camera_from_world', (2, 0, 0, 1), 0.5, 'not orthonormal, off by'),
+    ('camera_from_ego', (1, 0), [0, 1, 0, 0], '[1] is a reflection'),
+    ('camera_from_ego', (0, 3, 3), 2.0, 'last row at [0] is'),
+    ('cameras.intrinsics', (4, 1, 0, 0), 0.0, 'focal length 0.0 at'),
+    ('cameras.intrinsics', (0, 0, 1, 1), -5.0, 'focal length -5.0 at'),
+    ('times', 2, 0.1, 'step 2 at 0.1 s does not follow'),
+    ('times', 2, np.inf, 'inf at [2]'),
+    ('tracks.xy', (1, 2, 0), np.nan, 'nan at [1, 2, 0]'),
+    ('tracks.yaw', (1, 0), np.inf, 'inf at [1, 0]'),
+    ('tracks.valid', (3, 0), False, 'the ego is missing at step 3'),
+    ('sizes', (2, 1), -1.5, '-1.5 m of agent 2 is not positive'),
+    ('sizes', (0, 0), 0.0, '0.0 m of agent 0 is not positive'),
+    ('classes', 1, 9, '9 of agent 1 is not one of'),
+    ('lidar_valid', 4, False, 'no lidar points at step 4'),
+    ('map.lanes.xy', (0, 5, 1), np.nan, 'nan at [0, 5, 1]'),
+    ('map.lanes.valid', (0, 5), False, 'row 0 is valid at point 6'),
+    ('map.lane_width', 0, np.nan, 'nan at [0]'),
+  ],
+)
+def test_a_wrong_value_is_named(log, path, index, value, message):
+  wrong = put(log, path, index, value)
+  with pytest.raises(logs.LogError) as caught:
+    logs.validate(wrong, 'drive.npz')
+  text = str(caught.value)
+  field = path.removesuffix('.xy').removesuffix('.valid')
+  assert text.startswith(f'drive.npz: {field}')
+  assert message in text
+  assert '\n' not in text
+
+
+def test_a_nan_where_nothing_is_valid_is_no_mistake(log):
+  log = put(log, 'tracks.valid', (2, 1), False)
+  log = put(log, 'tracks.xy', (2, 1), np.nan)
+  log = put(log, 'lidar_valid', (1, 0), False)
+  logs.validate(put(log, 'lidar', (1, 0), np.nan), 'here')
+
+
+def test_a_negative_size_of_padding_is_a_mistake(log):
+  padded = logs.pad_agents(log, 5)
+  with pytest.raises(logs.LogError, match='agent 4'):
+    logs.validate(put(padded, 'sizes', (4, 2), -1), 'here')
+
+
+@pytest.mark.parametrize(
+  ('field', 'message'),
+  [
+    ('images', r'images: .* is not uint8'),
+    ('lidar', r'lidar: no points'),
+    ('times', r'times: shape \(4,\) is not \(5,\)'),
+    ('sizes', r'tracks.xy: shape \(5, 3, 2\) is not \(5, 2, 2\)'),
+  ],
+)
+def test_a_wrong_shape_is_named_with_the_right_one(log, field, message):
+  changed = {
+    'images': log.images.astype(np.float32),
+    'lidar': log.lidar[:, :0],
+    'times': log.times[1:],
+    'sizes': log.sizes[1:],
+  }
+  with pytest.raises(logs.LogError, match=f'^here: {message}'):
+    logs.validate(log.replace(**{field: changed[field]}), 'here')
+
+
+def test_intrinsics_of_other_images_are_refused(log):
+  wrong = log.replace(cameras=log.cameras.replace(width=99))
+  with pytest.raises(logs.LogError, match='99x8 pixels, but the images have'):
+    logs.validate(wrong, 'here')
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,55 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A log keeps its meaning when its shapes change."""
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from rdrl import geometry
+from rdrl import logs
+from rdrl import types
+
+
+def test_halving_averages_pixels_and_halves_their_coordinates(log):
+  half = logs.resize(log, 4, 6)
+  assert half.images.shape == (5, 2, 4, 6, 3)
+  blocks = log.images.reshape(5, 2, 4, 2, 6, 2, 3).mean((3, 5))
+  assert np.abs(half.images - blocks).max() <= 1
+  point = np.array([9.0, 1.0, 2.0])
+  before, _ = geometry.project(
+    jax.tree.map(lambda x: x[1, 0], log.cameras), point
+  )
+  after, _ = geometry.project(
+    jax.tree.map(lambda x: x[1, 0], half.cameras), point
+  )
+  np.testing.assert_allclose(after, before / 2, rtol=1e-5)
+  logs.validate(half, 'here')
+
+
+def test_resizing_to_the_same_size_changes_nothing(log):
+  assert logs.resize(log, 8, 12) is log
+
+
+def test_a_size_that_is_none_is_refused(log):
+  with pytest.raises(logs.LogError, match='0x4 pixels'):
+    logs.resize(log, 4, 0)
+
+
+def test_padding_adds_agents_that_are_nowhere(log):
+  padded = logs.pad_agents(log, 8)
+  assert padded.tracks.xy.shape == (5, 8, 2)
+  assert padded.sizes.shape == (8, 3)
+  assert not padded.tracks.valid[:, 3:].any()
+  kept = types.take(padded.tracks, (slice(None), slice(3)))
+  jax.tree.map(np.testing.assert_array_equal, kept, log.tracks)
+
+
+def test_more_agents_than_the_budget_names_both(log):
+  with pytest.raises(logs.LogError, match=r'drive: tracks: 3 agents.*is 2'):
+    logs.pad_agents(log, 2)
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
