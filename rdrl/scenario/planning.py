@@ -1,0 +1,353 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""One edit of one scene: who drives otherwise, how, and whether it can be.
+
+ReconDreamer-RL (arXiv 2508.08170) names the Dynamic Adversary Agent, which
+moves another vehicle, and the Cousin Trajectory Generator, which moves the ego,
+and gives no formulas; those here are ours. Both plan in the Frenet frame of the
+ego's recorded path.
+"""
+
+import zlib
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.scenario import checks
+from rdrl.scenario import config as config_lib
+from rdrl.scenario import frenet
+from rdrl.scenario import profiles
+
+# Seconds in which recorded acceleration and heading give way to the planned.
+_BLEND = 0.5
+# m/s above which an agent counts as moving.
+_MOVING = 0.5
+
+
+@struct.dataclass
+class Context:
+  """A scene as planning sees it.
+
+  Attributes:
+    tracks: `[T, A]` as recorded.
+    sizes: `[A, 3]` metres.
+    classes: `[A]` int32.
+    path: the ego's recorded path.
+    s: `[T, A]` metres along that path.
+    d: `[T, A]` metres to its left.
+    speed: `[T, A]` m/s along that path.
+    acceleration: `[T, A]` m/s^2 along that path.
+    clearance: `[A]` metres from the ground to the middle of the box.
+    drivable: see `Scene`.
+    occupancy: see `Scene`.
+    ground: see `Scene`.
+  """
+
+  tracks: types.AgentState
+  sizes: types.Array
+  classes: types.Array
+  path: frenet.Path
+  s: types.Array
+  d: types.Array
+  speed: types.Array
+  acceleration: types.Array
+  clearance: types.Array
+  drivable: types.Grid
+  occupancy: types.Grid
+  ground: types.Grid
+
+
+@struct.dataclass
+class Proposal:
+  """An edit and what the checks say of it.
+
+  Attributes:
+    tracks: `[T, A]`.
+    agent: `[]` int32, who was edited; 0 is the ego.
+    start: `[]` int32 step at which an episode begins.
+    trigger: `[]` int32 step at which the edit begins.
+    release: `[]` int32 step at which the manoeuvre is over.
+    reason: `[]` int32 index into `REASONS`.
+    difficulty: `[]` share of the ego's manoeuvres that collide; 0 for cousins.
+  """
+
+  tracks: types.AgentState
+  agent: types.Array
+  start: types.Array
+  trigger: types.Array
+  release: types.Array
+  reason: types.Array
+  difficulty: types.Array
+
+
+def prepare(scene: types.Scene) -> Context:
+  """What `propose` needs of a scene.
+
+  Raises:
+    ValueError: if the ego is not valid throughout.
+  """
+  tracks = jax.tree.map(np.asarray, scene.tracks)
+  if not tracks.valid[:, 0].all():
+    step = int(np.argmin(tracks.valid[:, 0]))
+    raise ValueError(f'scene.tracks.valid of the ego is False at step {step}')
+  path = frenet.build(tracks.xy[:, 0], tracks.yaw[:, 0], tracks.valid[:, 0])
+  grids = scene.drivable, scene.occupancy, scene.ground
+  parts = tracks, scene.sizes, scene.classes, path, *grids
+  return _prepare(*jax.tree.map(jnp.asarray, parts))
+
+
+@jax.jit
+def _prepare(tracks, sizes, classes, path, drivable, occupancy, ground):
+  s, d, heading = jax.vmap(jax.vmap(frenet.to_frenet, (None, 0)), (None, 0))(
+    path, tracks.xy
+  )
+  speed = tracks.speed * jnp.cos(tracks.yaw - heading)
+  # Over 0.6 s: recorded speeds are noisy.
+  width = 3
+  edge = jnp.pad(speed, ((width, width), (0, 0)), mode='edge')
+  acceleration = (edge[2 * width :] - edge[: -2 * width]) / (
+    2 * width * types.TIME_STEP
+  )
+  height = jnp.where(
+    tracks.valid, tracks.z - geometry.sample_grid(ground, tracks.xy), 0
+  )
+  seen = jnp.maximum(jnp.sum(tracks.valid, 0), 1)
+  return Context(
+    tracks=tracks,
+    sizes=sizes,
+    classes=classes,
+    path=path,
+    s=s,
+    d=d,
+    speed=speed,
+    acceleration=acceleration,
+    clearance=jnp.sum(height, 0) / seen,
+    drivable=drivable,
+    occupancy=occupancy,
+    ground=ground,
+  )
+
+
+def _choose(context, trigger, behaviour, config, key):
+  """An agent `[]` in a place that fits the behaviour, and whether there is one.
+
+  The weight is exp(-distance / 10 m): the paper takes the nearest.
+  """
+  s = context.s[trigger] - context.s[trigger, 0]
+  d = context.d[trigger] - context.d[trigger, 0]
+  now = types.take(context.tracks, trigger)
+  aligned = jnp.cos(now.yaw - now.yaw[0]) > 0.7
+  beside = (jnp.abs(d) > 2) & (jnp.abs(d) < 7) & (s > -15) & (s < 50)
+  ahead = (jnp.abs(d) < 1.5) & (s > context.sizes[0, 0]) & (s < 50)
+  fits = (
+    jnp.where(behaviour == config_lib.CUT_IN, beside, ahead)
+    & now.valid
+    & (context.classes == types.VEHICLE)
+    & (jnp.sum(context.tracks.valid, 0) >= config.alive_steps)
+    & aligned
+    & (now.speed > 2)
+    & (jnp.arange(len(s)) != 0)
+  )
+  distance = geometry.safe_norm(now.xy - now.xy[0])
+  logits = jnp.where(fits, -distance / 10, -jnp.inf)
+  return jax.random.categorical(key, logits).astype(jnp.int32), jnp.any(fits)
+
+
+def _cut_in(context, agent, trigger, time, draw, config):
+  """s, d `[T]` and duration `[]` of a lane change in front of the ego."""
+  duration = draw('merge_time')
+  last = context.s.shape[0] - 1
+  # The ego as recorded, straight on at the end of the recording.
+  then = trigger + duration / types.TIME_STEP
+  steps = jnp.arange(last + 1.0)
+  ego_speed = jnp.interp(then, steps, context.speed[:, 0])
+  beyond = jnp.maximum(then - last, 0) * types.TIME_STEP * ego_speed
+  ego_s = jnp.interp(then, steps, context.s[:, 0]) + beyond
+  half_lengths = (context.sizes[0, 0] + context.sizes[agent, 0]) / 2
+  end_speed = jnp.maximum(ego_speed - draw('speed_deficit'), 0)
+  s = profiles.quintic(
+    time,
+    duration,
+    (
+      context.s[trigger, agent],
+      context.speed[trigger, agent],
+      context.acceleration[trigger, agent],
+    ),
+    (ego_s + draw('merge_gap') + half_lengths, end_speed, 0.0),
+  )
+  brakes = draw('coin') < 0.5
+  lag, brake_time = profiles.braking(
+    time - duration,
+    end_speed,
+    draw('cut_in_brake'),
+    end_speed * draw('cut_in_final_speed'),
+    config.brake_jerk,
+  )
+  s += jnp.where(brakes, lag, 0)
+  d0 = context.d[trigger, agent]
+  d = d0 * (1 - profiles.ease(time / duration))
+  return s, d, duration + jnp.where(brakes, brake_time, 0)
+
+
+def _hard_brake(context, agent, trigger, time, draw, config):
+  """s, d `[T]` and duration `[]` of braking in the own lane."""
+  acceleration = context.acceleration[trigger, agent]
+  speed = context.speed[trigger, agent]
+  settled = jnp.maximum(speed + acceleration * _BLEND / 2, 0)
+  lag, duration = profiles.braking(
+    time,
+    settled,
+    draw('brake'),
+    settled * draw('brake_final_speed'),
+    config.brake_jerk,
+  )
+  s = context.s[trigger, agent] + speed * time + lag
+  s += profiles.fading(time, acceleration, _BLEND)
+  return s, jnp.full_like(s, 1) * context.d[trigger, agent], duration
+
+
+def _lateral_shift(context, time, draw, config):
+  """The recorded motion, moved to the side, and every second time back."""
+  duration = draw('shift_time')
+  target = config.shift * (2 * draw('level') - 1)
+  returns = draw('coin') < 0.5
+  away = profiles.ease(time / duration)
+  away -= returns * profiles.ease((time - duration) / duration)
+  d = context.d[:, 0] + target * away
+  return context.s[:, 0], d, duration * (1 + returns)
+
+
+def _speed_change(context, trigger, time, draw, config):
+  """The recorded motion at another speed."""
+  factor = draw('speed_factor')
+  ramp = jnp.clip(time / config.speed_time, 0, 1)
+  factors = 1 + (factor - 1) * ramp**2 * (3 - 2 * ramp)
+  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(context.s[:, 0])
+  gone = jnp.append(0, jnp.cumsum(moved))
+  s = context.s[trigger, 0] + gone - gone[trigger]
+  return s, context.d[:, 0], config.speed_time
+
+
+def propose(context: Context, behaviour, key, config) -> Proposal:
+  """Draws one edit and checks it.
+
+  Args:
+    context: of the scene, from `prepare`.
+    behaviour: `[]` int32 index into `BEHAVIOURS`, not 0.
+    key: of every draw.
+    config: `scenario.Config`.
+  """
+  num_steps = context.tracks.valid.shape[0]
+  last = num_steps - 1
+  start_key, choice_key, draw_key = jax.random.split(key, 3)
+
+  def draw(name):
+    # By the name, so that one more parameter leaves the others as they are.
+    low, high = getattr(config, name, (0.0, 1.0))
+    own_key = jax.random.fold_in(draw_key, zlib.crc32(name.encode()))
+    return jax.random.uniform(own_key, (), minval=low, maxval=high)
+
+  latest = max(last - config.episode_steps, config.first_start)
+  start = jax.random.randint(start_key, (), config.first_start, latest + 1)
+  onset = jnp.round(draw('onset') / types.TIME_STEP).astype(jnp.int32)
+  trigger = jnp.minimum(start + onset, last - 1)
+  steps = jnp.arange(num_steps)
+  time = jnp.maximum(steps - trigger, 0) * types.TIME_STEP
+
+  moves_ego = behaviour >= config_lib.LATERAL_SHIFT
+  chosen, exists = _choose(context, trigger, behaviour, config, choice_key)
+  agent = jnp.where(moves_ego, 0, chosen)
+  plans = (
+    _cut_in(context, agent, trigger, time, draw, config),
+    _hard_brake(context, agent, trigger, time, draw, config),
+    _lateral_shift(context, time, draw, config),
+    _speed_change(context, trigger, time, draw, config),
+  )
+  s, d, duration = (
+    jnp.stack([jnp.asarray(plan[i], jnp.float32) for plan in plans])[
+      behaviour - 1
+    ]
+    for i in range(3)
+  )
+  release = trigger + jnp.ceil(duration / types.TIME_STEP).astype(jnp.int32)
+  release = jnp.minimum(release, last)
+
+  recorded = jax.tree.map(lambda x: x[:, agent], context.tracks)
+  xy, heading = jax.vmap(frenet.from_frenet, (None, 0, 0))(context.path, s, d)
+  edited = steps > trigger
+  # What the smoothed path has moved fades out; it must not be a jump.
+  jump = recorded.xy[trigger] - xy[trigger]
+  fade = jnp.maximum(1 - time / _BLEND, 0)[:, None]
+  xy = jnp.where(edited[:, None], xy + jump * fade, recorded.xy)
+  speed, course = checks.motion(xy, heading)
+  blend = profiles.ease(time / _BLEND)
+  turned = geometry.wrap_angle(recorded.yaw[trigger] - course[trigger])
+  track = types.AgentState(
+    xy=xy,
+    z=jnp.where(
+      edited,
+      geometry.sample_grid(context.ground, xy) + context.clearance[agent],
+      recorded.z,
+    ),
+    yaw=jnp.where(
+      edited, geometry.wrap_angle(course + (1 - blend) * turned), recorded.yaw
+    ),
+    speed=jnp.where(edited, speed, recorded.speed),
+    valid=recorded.valid | edited,
+  )
+  tracks = jax.tree.map(
+    lambda x, new: x.at[:, agent].set(new), context.tracks, track
+  )
+
+  size = context.sizes[agent]
+  manoeuvre = (steps >= trigger) & (moves_ego | (steps <= release))
+  window = (steps >= trigger) & (
+    moves_ego | (steps <= release + config.tail_steps)
+  )
+  others = jnp.arange(len(context.sizes)) != agent
+  others &= moves_ego | config.avoid_ego | (jnp.arange(len(others)) != 0)
+  on_road = checks.corners_inside(context.drivable, track.xy, track.yaw, size)
+  free = checks.outline_free(context.occupancy, track.xy, track.yaw, size)
+  difficulty, is_threat, is_hopeless = checks.avoidability(
+    context, tracks, agent, trigger, config
+  )
+  reason = checks.first_reason(
+    {
+      'no_vehicle': ~moves_ego & ~exists,
+      **checks.kinematics(speed, course, manoeuvre, config),
+      'overlap': checks.overlaps(
+        track,
+        size,
+        tracks,
+        context.sizes,
+        tracks.valid & others,
+        window,
+        config.margin,
+      ),
+      'drivable': jnp.any(window & (on_road < -config.drivable_tolerance)),
+      'occupancy': jnp.any(window & (free < 0)),
+      'trivial': ~moves_ego & ~is_threat,
+      'unavoidable': ~moves_ego & is_hopeless,
+    }
+  )
+  return Proposal(
+    tracks=tracks,
+    agent=agent,
+    start=start,
+    trigger=trigger,
+    release=release,
+    reason=reason,
+    difficulty=jnp.where(moves_ego, 0.0, difficulty),
+  )
+
+
+def is_moving(context: Context):
+  """`[A]` bool, vehicles and cyclists that move at some time."""
+  tracks = context.tracks
+  drives = (context.classes == types.VEHICLE) | (
+    context.classes == types.CYCLIST
+  )
+  return drives & jnp.any(tracks.valid & (tracks.speed > _MOVING), 0)

@@ -1,0 +1,95 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Closed-form profiles over time: quintics, and braking with limited jerk."""
+
+import jax.numpy as jnp
+
+
+def ease(u):
+  """Quintic from 0 to 1 with no slope or curvature at either end.
+
+  10 u^3 - 15 u^4 + 6 u^5 for u in [0, 1], constant beyond.
+  """
+  u = jnp.clip(u, 0, 1)
+  return u**3 * (10 + u * (6 * u - 15))
+
+
+def ease_slope(u):
+  """Derivative of `ease`."""
+  u = jnp.clip(u, 0, 1)
+  return 30 * u**2 * (1 - u) ** 2
+
+
+def quintic(time, duration, start, end):
+  """Quintic between two states, straight on at the end speed afterwards.
+
+  Args:
+    time: `[...]` seconds since the start, not negative.
+    duration: `[]` seconds.
+    start: position, speed, acceleration, `[]` each.
+    end: likewise.
+
+  Returns:
+    Position `[...]`.
+  """
+  x0, v0, a0 = start
+  x1, v1, a1 = end
+  T = duration
+  # What the end misses if the start state simply went on.
+  x = x1 - x0 - v0 * T - a0 * T**2 / 2
+  v = v1 - v0 - a0 * T
+  a = a1 - a0
+  c3 = (10 * x - 4 * v * T + a * T**2 / 2) / T**3
+  c4 = (-15 * x + 7 * v * T - a * T**2) / T**4
+  c5 = (6 * x - 3 * v * T + a * T**2 / 2) / T**5
+  t = jnp.minimum(time, T)
+  inside = x0 + t * (v0 + t * (a0 / 2 + t * (c3 + t * (c4 + t * c5))))
+  return inside + v1 * (time - t)
+
+
+def braking(time, speed, deceleration, final_speed, jerk):
+  """How far braking falls behind constant speed.
+
+  The deceleration ramps up, holds and ramps down with limited jerk; where the
+  change of speed is too small for it to be reached, it stays below.
+
+  Args:
+    time: `[...]` seconds since the onset; nothing happens before 0.
+    speed: `[]` m/s at the onset.
+    deceleration: `[]` m/s^2, positive.
+    final_speed: `[]` m/s, at most `speed`.
+    jerk: m/s^3, positive.
+
+  Returns:
+    Metres `[...]`, not positive, to add to `speed * time`; and seconds `[]`
+    until the final speed is reached.
+  """
+  change = jnp.maximum(speed - final_speed, 1e-3)
+  peak = jnp.minimum(deceleration, jnp.sqrt(jerk * change))
+  ramp = peak / jerk
+  hold = change / peak - ramp
+
+  def cube(delay):
+    return jnp.maximum(time - delay, 0) ** 3
+
+  fallen = (
+    cube(0) - cube(ramp) - cube(ramp + hold) + cube(2 * ramp + hold)
+  ) * (jerk / 6)
+  # The cubes cancel to a straight line after the end: write that instead.
+  end = 2 * ramp + hold
+  after = change * (time - end / 2)
+  return -jnp.where(time > end, after, fallen), end
+
+
+def fading(time, acceleration, duration):
+  """Metres `[...]` that an acceleration adds while it fades linearly to zero.
+
+  It starts where the recorded motion was and leaves no jump behind.
+
+  Args:
+    time: `[...]` seconds, not negative.
+    acceleration: `[]` m/s^2 at time 0.
+    duration: seconds.
+  """
+  t = jnp.minimum(time, duration)
+  inside = t**2 / 2 - t**3 / (6 * duration)
+  return acceleration * (inside + duration / 2 * (time - t))
