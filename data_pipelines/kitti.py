@@ -33,8 +33,8 @@ from scipy.spatial.transform import Rotation
 import tqdm
 
 from data_pipelines import builder
+from data_pipelines import command
 from rdrl import logs
-from rdrl import training
 from rdrl import types
 
 # The recording car, a Volkswagen Passat B6 Variant.
@@ -57,7 +57,6 @@ CLASSES = {
   'Misc': types.OTHER,
 }
 
-# Apart from the global ones, which belong to the command that imports this.
 _FLAGS = flags.FlagValues()
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Folder of one drive.', flag_values=_FLAGS
@@ -602,13 +601,5 @@ def main(_):
   builder.write([log], _OUT_DIR.value, source=_DATA_DIR.value)
 
 
-def run():
-  """Runs the command with the flags of this module."""
-  flags.mark_flags_as_required(['data_dir', 'out_dir'], _FLAGS)
-  flags.FLAGS.append_flag_values(_FLAGS)
-  _FLAGS.mark_as_parsed()
-  training.cli.run(main)
-
-
 if __name__ == '__main__':
-  run()
+  command.run(main, _FLAGS, ['data_dir', 'out_dir'])

@@ -11,10 +11,10 @@ from absl import flags
 import tqdm
 
 from data_pipelines import builder
+from data_pipelines import command
 from rdrl import training
 from rdrl import world
 
-# Apart from the global ones, which belong to the command that imports this.
 _FLAGS = flags.FlagValues()
 _OUT_DIR = flags.DEFINE_string(
   'out_dir', None, 'Folder to write to.', flag_values=_FLAGS
@@ -46,13 +46,5 @@ def main(_):
   builder.write(record(seeds, config), _OUT_DIR.value)
 
 
-def run():
-  """Runs the command with the flags of this module."""
-  flags.mark_flags_as_required(['out_dir'], _FLAGS)
-  flags.FLAGS.append_flag_values(_FLAGS)
-  _FLAGS.mark_as_parsed()
-  training.cli.run(main)
-
-
 if __name__ == '__main__':
-  run()
+  command.run(main, _FLAGS, ['out_dir'])

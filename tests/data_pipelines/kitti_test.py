@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipelines import command
 from data_pipelines import kitti
 from rdrl import geometry
 from rdrl import logs
@@ -280,7 +281,7 @@ def test_a_spoilt_drive_ends_in_one_line_and_writes_nothing(
   )
   try:
     with pytest.raises(SystemExit) as end:
-      kitti.run()
+      command.run(kitti.main, kitti._FLAGS, ['data_dir', 'out_dir'])
   finally:
     flags.FLAGS.remove_flag_values(kitti._FLAGS)
   assert end.value.code == 1
@@ -295,10 +296,10 @@ def test_the_command_writes_what_it_read_and_overwrites_nothing(
   drive, tmp_path
 ):
   root = drive.original(tmp_path)
-  command = [sys.executable, '-m', 'data_pipelines.kitti']
-  command += [f'--data_dir={root}', f'--out_dir={tmp_path}/set']
-  command += ['--num_lidar=16', '--num_agents=5']
-  first = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+  words = [sys.executable, '-m', 'data_pipelines.kitti']
+  words += [f'--data_dir={root}', f'--out_dir={tmp_path}/set']
+  words += ['--num_lidar=16', '--num_agents=5']
+  first = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
   assert first.returncode == 0, first.stderr.decode()
   found = logs.read(tmp_path / 'set')
   assert found.name == '2011_09_26_drive_0099_sync'
@@ -307,7 +308,7 @@ def test_the_command_writes_what_it_read_and_overwrites_nothing(
 
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'set').rglob('*')}
   second = subprocess.run(
-    command, cwd=ROOT, capture_output=True, text=True, check=False
+    words, cwd=ROOT, capture_output=True, text=True, check=False
   )
   assert second.returncode == 1
   assert second.stderr.splitlines() == [
