@@ -16,10 +16,6 @@ import jax.numpy as jnp
 
 from rdrl import types
 
-# Solids that one iteration of the loop holds; more compile longer and run no
-# faster.
-_UNROLL = 2
-
 
 @struct.dataclass
 class Solids:
@@ -199,7 +195,7 @@ def nearest(scenery: Scenery, origin, directions):
       bits = jax.lax.bitcast_convert_type(entry, jnp.int32) & ~mask
       return jnp.minimum(key, jnp.where(hits, bits | index, miss)), None
 
-    key, _ = jax.lax.scan(step, key, (solids, index), unroll=_UNROLL)
+    key, _ = jax.lax.scan(step, key, (solids, index))
   distance = jax.lax.bitcast_convert_type(key & ~mask, jnp.float32)
   return jnp.where(key >= miss, jnp.inf, distance), key & mask
 
@@ -226,5 +222,5 @@ def occluded(scenery: Scenery, points, direction):
       entry, leave = _interval(kind, o, d, solid.taper)
       return hit | ((entry < leave) & (leave > 0)), None
 
-    hit, _ = jax.lax.scan(step, hit, solids, unroll=_UNROLL)
+    hit, _ = jax.lax.scan(step, hit, solids)
   return hit

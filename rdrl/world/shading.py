@@ -183,9 +183,9 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
       xy = agent.xy + geometry.rotate_2d(local[:, :2], agent.yaw)
       z = agent.z - height / 2 + local[:, 2]
       z = jnp.where(hidden, _NOWHERE, z)
-      # Legs swing about the hip, so their middle moves too.
       return jnp.concatenate([xy, z[:, None]], -1)
 
+    # Legs swing about the hip, so their middle moves too.
     balls = balls.at[:, 0].add(-shear * 0.26 * height)
     frusta = raycast.solids(
       world(boxes, ~agent.valid | walks),

@@ -208,7 +208,9 @@ def test_solids_of_an_agent_lie_in_its_box():
     reach = (away + half)[drawn] - np.asarray(STREET.sizes[owner] / 2)[drawn]
     walks = np.asarray(STREET.classes)[owner][drawn] == types.PEDESTRIAN
     assert reach[~walks].max() < 0.03
-    assert reach[walks].max(initial=0) < 0.35  # A leg swings out of a walker's box.
+    assert (
+      reach[walks].max(initial=0) < 0.35
+    )  # A leg swings out of a walker's box.
 
 
 if __name__ == '__main__':

@@ -51,7 +51,9 @@ def test_road_coordinates_invert_road_points(streets):
 
 
 def test_seeds_bend_left_both_ways_right_and_not(streets):
-  bends = [np.sign(np.asarray(street.road.curvature)[[1, 3]]) for street in streets]
+  bends = [
+    np.sign(np.asarray(street.road.curvature)[[1, 3]]) for street in streets
+  ]
   np.testing.assert_array_equal(bends, [[1, 0], [1, -1], [-1, 0], [0, 0]])
 
 
