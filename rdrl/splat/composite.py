@@ -4,18 +4,18 @@
 The lists are cut into blocks of `BLOCK` entries. A loop holds a fixed number of
 slots, each working on one tile; in every turn each slot blends one block, and a
 slot whose tile is finished, because its list ended or no light passes any more,
-takes the next tile from the queue, longest first. So all slots stay busy however
-skewed the lists are, no turn is spent behind an opaque surface, and the work of
-many images is one queue: under `vmap` the tiles of the whole batch are queued
-together rather than waiting for each other.
+takes the next tile from the queue, longest first. So all slots stay busy
+however skewed the lists are, no turn is spent behind an opaque surface, and the
+work of many images is one queue: under `vmap` the tiles of the whole batch are
+queued together rather than waiting for each other.
 
 The exponent of a Gaussian is a quadratic polynomial of the pixel's place in its
-tile, hence for a block a matrix product with six monomials that are the same for
-all tiles; the sums over pixels in the backward pass are products with the same
-monomials. Tile-local coordinates keep the cancellation of float32 small.
+tile, hence for a block a matrix product with six monomials that are the same
+for all tiles; the sums over pixels in the backward pass are products with the
+same monomials. Tile-local coordinates keep the cancellation of float32 small.
 
-The backward pass blends front to back once more and saves nothing per entry. With
-T_k the transmittance before entry k, v_k the cotangent of the pixel dotted
+The backward pass blends front to back once more and saves nothing per entry.
+With T_k the transmittance before entry k, v_k the cotangent of the pixel dotted
 with the entry's features, and S the same for the composited pixel,
 
   dL/dalpha_k = T_k v_k - (S - sum_{j<=k} alpha_j T_j v_j) / (1 - alpha_k).
@@ -63,9 +63,7 @@ def exponent_coefficients(offset, conic, log_opacity):
   a, b, c = conic[..., 0], conic[..., 1], conic[..., 2]
   along_x, along_y = a * x + b * y, b * x + c * y
   constant = log_opacity - 0.5 * (along_x * x + along_y * y)
-  return jnp.stack(
-    [constant, along_x, along_y, -0.5 * a, -b, -0.5 * c], -1
-  )
+  return jnp.stack([constant, along_x, along_y, -0.5 * a, -b, -0.5 * c], -1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -73,9 +71,9 @@ def composite(coefficients, features, first, count, max_alpha):
   """Blends the blocks of every tile, front to back.
 
   Entry k adds its features times alpha_k T_k, where alpha is
-  min(`max_alpha`, exp(exponent)), entries below 1/255 are skipped and a pixel is
-  finished before the entry that would leave less than 1e-4 of the light, as in
-  gsplat.
+  min(`max_alpha`, exp(exponent)), entries below 1/255 are skipped and a pixel
+  is finished before the entry that would leave less than 1e-4 of the light, as
+  in gsplat.
 
   Args:
     coefficients: `[blocks, BLOCK, 6]` of the exponents.
@@ -211,9 +209,7 @@ def _forward(max_alpha):
     tiles = len(first)
 
     def turn(block, transmittance, pixel, image, tile):
-      alpha, _ = _alphas(
-        jnp.swapaxes(coefficients[block], 0, 1), max_alpha
-      )
+      alpha, _ = _alphas(jnp.swapaxes(coefficients[block], 0, 1), max_alpha)
 
       def blend(carry, entry):
         before, pixel = carry

@@ -9,6 +9,10 @@ class Config:
   """Fitting and rendering; the defaults are preset `quickstart`.
 
   Attributes:
+    num_gaussians: budget of a scene, moving objects included.
+    gaussians_per_object: of them, for each tracked object.
+    sh_degree: 0 to 3.
+    sky_height: rows of the sky map, which has twice as many columns.
     near: metres; what is closer along the optical axis is not drawn.
     far: metres; likewise what is farther.
     eps2d: pixel^2 added to the projected variances (gsplat's low-pass).
@@ -16,10 +20,68 @@ class Config:
       0.999, its main branch 0.99.
     entries_per_gaussian: capacity of the tile lists of an image; what does not
       fit is the farthest, is left out and is counted.
+    num_steps: steps of a fit, one image each.
+    refit_steps: steps of a refit.
+    extra_share: share of a refit's steps that look at an extra view.
+    holdout: every `holdout`-th time step, from the first on, is never fitted.
+    snapshot_fractions: of the fit, at which copies of the scene are kept.
+    learning_rate_means: metres per step at first, for a Gaussian `extent` away;
+      it decays to a hundredth.
+    learning_rate_scales: and so on, as in 3DGS but for shorter fits.
+    learning_rate_quats: see above.
+    learning_rate_opacity: see above.
+    learning_rate_sh: of the constant colour; higher bands get a twentieth.
+    learning_rate_sky: of the sky map.
+    learning_rate_exposure: of each camera's affine colour transform.
+    ssim_weight: share of DSSIM in the photometric loss; the rest is L1.
+    depth_weight: of the relative error of the expected depth at lidar points.
+    opacity_weight: pulls opacities down, so that idle Gaussians die.
+    scale_weight: pulls scales down, likewise.
+    relocate_every: steps between relocations of dead Gaussians.
+    relocate_until: share of the steps after which none is relocated.
+    min_opacity: below which a Gaussian is dead.
+    noise: strength of the exploration noise on means, in learning rates.
+    grid_size: cells along each side of the ground, drivable and occupancy grid.
+    grid_cell: metres.
   """
 
+  num_gaussians: int = 8192
+  gaussians_per_object: int = 160
+  sh_degree: int = 1
+  sky_height: int = 32
   near: float = 0.1
   far: float = 1000.0
   eps2d: float = 0.3
   max_alpha: float = 0.999
   entries_per_gaussian: float = 4.0
+  num_steps: int = 800
+  refit_steps: int = 400
+  extra_share: float = 0.25
+  holdout: int = 8
+  snapshot_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
+  learning_rate_means: float = 0.01
+  learning_rate_scales: float = 0.01
+  learning_rate_quats: float = 0.005
+  learning_rate_opacity: float = 0.05
+  learning_rate_sh: float = 0.01
+  learning_rate_sky: float = 0.01
+  learning_rate_exposure: float = 0.001
+  ssim_weight: float = 0.2
+  depth_weight: float = 0.05
+  opacity_weight: float = 0.005
+  scale_weight: float = 0.005
+  relocate_every: int = 100
+  relocate_until: float = 0.8
+  min_opacity: float = 0.005
+  noise: float = 0.0
+  grid_size: int = 256
+  grid_cell: float = 0.5
+
+
+# What is rendered and scored with where nobody says otherwise.
+DEFAULT = Config()
+
+
+def is_held_out(steps, config):
+  """Whether time steps are kept from fitting."""
+  return steps % config.holdout == 0

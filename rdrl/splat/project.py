@@ -109,38 +109,26 @@ def project(
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
   """
-  # Rows of 3x3 matrices are written out: products of many small matrices are
-  # slow on every backend, and full float32 is kept on a TPU.
-  visible = jnp.ones(gaussians.node.shape, bool)
-  if node_poses is None:
-    camera_from_local = camera.camera_from_world[None]
-    pose = camera_from_local[0]
-    rotation, translation = pose[:3, :3], pose[:3, 3]
-    center = -_rotate(rotation.T, translation[None])[0]
-    turn = lambda i, j: rotation[i, j]
-    shift = lambda i: translation[i]
-    eye = lambda i: center[i]
-  else:
-    identity = jnp.eye(4, dtype=node_poses.dtype)[None]
-    poses = jnp.concatenate([identity, node_poses[1:]])
-    camera_from_local = geometry.compose(camera.camera_from_world, poses)
-    local_from_camera = geometry.inverse(camera_from_local)
-    table = jnp.concatenate(
-      [
-        camera_from_local[:, :3, :].reshape(-1, 12),
-        local_from_camera[:, :3, 3],
-      ],
-      -1,
-    )[gaussians.node]
-    turn = lambda i, j: table[:, 4 * i + j]
-    shift = lambda i: table[:, 4 * i + 3]
-    eye = lambda i: table[:, 12 + i]
+  poses = jnp.eye(4)[None]
+  node = jnp.zeros_like(gaussians.node)
+  visible = jnp.ones(node.shape, bool)
+  if node_poses is not None:
+    poses = jnp.concatenate([poses, node_poses[1:]])
+    node = gaussians.node
     if node_valid is not None:
-      visible = (gaussians.node == 0) | node_valid[gaussians.node]
+      visible = (node == 0) | node_valid[node]
+  camera_from_local = geometry.compose(camera.camera_from_world, poses)
+  center = geometry.inverse(camera_from_local)[:, :3, 3]
+  table = jnp.concatenate(
+    [camera_from_local[:, :3].reshape(-1, 12), center], -1
+  )[node]
+  pose, center = table[:, :12].reshape(-1, 3, 4), table[:, 12:]
 
+  # Products with 3x3 matrices are written out: many small ones are slow on
+  # every backend, and a TPU would round them.
   means = gaussians.means
   point = [
-    sum(turn(i, j) * means[:, j] for j in range(3)) + shift(i)
+    sum(pose[:, i, j] * means[:, j] for j in range(3)) + pose[:, i, 3]
     for i in range(3)
   ]
   depth = point[2]
@@ -165,7 +153,7 @@ def project(
   # J W R S: its rows are the image-plane directions of the principal axes.
   axes = _local_axes(gaussians.quats, gaussians.log_scales)
   in_camera = [
-    [sum(turn(i, j) * axes[j][k] for j in range(3)) for k in range(3)]
+    [sum(pose[:, i, j] * axes[j][k] for j in range(3)) for k in range(3)]
     for i in range(3)
   ]
   u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
@@ -196,7 +184,7 @@ def project(
   )
   visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
 
-  direction = means - jnp.stack([jnp.broadcast_to(eye(i), depth.shape) for i in range(3)], -1)
+  direction = means - center
   direction = direction / jnp.maximum(
     geometry.safe_norm(direction, keepdims=True), 1e-12
   )
@@ -213,12 +201,10 @@ def project(
   )
 
 
-def _rotate(rotation, vectors):
-  return jnp.sum(rotation * vectors[..., None, :], -1)
-
-
 def _local_axes(quats, log_scales):
   """Rows of R S as `[3][3]` arrays of shape `[N]`."""
   rotation = geometry.rotation_from_quat(quats)
   scales = jnp.exp(log_scales)
-  return [[rotation[:, i, k] * scales[:, k] for k in range(3)] for i in range(3)]
+  return [
+    [rotation[:, i, k] * scales[:, k] for k in range(3)] for i in range(3)
+  ]

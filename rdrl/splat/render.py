@@ -11,6 +11,7 @@ from rdrl.splat import composite
 from rdrl.splat import project
 from rdrl.splat import sky
 from rdrl.splat import tiles
+from rdrl.splat.config import DEFAULT
 from rdrl.splat.config import Config
 
 
@@ -40,7 +41,7 @@ def render(
   *,
   node_poses=None,
   node_valid=None,
-  config: Config = Config(),
+  config: Config = DEFAULT,
 ):
   """Rasterizes Gaussians (Kerbl et al. 2023) by gsplat's conventions.
 
@@ -63,9 +64,7 @@ def render(
   image = _rasterize(splats, lists, height, width, config)
   accumulated, alpha = image[..., 3], image[..., 4]
   has_alpha = alpha > 0
-  depth = jnp.where(
-    has_alpha, accumulated / jnp.where(has_alpha, alpha, 1), 0
-  )
+  depth = jnp.where(has_alpha, accumulated / jnp.where(has_alpha, alpha, 1), 0)
   color = image[..., :3] + (1 - alpha)[..., None] * background
   return Rendered(color, depth, alpha, lists.overflow)
 
@@ -126,7 +125,7 @@ def render_scene(
   camera: types.Camera,
   agents: types.AgentState,
   camera_index=None,
-  config: Config = Config(),
+  config: Config = DEFAULT,
 ):
   """The image of one camera in a scene with its agents where they are told.
 
@@ -140,20 +139,27 @@ def render_scene(
   Returns:
     `Rendered`, the colour between 0 and 1.
   """
-  rendered = render(
-    scene.gaussians,
-    camera,
-    sky.background(scene.sky, camera),
-    node_poses=geometry.world_from_box(agents),
-    node_valid=agents.valid,
-    config=config,
-  )
   if camera_index is None:
     exposure = jnp.mean(scene.exposure, 0)
   else:
     exposure = scene.exposure[camera_index]
-  color = expose(rendered.color, exposure)
-  return rendered.replace(color=jnp.clip(color, 0, 1))
+  rendered = render_world(
+    scene.gaussians, scene.sky, exposure, camera, agents, config
+  )
+  return rendered.replace(color=jnp.clip(rendered.color, 0, 1))
+
+
+def render_world(gaussians, sky_map, exposure, camera, agents, config):
+  """Gaussians before the sky, seen through an exposure, colours unclipped."""
+  rendered = render(
+    gaussians,
+    camera,
+    sky.background(sky_map, camera),
+    node_poses=geometry.world_from_box(agents),
+    node_valid=agents.valid,
+    config=config,
+  )
+  return rendered.replace(color=expose(rendered.color, exposure))
 
 
 def expose(color, exposure):

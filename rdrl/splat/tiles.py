@@ -137,8 +137,8 @@ def bin_splats(splats, height, width, capacity):
 def _ellipse_meets_tile(splats, gaussian, row, column):
   """Whether alpha reaches 1/255 somewhere among a tile's pixel centres.
 
-  Sigma is convex, so over a rectangle that does not hold its minimum it is least
-  on the edges, where it is a parabola in one coordinate.
+  Sigma is convex, so over a rectangle that does not hold its minimum it is
+  least on the edges, where it is a parabola in one coordinate.
   """
   table = jnp.concatenate(
     [splats.xy, splats.conic, splats.log_opacity[:, None]], -1

@@ -56,7 +56,7 @@ def _rotation(quat):
 
 
 def _harmonics(d, num):
-  """Real spherical harmonics by the textbook: the square roots, unsimplified."""
+  """Real spherical harmonics by the textbook, square roots unsimplified."""
   x, y, z = d
   pi, sqrt = np.pi, np.sqrt
   return np.array(
@@ -109,8 +109,12 @@ def reference(parameters, camera, background, poses, blended=None):
       continue
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     tan_x, tan_y = 0.5 * width / fx, 0.5 * height / fy
-    tx = z * np.clip(x / z, -cx / fx - 0.3 * tan_x, (width - cx) / fx + 0.3 * tan_x)
-    ty = z * np.clip(y / z, -cy / fy - 0.3 * tan_y, (height - cy) / fy + 0.3 * tan_y)
+    tx = z * np.clip(
+      x / z, -cx / fx - 0.3 * tan_x, (width - cx) / fx + 0.3 * tan_x
+    )
+    ty = z * np.clip(
+      y / z, -cy / fy - 0.3 * tan_y, (height - cy) / fy + 0.3 * tan_y
+    )
     J = np.array([[fx / z, 0, -fx * tx / z**2], [0, fy / z, -fy * ty / z**2]])
     R = _rotation(parameters['quats'][i])
     S = np.diag(np.exp(2 * parameters['log_scales'][i]))
@@ -299,15 +303,16 @@ def test_gradients_of_background_camera_and_node_poses():
   poses = np.tile(np.eye(4), (3, 1, 1))
   poses[1, :3] = geometry.world_from_box(
     types.AgentState(
-      xy=jnp.array([0.1, -0.05]), z=jnp.array(0.3), yaw=jnp.array(0.4),
-      speed=jnp.array(0.0), valid=jnp.array(True),
+      xy=jnp.array([0.1, -0.05]),
+      z=jnp.array(0.3),
+      yaw=jnp.array(0.4),
+      speed=jnp.array(0.0),
+      valid=jnp.array(True),
     )
   )[:3]
   poses[2, :3, 3] = [0.1, 0.2, 0.5]
   parameters = _double(g)
-  expected, blended = reference(
-    parameters, _camera(), BACKGROUND, poses[node]
-  )
+  expected, blended = reference(parameters, _camera(), BACKGROUND, poses[node])
   image, _ = _render(g, jnp.asarray(BACKGROUND), jnp.asarray(poses))
   np.testing.assert_allclose(image[..., :3], expected[..., :3], atol=1e-3)
 
@@ -324,9 +329,7 @@ def test_gradients_of_background_camera_and_node_poses():
   def reference_loss(view=None, poses=poses, background=BACKGROUND):
     view = np.eye(4) if view is None else view
     camera = _camera().replace(camera_from_world=view)
-    image, _ = reference(
-      parameters, camera, background, poses[node], blended
-    )
+    image, _ = reference(parameters, camera, background, poses[node], blended)
     return np.sum(image * WEIGHTS)
 
   gradients = jax.grad(_loss, (1, 2))(
@@ -341,14 +344,20 @@ def test_gradients_of_background_camera_and_node_poses():
   # Translations only: a general 4x4 matrix is no rigid transform, and the
   # renderer may use that its inverse is a transpose.
   by_pose = _central_differences(
-    lambda x: reference_loss(poses=np.concatenate(
-      [poses[:, :, :3], np.concatenate([x, poses[:, 3:, 3]], 1)[..., None]], -1
-    )),
+    lambda x: reference_loss(
+      poses=np.concatenate(
+        [poses[:, :, :3], np.concatenate([x, poses[:, 3:, 3]], 1)[..., None]],
+        -1,
+      )
+    ),
     poses[:, :3, 3],
   )
   by_pose[0] = 0
   np.testing.assert_allclose(
-    gradients[1][:, :3, 3], by_pose, rtol=3e-3, atol=3e-3 * np.abs(by_pose).max()
+    gradients[1][:, :3, 3],
+    by_pose,
+    rtol=3e-3,
+    atol=3e-3 * np.abs(by_pose).max(),
   )
   by_view = _central_differences(
     lambda x: reference_loss(
@@ -398,7 +407,9 @@ def test_node_that_is_not_valid_is_not_drawn():
     node_valid=jnp.array([False, False]),
     config=CONFIG,
   )
-  alone = splat.render(types.take(g, node == 0), _camera(), jnp.zeros(3), config=CONFIG)
+  alone = splat.render(
+    types.take(g, node == 0), _camera(), jnp.zeros(3), config=CONFIG
+  )
   np.testing.assert_allclose(hidden.color, alone.color, atol=1e-6)
 
 
@@ -445,16 +456,20 @@ def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
   splats = project.project(g, camera, CONFIG)
   lists = tiles.bin_splats(splats, 40, 64, 2000)
   rows, columns = tiles.tile_counts(40, 64)
-  py, px = np.mgrid[: rows * composite.TILE_HEIGHT, : columns * composite.TILE_WIDTH]
+  py, px = np.mgrid[
+    : rows * composite.TILE_HEIGHT, : columns * composite.TILE_WIDTH
+  ]
   for i in range(60):
     dx, dy = px + 0.5 - splats.xy[i, 0], py + 0.5 - splats.xy[i, 1]
     a, b, c = np.asarray(splats.conic[i], np.float64)
     exponent = splats.log_opacity[i] - (
       0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
     )
-    touched = (exponent >= np.log(1 / 255)).reshape(
-      rows, composite.TILE_HEIGHT, columns, composite.TILE_WIDTH
-    ).any((1, 3))
+    touched = (
+      (exponent >= np.log(1 / 255))
+      .reshape(rows, composite.TILE_HEIGHT, columns, composite.TILE_WIDTH)
+      .any((1, 3))
+    )
     touched &= bool(splats.visible[i])
     listed = np.zeros(rows * columns, bool)
     mine = np.asarray(lists.valid & (lists.gaussian == i)).any(1)

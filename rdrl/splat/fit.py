@@ -1,0 +1,520 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Fits Gaussians, a sky and exposures to a log.
+
+Photometric loss of 3DGS (L1 and DSSIM) and the relative error of the expected
+depth at lidar points; moving objects are rigid nodes that their tracks place
+(Street Gaussians, OmniRe); dead Gaussians are relocated (3DGS as MCMC). The sky
+is a map of directions behind everything, learnt jointly, so that no semantic
+mask is needed.
+"""
+
+import dataclasses
+import functools
+import pathlib
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rdrl import training
+from rdrl import types
+from rdrl.splat import grids
+from rdrl.splat import initialise
+from rdrl.splat import mcmc
+from rdrl.splat import metrics
+from rdrl.splat import render
+from rdrl.splat.config import Config
+from rdrl.splat.config import is_held_out
+
+# Pulls exposures to the identity, or the scene could be dark and all cameras
+# bright.
+_EXPOSURE_WEIGHT = 0.1
+
+
+@struct.dataclass
+class Views:
+  """Images from elsewhere to go on fitting with.
+
+  Attributes:
+    images: `[M, H, W, 3]` uint8.
+    weights: `[M, H, W]` how much each pixel is believed, 0 to 1.
+    cameras: `[M]`.
+    camera_index: `[M]` int32, whose exposure they have.
+    steps: `[M]` int32, the time step at which agents are placed.
+  """
+
+  images: types.Array
+  weights: types.Array
+  cameras: types.Camera
+  camera_index: types.Array
+  steps: types.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+  """What a fit leaves.
+
+  Attributes:
+    scene: the reconstruction.
+    snapshots: the scene at `config.snapshot_fractions` of the fit.
+    metrics: held-out scores, as `evaluate` returns them.
+  """
+
+  scene: types.Scene
+  snapshots: tuple[types.Scene, ...]
+  metrics: dict
+
+
+@struct.dataclass
+class Trained:
+  """What gradients move: the fields of `Gaussians` and of `Scene`."""
+
+  means: jax.Array
+  log_scales: jax.Array
+  quats: jax.Array
+  opacity_logits: jax.Array
+  sh: jax.Array
+  sky: jax.Array
+  exposure: jax.Array
+
+
+@struct.dataclass
+class FitState:
+  """Everything that a killed fit needs to go on.
+
+  Attributes:
+    trained: parameters.
+    node: `[N]` int32.
+    optimizer: Adam's moments of `trained`.
+    snapshots: `trained` and `node` with a leading axis, zeros until taken.
+  """
+
+  trained: Trained
+  node: jax.Array
+  optimizer: optax.OptState
+  snapshots: tuple[Trained, jax.Array]
+
+
+@struct.dataclass
+class _Pool:
+  """All that a step may look at, on the device.
+
+  Attributes:
+    views: `V` views of the log, then extra ones.
+    depth_pixel: `[V, L]` int32 flat pixel of lidar points.
+    depth: `[V, L]` metres, 0 where there is no point.
+    tracks: `[T, A]`.
+    num_log: `[]` int32, how many of the views are the log's.
+  """
+
+  views: Views
+  depth_pixel: jax.Array
+  depth: jax.Array
+  tracks: types.AgentState
+  num_log: jax.Array
+
+
+def _gaussians(trained, node):
+  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
+  return types.Gaussians(
+    **{name: getattr(trained, name) for name in names}, node=node
+  )
+
+
+def training_steps(log, config):
+  """Time steps that may be looked at."""
+  steps = np.arange(len(log.times))
+  steps = steps[~is_held_out(steps, config)]
+  if not len(steps):
+    raise ValueError(
+      f'splat.holdout={config.holdout} leaves none of {len(log.times)} steps'
+    )
+  return steps
+
+
+def fit(log, config: Config, key, directory=None):
+  """Reconstructs a log.
+
+  Args:
+    log: all time steps but every `config.holdout`-th are fitted.
+    config: how.
+    key: for all random choices.
+    directory: where progress goes, so that a killed fit goes on; or None.
+
+  Returns:
+    `FitResult`.
+
+  Raises:
+    ValueError: if the budget of Gaussians does not hold the objects.
+  """
+  init_key, step_key = jax.random.split(key)
+  rng = np.random.default_rng(np.asarray(jax.random.key_data(init_key)))
+  steps = training_steps(log, config)
+  gaussians, sky = initialise.initial_scene(log, config, steps, rng)
+  exposure = np.tile(
+    np.eye(3, 4, dtype=np.float32), (log.images.shape[1], 1, 1)
+  )
+  drivable, occupancy, ground = grids.ground_and_grids(log, config)
+  scene = types.Scene(
+    gaussians=gaussians,
+    sky=sky,
+    exposure=exposure,
+    camera_from_ego=np.asarray(log.camera_from_ego),
+    intrinsics=np.asarray(log.cameras.intrinsics[0]),
+    tracks=log.tracks,
+    sizes=log.sizes,
+    classes=log.classes,
+    map=log.map,
+    drivable=drivable,
+    occupancy=occupancy,
+    ground=ground,
+    height=log.cameras.height,
+    width=log.cameras.width,
+  )
+  state = _run(
+    scene, log, None, config, config.num_steps, step_key, 'fit', directory
+  )
+  scenes = [
+    _scene(scene, *types.take(state.snapshots, i))
+    for i in range(len(config.snapshot_fractions))
+  ]
+  scene = _scene(scene, state.trained, state.node)
+  return FitResult(scene, tuple(scenes), evaluate(scene, log, config))
+
+
+def refit(scene, log, extra: Views, config: Config, key, directory=None):
+  """Goes on fitting a scene to its log and to extra views.
+
+  Args:
+    scene: to start from.
+    log: what was recorded.
+    extra: weighted views without depth; `config.extra_share` of the steps look
+      at one of them.
+    config: how; `config.refit_steps` steps.
+    key: for all random choices.
+    directory: where progress goes, or None.
+
+  Returns:
+    The new `Scene`.
+  """
+  config = dataclasses.replace(config, snapshot_fractions=())
+  state = _run(
+    scene, log, extra, config, config.refit_steps, key, 'refit', directory
+  )
+  return _scene(scene, state.trained, state.node)
+
+
+def _scene(like, trained, node):
+  """`like` with other appearance, in host memory."""
+  trained, node = jax.device_get((trained, node))
+  return like.replace(
+    gaussians=_gaussians(trained, node),
+    sky=trained.sky,
+    exposure=trained.exposure,
+  )
+
+
+def _pool(log, config, extra):
+  """`_Pool` of the log's training views and the extra ones."""
+  steps = training_steps(log, config)
+  num_cameras = log.images.shape[1]
+  pairs = [(t, c) for t in steps for c in range(num_cameras)]
+  sparse = [initialise.lidar_pixels(log, t, c) for t, c in pairs]
+  length = max(1, *(len(pixel) for pixel, _ in sparse))
+  pixels = np.zeros((len(pairs), length), np.int32)
+  depths = np.zeros((len(pairs), length), np.float32)
+  for i, (pixel, depth) in enumerate(sparse):
+    pixels[i, : len(pixel)], depths[i, : len(depth)] = pixel, depth
+  index = np.array(pairs)
+
+  def flat(x):
+    return np.asarray(x)[index[:, 0], index[:, 1]]
+
+  views = Views(
+    images=flat(log.images),
+    weights=np.ones((1, 1, 1), np.float32),
+    cameras=jax.tree.map(flat, log.cameras),
+    camera_index=index[:, 1].astype(np.int32),
+    steps=index[:, 0].astype(np.int32),
+  )
+  if extra is not None:
+    views = views.replace(weights=np.ones((1, *extra.weights.shape[1:])))
+    views = jax.tree.map(
+      lambda a, b: np.concatenate([a, np.asarray(b).astype(a.dtype)]),
+      views,
+      extra,
+    )
+  return jax.tree.map(
+    jnp.asarray,
+    _Pool(
+      views=views,
+      depth_pixel=pixels,
+      depth=depths,
+      tracks=log.tracks,
+      num_log=np.int32(len(pairs)),
+    ),
+  )
+
+
+def _run(scene, log, extra, config, num_steps, key, name, directory):
+  """`FitState` after `num_steps`."""
+  # Copies, because the state is donated.
+  copied = functools.partial(jnp.array, copy=True)
+  g = jax.tree.map(copied, scene.gaussians)
+  trained = Trained(
+    means=g.means,
+    log_scales=g.log_scales,
+    quats=g.quats,
+    opacity_logits=g.opacity_logits,
+    sh=g.sh,
+    sky=copied(scene.sky),
+    exposure=copied(scene.exposure),
+  )
+  num_snapshots = len(config.snapshot_fractions)
+  blank = jax.tree.map(
+    lambda x: jnp.zeros((num_snapshots, *x.shape), x.dtype), (trained, g.node)
+  )
+  state = FitState(
+    trained=trained,
+    node=g.node,
+    optimizer=optax.scale_by_adam(eps=1e-15).init(trained),
+    snapshots=blank,
+  )
+  pool = _pool(log, config, extra)
+  taken = [max(1, round(f * num_steps)) for f in config.snapshot_fractions]
+  has_extra = extra is not None
+
+  def step(state, i):
+    index = jnp.asarray(i, jnp.int32)
+    state, metrics = _step(
+      state, index, pool, key, config, num_steps, has_extra
+    )
+    for slot, when in enumerate(taken):
+      if i + 1 == when:
+        state = _snapshot(state, jnp.asarray(slot, jnp.int32))
+    return state, metrics
+
+  return training.loop.run(
+    step,
+    state,
+    num_steps,
+    name=name,
+    directory=None if directory is None else pathlib.Path(directory),
+  )
+
+
+@functools.partial(jax.jit, donate_argnames='state')
+def _snapshot(state, slot):
+  taken = jax.tree.map(
+    lambda all_, one: all_.at[slot].set(one),
+    state.snapshots,
+    (state.trained, state.node),
+  )
+  return state.replace(snapshots=taken)
+
+
+@functools.partial(
+  jax.jit,
+  donate_argnames='state',
+  static_argnames=('config', 'num_steps', 'has_extra'),
+)
+def _step(state, i, pool, key, config, num_steps, has_extra):
+  """One image, one step of Adam."""
+  step_key = jax.random.fold_in(key, i)
+  move_key, noise_key, extra_key = jax.random.split(step_key, 3)
+  view = _draw(i, pool, key)
+  if has_extra:
+    which_key, is_key = jax.random.split(extra_key)
+    num_all = len(pool.views.steps)
+    other = jax.random.randint(which_key, (), pool.num_log, num_all)
+    is_extra = jax.random.uniform(is_key) < config.extra_share
+    view = jnp.where(is_extra, other, view)
+
+  (_, logged), gradient = jax.value_and_grad(_loss, has_aux=True)(
+    state.trained, state.node, view, pool, config, has_extra
+  )
+  updates, optimizer = optax.scale_by_adam(eps=1e-15).update(
+    gradient, state.optimizer
+  )
+  rates = _learning_rates(state.trained, i / num_steps, config)
+  trained = jax.tree.map(
+    lambda x, update, rate: x - rate * update, state.trained, updates, rates
+  )
+  if config.noise:
+    means = mcmc.perturb(
+      _gaussians(trained, state.node),
+      noise_key,
+      config.noise * rates.means[:, 0],
+    )
+    trained = trained.replace(means=means)
+  is_time = (i + 1) % config.relocate_every == 0
+  is_time &= i < config.relocate_until * num_steps
+  trained, node, optimizer = jax.lax.cond(
+    is_time,
+    lambda *x: _relocate(*x, move_key, config),
+    lambda *x: x,
+    trained,
+    state.node,
+    optimizer,
+  )
+  state = state.replace(trained=trained, node=node, optimizer=optimizer)
+  return state, logged
+
+
+def _draw(i, pool, key):
+  """The view of step `i`: every epoch sees each once, in another order."""
+  # The number of views is fixed by the shape of the depths.
+  num = len(pool.depth)
+  order = jax.random.permutation(jax.random.fold_in(key, -1 - i // num), num)
+  return order[i % num]
+
+
+def _learning_rates(trained, done, config):
+  """Per array, broadcastable to it."""
+  decay = 0.01**done
+  # What is far moves on the image as fast as what is near.
+  bands = jnp.full((trained.sh.shape[1], 1), config.learning_rate_sh / 20)
+  slow = 0.1**done
+  return Trained(
+    means=jnp.full((1, 1), config.learning_rate_means * decay),
+    log_scales=config.learning_rate_scales * slow,
+    quats=config.learning_rate_quats * slow,
+    opacity_logits=config.learning_rate_opacity * slow,
+    sh=bands.at[0].set(config.learning_rate_sh) * slow,
+    sky=config.learning_rate_sky * slow,
+    exposure=config.learning_rate_exposure * slow,
+  )
+
+
+def _loss(trained, node, view, pool, config, has_extra):
+  views = pool.views
+  camera = types.take(views.cameras, view)
+  agents = types.take(pool.tracks, views.steps[view])
+  exposure = trained.exposure[views.camera_index[view]]
+  gaussians = _gaussians(trained, node)
+  rendered = render.render_world(
+    gaussians, trained.sky, exposure, camera, agents, config
+  )
+  image = views.images[view].astype(jnp.float32) / 255
+  absolute = jnp.abs(rendered.color - image)
+  dissimilar = (1 - metrics.ssim_map(rendered.color, image)) / 2
+  photometric = jnp.mean(
+    (1 - config.ssim_weight) * absolute + config.ssim_weight * dissimilar, -1
+  )
+  if has_extra:
+    is_log = view < pool.num_log
+    extra = jnp.maximum(view - pool.num_log + 1, 0)
+    weights = jnp.where(is_log, 1, views.weights[extra])
+    photometric = jnp.mean(photometric * weights)
+    row = jnp.where(is_log, view, 0)
+    truth = jnp.where(is_log, pool.depth[row], 0)
+    pixel = pool.depth_pixel[row]
+  else:
+    photometric = jnp.mean(photometric)
+    truth, pixel = pool.depth[view], pool.depth_pixel[view]
+
+  has_depth = truth > 0
+  depth = rendered.depth.reshape(-1)[pixel]
+  alpha = rendered.alpha.reshape(-1)[pixel]
+  # What lidar hits is opaque; what it hits far away is known less well.
+  error = jnp.minimum(jnp.abs(depth / jnp.where(has_depth, truth, 1) - 1), 1)
+  error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
+  depth_error = error / jnp.maximum(jnp.sum(has_depth), 1)
+
+  loss = (
+    photometric
+    + config.depth_weight * depth_error
+    + config.opacity_weight * jnp.mean(jax.nn.sigmoid(trained.opacity_logits))
+    + config.scale_weight * jnp.mean(jnp.exp(trained.log_scales))
+    + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
+  )
+  return loss, {
+    'loss': loss,
+    'psnr': metrics.psnr(rendered.color, image),
+    'depth_error': depth_error,
+    'overflow': rendered.overflow,
+  }
+
+
+def _relocate(trained, node, optimizer, key, config):
+  gaussians, is_void = mcmc.relocate(
+    _gaussians(trained, node), key, config.min_opacity
+  )
+  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
+
+  def reset(moment):
+    return moment.replace(
+      **{
+        name: jnp.where(
+          is_void.reshape(-1, *[1] * (getattr(moment, name).ndim - 1)),
+          0,
+          getattr(moment, name),
+        )
+        for name in names
+      }
+    )
+
+  optimizer = optimizer._replace(mu=reset(optimizer.mu), nu=reset(optimizer.nu))
+  trained = trained.replace(
+    **{name: getattr(gaussians, name) for name in names}
+  )
+  return trained, gaussians.node, optimizer
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _views_of_step(gaussians, sky, exposure, cameras, agents, config):
+  def one(camera, exposure):
+    rendered = render.render_world(
+      gaussians, sky, exposure, camera, agents, config
+    )
+    return jnp.clip(rendered.color, 0, 1), rendered.overflow
+
+  return jax.vmap(one)(cameras, exposure)
+
+
+def evaluate(scene, log, config: Config):
+  """Scores of a scene on the log's held-out frames.
+
+  Returns:
+    Floats: `psnr` and `ssim`, means over frames; `psnr_camera_<c>`;
+    `psnr_lidar` on the pixels that lidar of the step or of its two neighbours
+    on either side covers; `overflow`, the largest of a frame.
+  """
+  steps = np.arange(len(log.times))
+  held_out = steps[is_held_out(steps, config)]
+  scores = {'psnr': [], 'ssim': [], 'psnr_lidar': [], 'overflow': []}
+  device = jax.tree.map(
+    jnp.asarray, (scene.gaussians, scene.sky, scene.exposure)
+  )
+  for t in held_out:
+    images, overflow = _views_of_step(
+      *device,
+      types.take(log.cameras, t),
+      types.take(log.tracks, t),
+      config,
+    )
+    truth = np.asarray(log.images[t], np.float32) / 255
+    mask = np.stack([_lidar_mask(log, t, c) for c in range(len(truth))])
+    scores['psnr'].append(metrics.psnr(images, truth))
+    scores['psnr_lidar'].append(metrics.psnr(images, truth, mask))
+    scores['ssim'].append(_ssims(images, truth))
+    scores['overflow'].append(overflow)
+  table = {k: np.array(v) for k, v in jax.device_get(scores).items()}
+  result = {k: float(table[k].mean()) for k in ('psnr', 'ssim', 'psnr_lidar')}
+  result['overflow'] = int(table['overflow'].max())
+  for c, value in enumerate(table['psnr'].mean(0)):
+    result[f'psnr_camera_{c}'] = float(value)
+  return result
+
+
+_ssims = jax.jit(jax.vmap(metrics.ssim))
+
+
+def _lidar_mask(log, t, c):
+  nearby = slice(max(t - 2, 0), t + 3)
+  points = np.asarray(log.lidar[nearby])[np.asarray(log.lidar_valid[nearby])]
+  mask = np.zeros(log.cameras.height * log.cameras.width, bool)
+  mask[initialise.lidar_pixels(log, t, c, points)[0]] = True
+  return mask.reshape(log.cameras.height, log.cameras.width)

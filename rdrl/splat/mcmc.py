@@ -1,0 +1,109 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A fixed budget of Gaussians, kept busy: 3DGS as MCMC (arXiv 2404.09591).
+
+Differs from the paper in that nothing is ever added: all Gaussians exist from
+the start, so that one compiled program serves a whole fit.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+
+# Nodes of the quadrature in `split`; at this spacing and reach its error is
+# below float32's.
+_NODES = np.arange(0, 5.01, 0.125, np.float32)
+
+
+def split(opacity, copies):
+  """Opacity and scale factor of `copies` coincident copies of one Gaussian.
+
+  Equation 9 of the paper: N copies of opacity 1 - (1 - o)^(1/N) blend to the
+  opacity o in the middle, and their scale is that for which the blended profile
+  has the integral of the original. The paper's double sum of alternating
+  binomials, which cancels in float32, equals
+
+    2 / sqrt(pi) * integral over u > 0 of 1 - (1 - o' exp(-u^2))^N,
+
+  because 1 / sqrt(k + 1) is such an integral of exp(-(k + 1) u^2). The
+  trapezoid rule converges exponentially on it.
+
+  Args:
+    opacity: `[...]` in (0, 1).
+    copies: `[...]` at least 1.
+
+  Returns:
+    `[...]` opacity of each copy, and `[...]` factor on its scale.
+  """
+  copies = copies.astype(opacity.dtype)
+  # 1 - (1 - o)^(1 / n) without the cancellation of small opacities.
+  new = -jnp.expm1(jnp.log1p(-opacity) / copies)
+  bell = new[..., None] * np.exp(-(_NODES**2))
+  blended = -jnp.expm1(copies[..., None] * jnp.log1p(-bell))
+  weight = np.full(len(_NODES), 2 / np.sqrt(np.pi) * 0.125, np.float32)
+  weight[0] /= 2
+  return new, opacity / jnp.sum(blended * weight, -1)
+
+
+def relocate(gaussians, key, min_opacity):
+  """Moves dead Gaussians onto living ones, drawn by opacity.
+
+  Args:
+    gaussians: `N` of them.
+    key: for the draw.
+    min_opacity: at or below which a Gaussian is dead.
+
+  Returns:
+    The new Gaussians, and `[N]` bool: those whose optimizer moments are void.
+  """
+  num = len(gaussians.node)
+  opacity = jax.nn.sigmoid(gaussians.opacity_logits)
+  is_dead = opacity <= min_opacity
+  total = jnp.cumsum(jnp.where(is_dead, 0, opacity))
+  draw = jax.random.uniform(key, (num,)) * total[-1]
+  # Inverse cumulative; rounding must not find an index beyond the last.
+  drawn = jnp.minimum(jnp.searchsorted(total, draw, side='right'), num - 1)
+  is_moved = is_dead & ~is_dead[drawn]
+  source = jnp.where(is_moved, drawn, jnp.arange(num))
+  copies = jnp.zeros(num, jnp.int32).at[source].add(1)
+  new_opacity, factor = split(jnp.clip(opacity, 1e-6, 1 - 1e-6), copies)
+  changes = copies > 1
+  logits = jnp.log(jnp.maximum(new_opacity, min_opacity)) - jnp.log1p(
+    -jnp.maximum(new_opacity, min_opacity)
+  )
+  shrunk = gaussians.replace(
+    opacity_logits=jnp.where(changes, logits, gaussians.opacity_logits),
+    log_scales=jnp.where(
+      changes[:, None],
+      gaussians.log_scales + jnp.log(factor)[:, None],
+      gaussians.log_scales,
+    ),
+  )
+  return types.take(shrunk, source), is_moved | changes
+
+
+def perturb(gaussians, key, scale):
+  """Langevin noise on the means, which moves what is nearly transparent.
+
+  Section 3.2 of the paper: noise of the Gaussian's own covariance times
+  sigmoid(100 (0.005 - opacity)).
+
+  Args:
+    gaussians: `N` of them.
+    key: for the noise.
+    scale: times the covariance in m^2, hence in 1/m.
+
+  Returns:
+    `[N, 3]` new means.
+  """
+  opacity = jax.nn.sigmoid(gaussians.opacity_logits)
+  strength = jax.nn.sigmoid(100 * (0.005 - opacity)) * scale
+  rotation = geometry.rotation_from_quat(gaussians.quats)
+  noise = jax.random.normal(key, gaussians.means.shape)
+  # R S^2 R^T, written as sums: products of small matrices are slow.
+  local = jnp.sum(rotation * noise[:, :, None], 1)
+  local = local * jnp.exp(2 * gaussians.log_scales)
+  shift = jnp.sum(rotation * local[:, None, :], 2)
+  return gaussians.means + strength[:, None] * shift
