@@ -3,17 +3,17 @@
 
 from rdrl.splat.config import Config as Config
 from rdrl.splat.config import is_held_out as is_held_out
-from rdrl.splat.fit import FitResult as FitResult
-from rdrl.splat.fit import Views as Views
-from rdrl.splat.fit import evaluate as evaluate
-from rdrl.splat.fit import fit as fit
-from rdrl.splat.fit import refit as refit
+from rdrl.splat.fitting import FitResult as FitResult
+from rdrl.splat.fitting import Views as Views
+from rdrl.splat.fitting import evaluate as evaluate
+from rdrl.splat.fitting import fit as fit
+from rdrl.splat.fitting import refit as refit
 from rdrl.splat.grids import ground_and_grids as ground_and_grids
 from rdrl.splat.metrics import psnr as psnr
 from rdrl.splat.metrics import ssim as ssim
 from rdrl.splat.ply import load_ply as load_ply
 from rdrl.splat.ply import save_ply as save_ply
-from rdrl.splat.render import Rendered as Rendered
-from rdrl.splat.render import render as render
-from rdrl.splat.render import render_scene as render_scene
 from rdrl.splat.renderer import Renderer as Renderer
+from rdrl.splat.rendering import Rendered as Rendered
+from rdrl.splat.rendering import render as render
+from rdrl.splat.rendering import render_scene as render_scene

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import types
-from rdrl.splat import render as render_lib
+from rdrl.splat import rendering
 from rdrl.splat.config import DEFAULT
 from rdrl.splat.config import Config
 
@@ -63,7 +63,7 @@ class Renderer:
     )
 
     def view(camera, exposure):
-      rendered = render_lib.render_world(
+      rendered = rendering.render_world(
         gaussians, sky, exposure, camera, agents, self.config
       )
       return jnp.round(jnp.clip(rendered.color, 0, 1) * 255).astype(jnp.uint8)

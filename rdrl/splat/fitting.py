@@ -24,7 +24,7 @@ from rdrl.splat import grids
 from rdrl.splat import initialise
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
-from rdrl.splat import render
+from rdrl.splat import rendering
 from rdrl.splat.config import Config
 from rdrl.splat.config import is_held_out
 
@@ -394,7 +394,7 @@ def _loss(trained, node, view, pool, config, has_extra):
   agents = types.take(pool.tracks, views.steps[view])
   exposure = trained.exposure[views.camera_index[view]]
   gaussians = _gaussians(trained, node)
-  rendered = render.render_world(
+  rendered = rendering.render_world(
     gaussians, trained.sky, exposure, camera, agents, config
   )
   image = views.images[view].astype(jnp.float32) / 255
@@ -466,7 +466,7 @@ def _relocate(trained, node, optimizer, key, config):
 @functools.partial(jax.jit, static_argnames='config')
 def _views_of_step(gaussians, sky, exposure, cameras, agents, config):
   def one(camera, exposure):
-    rendered = render.render_world(
+    rendered = rendering.render_world(
       gaussians, sky, exposure, camera, agents, config
     )
     return jnp.clip(rendered.color, 0, 1), rendered.overflow
