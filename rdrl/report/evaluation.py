@@ -1,0 +1,104 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Drives of a policy, and what its cameras saw."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import policy as policies
+from rdrl import sim
+from rdrl import types
+
+
+def evaluate(policy, env, scenario_indices, key, batch_size=16):
+  """Drives each scenario once, taking the most probable action.
+
+  Args:
+    policy: `policy.Policy`.
+    env: `sim.Env`.
+    scenario_indices: `[n]` of the environment's scenarios.
+    key: of whatever the environment draws; a drive's depends on its place among
+      the indices, so that two policies meet the same.
+    batch_size: drives at a time; one compiled program serves all batches.
+
+  Returns:
+    `Drive` `[n]` in host memory, in the order of the indices.
+
+  Raises:
+    ValueError: if there is no scenario or an index is out of range.
+  """
+  indices = np.asarray(scenario_indices, np.int32)
+  count = env.num_scenarios
+  wrong = indices[(indices < 0) | (indices >= count)]
+  if not indices.size or wrong.size:
+    raise ValueError(
+      f'evaluate: scenario_indices: {wrong.tolist() or "none"} of {count}'
+    )
+  batch_size = min(batch_size, len(indices))
+  # The last batch drives some scenarios twice; the copies are dropped.
+  padded = np.resize(indices, -(-len(indices) // batch_size) * batch_size)
+  keys = jax.random.split(key, len(padded))
+  drives = []
+  for i in range(0, len(padded), batch_size):
+    batch = slice(i, i + batch_size)
+    drives.append(
+      jax.device_get(_drive(policy, env, padded[batch], keys[batch]))
+    )
+  return jax.tree.map(lambda *x: np.concatenate(x)[: len(indices)], *drives)
+
+
+@jax.jit
+def _drive(policy, env, indices, keys):
+  states = jax.vmap(env.reset)(keys, indices)
+
+  def act(observation, key):
+    del key  # The mode is no draw.
+    return policies.mode(policies.apply(policy, observation))
+
+  _, drive = sim.rollout(env, act, states, keys[0], env.config.horizon)
+  return drive
+
+
+def film(renderer, scene, scene_index, drive, height, width):
+  """What the cameras see during a drive.
+
+  Args:
+    renderer: `splat.Renderer` or `world.Renderer`.
+    scene: `Scene` with the mounts of the cameras.
+    scene_index: int, which scene of the renderer it is.
+    drive: one `Drive`.
+    height: pixels.
+    width: pixels.
+
+  Returns:
+    uint8 `[s, C, height, width, 3]`, s the number of states until the end.
+  """
+  intrinsics = geometry.scale_intrinsics(
+    scene.intrinsics, width / scene.width, height / scene.height
+  )
+  frames = _film(
+    renderer,
+    jnp.int32(scene_index),
+    jnp.asarray(scene.camera_from_ego),
+    intrinsics,
+    jax.tree.map(jnp.asarray, drive.agents),
+    height,
+    width,
+  )
+  return np.asarray(frames)[np.asarray(drive.valid)]
+
+
+@functools.partial(jax.jit, static_argnames=('height', 'width'))
+def _film(
+  renderer, scene_index, camera_from_ego, intrinsics, agents, height, width
+):
+  def frame(state):
+    cameras = geometry.mount_cameras(
+      camera_from_ego, intrinsics, types.take(state, 0), height, width
+    )
+    return renderer(scene_index, cameras, state)
+
+  return jax.lax.map(frame, agents)

@@ -1,0 +1,628 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A folder that shows a run: page, videos, plots and figures.
+
+`write` fills `index.html`, `media/`, `metrics.json` and `timing.json`. Nothing
+outside the folder is referred to, and except for `timing.json` the same content
+gives the same bytes.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import math
+import pathlib
+import shutil
+
+import jax
+import jinja2
+import numpy as np
+
+from rdrl import types
+from rdrl.report import metrics
+from rdrl.report import plots
+from rdrl.report import statistics
+from rdrl.report import top_view
+from rdrl.report import videos
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+  """How well a drive was reconstructed along its own path.
+
+  Attributes:
+    name: of the drive.
+    cameras: names `[C]`, from left to right.
+    recorded: uint8 `[N, C, H, W, 3]`, in that order of cameras.
+    rendered: uint8 `[N, C, H, W, 3]`, of the same moments.
+    held_out: `[N]` bool, frames that were never fitted.
+    psnr: row, such as a camera, to column, such as a stage, to dB on held-out
+      frames; the last column of the first row is the headline.
+  """
+
+  name: str
+  cameras: Sequence[str]
+  recorded: np.ndarray
+  rendered: np.ndarray
+  held_out: np.ndarray
+  psnr: Mapping[str, Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shift:
+  """What a scene looks like beside its recorded path.
+
+  Attributes:
+    name: of the drive.
+    cameras: names `[C]`, from left to right.
+    offset: metres to the left.
+    frames: what is shown to uint8 `[N, C, H, W, 3]` of the same moments, from
+      top to bottom: as reconstructed, as restored, after refinement and, where
+      there is one, the truth.
+    psnr: stage to (offsets in metres, dB against the truth), the first stage
+      before and the last one after refinement; empty without a truth.
+  """
+
+  name: str
+  cameras: Sequence[str]
+  offset: float
+  frames: Mapping[str, np.ndarray]
+  psnr: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenarios:
+  """What became of the edits of the recorded drives.
+
+  Attributes:
+    counts: outcome, such as `accepted` or a reason to reject, to a number.
+    difficulty: behaviour to the difficulties `[n]` of its accepted scenarios;
+      may be empty.
+    difficulty_label: what a difficulty is, with its unit.
+  """
+
+  counts: Mapping[str, int]
+  difficulty: Mapping[str, Sequence[float]] = dataclasses.field(
+    default_factory=dict
+  )
+  difficulty_label: str = 'difficulty'
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+  """One plot over the course of a training.
+
+  Attributes:
+    title: of the plot.
+    series: label to (x `[n]`, y `[n]`) or (x, y, low, high).
+    x_label: with unit.
+    y_label: with unit.
+    caption: what it shows.
+  """
+
+  title: str
+  series: Mapping[str, tuple]
+  x_label: str
+  y_label: str
+  caption: str = ''
+
+  @classmethod
+  def from_lines(cls, title, lines, names, y_label, caption='', x='step'):
+    """A curve of metric lines, from `training.loop.read_metrics`.
+
+    Args:
+      title: of the plot.
+      lines: list of dictionaries.
+      names: key of the lines to label; lines without it are left out.
+      y_label: with unit.
+      caption: what it shows.
+      x: key of the horizontal axis.
+    """
+    series = {}
+    for name, label in names.items():
+      have = [line for line in lines if name in line and x in line]
+      series[label] = [line[x] for line in have], [line[name] for line in have]
+    return cls(title, series, x, y_label, caption)
+
+
+@dataclasses.dataclass(frozen=True)
+class Driving:
+  """Drives of all policies in all worlds through the same scenarios.
+
+  Attributes:
+    drives: world to policy to `Drive` `[n]`. The first world is the one trained
+      in; the first policy is the baseline of the others.
+    maps: `Map` of each scene.
+    scenes: `[V]` scene of each scenario.
+    behaviours: names that `Drive.behaviour` points into.
+    num_worst: drives to show of the last policy in the last world.
+  """
+
+  drives: Mapping[str, Mapping[str, types.Drive]]
+  maps: Sequence[types.Map]
+  scenes: Sequence[int]
+  behaviours: Sequence[str]
+  num_worst: int = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Showcase:
+  """Drives through one scenario, side by side.
+
+  Attributes:
+    name: of the scenario.
+    caption: which one it is and why it is shown.
+    cameras: names `[C]`, from left to right.
+    lane_map: `Map` of its scene.
+    drives: label to a `Drive` and the uint8 `[s, C, h, w, 3]` that its cameras
+      saw, from `evaluation.film`.
+  """
+
+  name: str
+  caption: str
+  cameras: Sequence[str]
+  lane_map: types.Map
+  drives: Mapping[str, tuple[types.Drive, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """All that a report may show; what is empty is left out.
+
+  Attributes:
+    title: of the page.
+    facts: what ran, such as preset and seed; nothing that differs between two
+      runs of the same.
+    timing: seconds of each stage.
+    reconstructions: of each drive.
+    shifts: of each drive.
+    scenarios: edits of all drives.
+    curves: of the trainings.
+    driving: the scores.
+    showcases: videos of drives.
+  """
+
+  title: str
+  facts: Mapping[str, str | int | float]
+  timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  reconstructions: Sequence[Reconstruction] = ()
+  shifts: Sequence[Shift] = ()
+  scenarios: Scenarios | None = None
+  curves: Sequence[Curve] = ()
+  driving: Driving | None = None
+  showcases: Sequence[Showcase] = ()
+
+
+def write(path, content: Content):
+  """Writes a report, whole or not at all.
+
+  It is built beside `path` and then takes its place; when something fails, the
+  report that was there stays.
+
+  Args:
+    path: folder of the report; what it held is replaced.
+    content: what to show.
+
+  Returns:
+    Path of `index.html`.
+
+  Raises:
+    ValueError: if drives that are compared did not meet the same scenarios.
+  """
+  path = pathlib.Path(path).absolute()
+  building = path.with_name(f'.{path.name}.building')
+  replaced = path.with_name(f'.{path.name}.replaced')
+  for folder in (building, replaced):
+    shutil.rmtree(folder, ignore_errors=True)
+  (building / 'media').mkdir(parents=True)
+  try:
+    _build(building, content)
+  except BaseException:
+    shutil.rmtree(building, ignore_errors=True)
+    raise
+  if path.exists():
+    path.rename(replaced)
+  building.rename(path)
+  shutil.rmtree(replaced, ignore_errors=True)
+  return path / 'index.html'
+
+
+def _build(folder, content):
+  scored = _score(content.driving) if content.driving else None
+  figures = {
+    'facts': dict(content.facts),
+    'reconstruction': {r.name: r.psnr for r in content.reconstructions},
+    'shifted': {
+      s.name: {
+        stage: {'offset': list(offset), 'psnr': list(psnr)}
+        for stage, (offset, psnr) in s.psnr.items()
+      }
+      for s in content.shifts
+    },
+    'scenarios': dict(content.scenarios.counts) if content.scenarios else {},
+    'driving': scored['figures'] if scored else {},
+  }
+  _write_json(folder / 'metrics.json', figures)
+  _write_json(folder / 'timing.json', {'seconds': dict(content.timing)})
+
+  media = folder / 'media'
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+  environment.filters['number'] = _number
+  page = environment.get_template('page.html').render(
+    title=content.title,
+    facts=content.facts,
+    tiles=_tiles(content, scored),
+    reconstructions=[
+      _reconstruction(media, i, r)
+      for i, r in enumerate(content.reconstructions)
+    ],
+    shifts=[_shift(media, i, s) for i, s in enumerate(content.shifts)],
+    scenarios=_scenarios(media, content.scenarios),
+    curves=[_curve(media, i, c) for i, c in enumerate(content.curves)],
+    driving=scored,
+    showcases=[_showcase(media, i, s) for i, s in enumerate(content.showcases)],
+    worst=_worst(media, content.driving, scored) if scored else None,
+  )
+  (folder / 'index.html').write_text(page, encoding='utf-8')
+
+
+def _write_json(path, tree):
+  text = json.dumps(
+    _plain(tree), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
+  )
+  path.write_text(text + '\n', encoding='utf-8')
+
+
+def _plain(x):
+  """JSON's own types; floats to five digits, null for what is not finite."""
+  if isinstance(x, Mapping):
+    return {str(key): _plain(value) for key, value in x.items()}
+  if isinstance(x, (list, tuple, np.ndarray)):
+    return [_plain(value) for value in x]
+  if isinstance(x, (bool, np.bool_)):
+    return bool(x)
+  if isinstance(x, (int, np.integer)):
+    return int(x)
+  if isinstance(x, str) or x is None:
+    return x
+  return float(f'{float(x):.5g}') if math.isfinite(x) else None
+
+
+def _number(x, digits=2, sign=False):
+  """For people: a dash where there is no number."""
+  if x is None or not math.isfinite(x):
+    return '–'
+  text = f'{x:+.{digits}f}' if sign else f'{x:.{digits}f}'
+  if float(text) == 0:
+    text = text.lstrip('+-')
+  return text.replace('-', '−')
+
+
+def _list(names):
+  """'a', 'a and b', 'a, b and c'."""
+  names = list(names)
+  if len(names) < 2:
+    return ''.join(names)
+  return ', '.join(names[:-1]) + ' and ' + names[-1]
+
+
+def _score(driving):
+  """Scores, intervals, and the rows of the table."""
+  scores, figures = {}, {}
+  worlds = list(driving.drives)
+  policies = list(driving.drives[worlds[0]])
+  expected = np.asarray(driving.drives[worlds[0]][policies[0]].scenario)
+  for world in worlds:
+    if list(driving.drives[world]) != policies:
+      raise ValueError(
+        f'driving: {world} has the policies {list(driving.drives[world])}, '
+        f'{worlds[0]} has {policies}'
+      )
+    for policy, drive in driving.drives[world].items():
+      if not np.array_equal(np.asarray(drive.scenario), expected):
+        raise ValueError(
+          f'driving: {policy} in {world} met other scenarios than '
+          f'{policies[0]} in {worlds[0]}'
+        )
+      scores[world, policy] = metrics.scores(drive)
+  for world in worlds:
+    figures[world] = {
+      policy: statistics.summary(scores[world, policy]) for policy in policies
+    }
+    for policy in policies[1:]:
+      figures[world][f'{policy} - {policies[0]}'] = statistics.compare(
+        scores[world, policy], scores[world, policies[0]]
+      )
+  for world in worlds[1:]:
+    figures[f'{world} - {worlds[0]}'] = {
+      policy: statistics.compare(
+        scores[world, policy], scores[worlds[0], policy]
+      )
+      for policy in policies
+    }
+  return {
+    'scores': scores,
+    'figures': figures,
+    'tables': [
+      _table({world: figures[world] for world in worlds}),
+      *[_table({key: figures[key]}) for key in figures if key not in worlds],
+    ],
+    'worlds': worlds,
+    'policies': policies,
+    'count': len(expected),
+  }
+
+
+def _table(groups):
+  """Scores as rows; worlds, or differences of two, as groups of columns."""
+  return {
+    'groups': [(group, list(columns)) for group, columns in groups.items()],
+    'rows': [
+      {
+        'label': metric.label,
+        'unit': metric.unit,
+        'is_part': metric.label[0].islower(),
+        'cells': [
+          _cell(column[name], metric, ' - ' in key or ' - ' in group)
+          for group, columns in groups.items()
+          for key, column in columns.items()
+        ],
+      }
+      for name, metric in metrics.METRICS.items()
+    ],
+  }
+
+
+def _cell(interval, metric, is_difference):
+  """A number of the table, with whether its difference is one for sure."""
+  verdict = ''
+  if is_difference and not interval['low'] <= 0 <= interval['high']:
+    better = (interval['mean'] > 0) == metric.higher_is_better
+    verdict = 'better' if better else 'worse'
+  return interval | {'sign': is_difference, 'verdict': verdict}
+
+
+def _tiles(content, scored):
+  tiles = []
+  headlines = [
+    list(next(iter(r.psnr.values())).values())[-1]
+    for r in content.reconstructions
+    if r.psnr
+  ]
+  if headlines:
+    tiles.append(
+      {
+        'value': f'{_number(np.mean(headlines), 1)} dB',
+        'label': 'PSNR of held-out frames on the recorded path',
+        'note': _drives(len(headlines)),
+      }
+    )
+  pairs = [pair for s in content.shifts if (pair := _at_offset(s))]
+  if pairs:
+    before, after = np.mean(pairs, 0)
+    offset = content.shifts[0].offset
+    tiles.append(
+      {
+        'value': f'{_number(after - before, 1, True)} dB',
+        'label': f'gained by refinement {_number(offset, 1)} m off the path',
+        'note': f'{_number(before, 1)} → {_number(after, 1)} dB, '
+        f'{_drives(len(pairs))}',
+      }
+    )
+  if scored:
+    figures, policies = scored['figures'], scored['policies']
+    for world in scored['worlds']:
+      ratios = [figures[world][p]['collision']['mean'] for p in policies]
+      tiles.append(
+        {
+          'value': ' → '.join(f'{_number(100 * r, 1)} %' for r in ratios),
+          'label': f'drives with a collision: {" → ".join(policies)}',
+          'note': world,
+        }
+      )
+    for world in scored['worlds'][1:]:
+      gap = figures[f'{world} - {scored["worlds"][0]}'][policies[-1]]
+      interval = gap['collision']
+      tiles.append(
+        {
+          'value': f'{_number(100 * interval["mean"], 1, True)} points',
+          'label': f'sim-to-real gap in collisions of {policies[-1]}',
+          'note': f'{_number(100 * interval["low"], 1)} to '
+          f'{_number(100 * interval["high"], 1)}, 95 % interval',
+        }
+      )
+  return tiles
+
+
+def _drives(count):
+  return 'one drive' if count == 1 else f'mean of {count} drives'
+
+
+def _at_offset(shift):
+  """PSNR of the first and of the last stage at the offset shown, if known."""
+  values = [
+    psnr[list(offsets).index(shift.offset)]
+    for offsets, psnr in shift.psnr.values()
+    if shift.offset in list(offsets)
+  ]
+  return (values[0], values[-1]) if len(values) > 1 else None
+
+
+def _reconstruction(media, index, reconstruction):
+  r = reconstruction
+  name = f'reconstruction_{index}.mp4'
+  marks = [' · held out' if held else '' for held in np.asarray(r.held_out)]
+  videos.write(
+    media / name,
+    _above_each_other(
+      {'recorded': r.recorded, 'reconstructed': r.rendered}, marks
+    ),
+  )
+  columns = list(dict.fromkeys(c for row in r.psnr.values() for c in row))
+  return {
+    'name': r.name,
+    'video': name,
+    'caption': 'Recorded frames (top) and the reconstruction rendered from the '
+    f'same poses (bottom), {_cameras(r.cameras)}. Frames marked “held out” '
+    'were never fitted.',
+    'columns': columns,
+    'rows': [
+      (row, [values.get(column) for column in columns])
+      for row, values in r.psnr.items()
+    ],
+  }
+
+
+def _shift(media, index, shift):
+  name = f'shift_{index}.mp4'
+  count = len(next(iter(shift.frames.values())))
+  videos.write(media / name, _above_each_other(shift.frames, [''] * count))
+  side = 'left' if shift.offset >= 0 else 'right'
+  plot = None
+  if shift.psnr:
+    plot = f'shift_{index}.svg'
+    plots.curves(media / plot, shift.psnr, 'lateral offset in m', 'PSNR in dB')
+  return {
+    'name': shift.name,
+    'video': name,
+    'caption': f'The cameras {_number(abs(shift.offset), 1)} m to the {side} '
+    f'of the recorded path, from top to bottom: {_list(shift.frames)}; '
+    f'{_cameras(shift.cameras)}.',
+    'plot': plot,
+  }
+
+
+def _cameras(names):
+  """A phrase that names the cameras."""
+  if len(names) == 1:
+    return f'camera {names[0]}'
+  return f'cameras {_list(names)} from left to right'
+
+
+def _above_each_other(frames, marks):
+  """Labelled panoramas; `marks` `[N]` go behind the labels."""
+  return videos.stack(
+    [
+      videos.caption(
+        videos.enlarge(videos.panorama(np.asarray(images)), 640),
+        [label + mark for mark in marks],
+      )
+      for label, images in frames.items()
+    ],
+    gap=0,
+  )
+
+
+def _scenarios(media, scenarios):
+  if scenarios is None:
+    return None
+  plots.bars(media / 'scenarios.svg', scenarios.counts, 'number of edits')
+  plot = None
+  if any(len(values) for values in scenarios.difficulty.values()):
+    plot = 'difficulty.svg'
+    plots.histogram(
+      media / plot,
+      scenarios.difficulty,
+      scenarios.difficulty_label,
+      'accepted scenarios',
+    )
+  return {
+    'plot': 'scenarios.svg',
+    'total': sum(scenarios.counts.values()),
+    'difficulty': plot,
+    'difficulty_label': scenarios.difficulty_label,
+  }
+
+
+def _curve(media, index, curve):
+  name = f'curve_{index}.svg'
+  plots.curves(media / name, curve.series, curve.x_label, curve.y_label)
+  return {'title': curve.title, 'caption': curve.caption, 'plot': name}
+
+
+def _showcase(media, index, showcase):
+  name = f'drive_{index}.mp4'
+  drives = [drive for drive, _ in showcase.drives.values()]
+  columns = []
+  for label, (drive, views) in showcase.drives.items():
+    seen = videos.enlarge(videos.panorama(np.asarray(views)), 640)
+    frame = top_view.fit_frame(drives, seen.shape[2], 240)
+    above = top_view.animate(drive, showcase.lane_map, frame)
+    speed = np.asarray(drive.agents.speed)[:, 0]
+    lines = [
+      f'{label} · {i * types.TIME_STEP:.1f} s · {speed[i]:.1f} m/s'
+      for i in range(len(seen))
+    ]
+    lines[-1] += f' · {_outcome(drive)}'
+    columns.append(videos.caption(videos.stack([seen, above], 0), lines))
+  videos.write(media / name, videos.beside(columns))
+  return {
+    'name': showcase.name,
+    'video': name,
+    'caption': f'{showcase.caption} {_list(showcase.drives)}, from left to '
+    f'right. Each: {_cameras(showcase.cameras)}; the drive from above; the '
+    'reward terms of each decision, green gained, red lost, and their sums.',
+  }
+
+
+def _outcome(drive):
+  """How a drive ended, in words."""
+  for happened, words in (
+    (metrics.at_fault_collision, 'collision, at fault'),
+    (metrics.dynamic_collision, 'collision, not at fault'),
+    (metrics.static_collision, 'hit an obstacle'),
+    (metrics.position_deviation, 'too far from the path'),
+    (metrics.heading_deviation, 'turned off the path'),
+    (metrics.off_road, 'left the road'),
+  ):
+    if happened(drive):
+      return words
+  return 'no incident'
+
+
+def _worst(media, driving, scored):
+  """The drives of the last policy in the last world, worst first."""
+  world, policy = scored['worlds'][-1], scored['policies'][-1]
+  drives, scores = (
+    driving.drives[world][policy],
+    scored['scores'][world, policy],
+  )
+  order = np.lexsort(
+    [
+      -scores['average_deviation'],
+      scores['time_to_collision'],
+      scores['progress'],
+      -scores['off_road'],
+      -scores['deviation'],
+      -scores['collision'],
+      -scores['at_fault_collision'],
+    ]
+  )
+  rows = []
+  for rank, i in enumerate(order):
+    drive = types.take(jax.tree.map(np.asarray, drives), int(i))
+    scenario = int(drive.scenario)
+    row = {
+      'scenario': scenario,
+      'behaviour': driving.behaviours[int(drive.behaviour)].replace('_', ' '),
+      'outcome': _outcome(drive),
+      'seconds': (int(drive.valid.sum()) - 1) * types.TIME_STEP,
+      'progress': scores['progress'][i],
+      'time_to_collision': scores['time_to_collision'][i],
+      'picture': None,
+    }
+    if rank < driving.num_worst:
+      row['picture'] = f'worst_{rank}.png'
+      frame = top_view.fit_frame([drive], 480, 200)
+      lane_map = driving.maps[int(driving.scenes[scenario])]
+      videos.write_image(
+        media / row['picture'], top_view.picture(drive, lane_map, frame)
+      )
+    rows.append(row)
+  return {'world': world, 'policy': policy, 'rows': rows}

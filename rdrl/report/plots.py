@@ -1,0 +1,117 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Figures as SVG files that repeat byte by byte and follow dark mode."""
+
+import contextlib
+import pathlib
+
+import matplotlib as mpl
+from matplotlib import figure
+import numpy as np
+
+# Legible on white and on near-black.
+COLORS = ('#3b82f6', '#f97316', '#10b981', '#a855f7', '#ef4444', '#eab308')
+
+# Text and axes; replaced in the file by what the reader's mode asks for.
+_INK = '#012345'
+_STYLE = (
+  '<style>:root{--ink:#30363d}@media(prefers-color-scheme:dark)'
+  '{:root{--ink:#c9d1d9}}</style>'
+)
+
+
+def curves(path, series, x_label, y_label):
+  """Lines over a common axis.
+
+  Args:
+    path: ends in `.svg`.
+    series: label to (x `[n]`, y `[n]`) or, with a band, (x, y, low, high).
+    x_label: of the horizontal axis.
+    y_label: of the vertical axis.
+  """
+  with _axes(path) as axes:
+    for (label, values), color in zip(
+      series.items(), _cycle(series), strict=True
+    ):
+      x, y, *band = (np.asarray(v, np.float64) for v in values)
+      marker = 'o' if len(x) <= 12 else None
+      axes.plot(x, y, color=color, label=label, marker=marker, markersize=4)
+      if band:
+        axes.fill_between(x, *band, color=color, alpha=0.2, linewidth=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if len(series) > 1:
+      _legend(axes)
+
+
+def histogram(path, values, x_label, y_label, bins=20):
+  """Counts of values; `values` maps a label to `[n]`."""
+  with _axes(path) as axes:
+    axes.hist(
+      [np.asarray(v, np.float64) for v in values.values()],
+      bins=bins,
+      stacked=True,
+      color=_cycle(values),
+      label=list(values),
+    )
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if len(values) > 1:
+      _legend(axes)
+
+
+def bars(path, values, x_label):
+  """Horizontal bars of a number for each name, in the order given."""
+  with _axes(path, 0.6 + 0.3 * len(values)) as axes:
+    names = list(values)[::-1]
+    drawn = axes.barh(names, [values[n] for n in names], color=COLORS[0])
+    axes.bar_label(drawn, padding=3, color=_INK, fontsize=9)
+    axes.margins(x=0.15)
+    axes.grid(axis='y', visible=False)
+    axes.set_xlabel(x_label)
+
+
+def _cycle(series):
+  return [COLORS[i % len(COLORS)] for i in range(len(series))]
+
+
+def _legend(axes):
+  axes.legend(frameon=False, labelcolor=_INK, fontsize=9)
+
+
+@contextlib.contextmanager
+def _axes(path, height=3.0):
+  style = {
+    'svg.hashsalt': 'rdrl',
+    'svg.fonttype': 'path',
+    'font.family': 'DejaVu Sans',
+    'font.size': 10,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'grid.alpha': 0.25,
+    'axes.axisbelow': True,
+    'lines.linewidth': 1.8,
+  } | {
+    f'{part}.{kind}': _INK
+    for part, kind in [
+      ('axes', 'edgecolor'),
+      ('axes', 'labelcolor'),
+      ('xtick', 'color'),
+      ('ytick', 'color'),
+      ('grid', 'color'),
+      ('text', 'color'),
+    ]
+  }
+  with mpl.rc_context(style):
+    drawing = figure.Figure(figsize=(6, height), layout='constrained')
+    axes = drawing.subplots()
+    yield axes
+    drawing.savefig(
+      path,
+      format='svg',
+      transparent=True,
+      metadata={'Date': None, 'Creator': None},
+    )
+  path = pathlib.Path(path)
+  text = path.read_text().replace(_INK, 'var(--ink)')
+  path.write_text(text.replace('<defs>', _STYLE + '<defs>', 1))

@@ -1,0 +1,73 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Means over drives with their uncertainty.
+
+Intervals are 95 % percentile intervals of the bootstrap over drives (Efron and
+Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). They show
+what other drives of the same kind would have changed, not other seeds of
+training; where all drives score the same, an interval has no width.
+"""
+
+import numpy as np
+
+NUM_RESAMPLES = 2000
+LEVEL = 0.95
+
+
+def summary(scores, seed=0):
+  """Mean and interval of each score.
+
+  Args:
+    scores: name to `[n]`, from `metrics.scores`; NaN has no score.
+    seed: of the resampling; the same seed gives the same interval.
+
+  Returns:
+    name to `{'mean', 'low', 'high', 'n'}`, floats and the number of drives that
+    have the score; without any, the floats are NaN.
+  """
+  return {name: _interval(x, seed) for name, x in scores.items()}
+
+
+def compare(scores, baseline, seed=0):
+  """Mean and interval of `scores - baseline`, paired drive by drive.
+
+  Args:
+    scores: name to `[n]`.
+    baseline: name to `[n]` of the same scenarios in the same order.
+    seed: of the resampling.
+
+  Returns:
+    As `summary`; a drive counts where both have the score.
+
+  Raises:
+    ValueError: if a name is missing or the numbers of drives differ.
+  """
+  if scores.keys() != baseline.keys():
+    different = sorted(scores.keys() ^ baseline.keys())
+    raise ValueError(f'compare: only one side has {different}')
+  for name, x in scores.items():
+    if np.shape(x) != np.shape(baseline[name]):
+      raise ValueError(
+        f'compare: {name}: shapes {np.shape(x)} and '
+        f'{np.shape(baseline[name])} differ'
+      )
+  return summary(
+    {name: np.subtract(x, baseline[name]) for name, x in scores.items()}, seed
+  )
+
+
+def _interval(x, seed):
+  x = np.asarray(x, np.float64)
+  x = x[~np.isnan(x)]
+  if not x.size:
+    return {'mean': np.nan, 'low': np.nan, 'high': np.nan, 'n': 0}
+  index = np.random.default_rng(seed).integers(
+    0, x.size, (NUM_RESAMPLES, x.size)
+  )
+  tail = (1 - LEVEL) / 2
+  low, high = np.quantile(x[index].mean(-1), [tail, 1 - tail])
+  return {
+    'mean': float(x.mean()),
+    'low': float(low),
+    'high': float(high),
+    'n': int(x.size),
+  }
