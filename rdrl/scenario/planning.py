@@ -7,8 +7,6 @@ and gives no formulas; those here are ours. Both plan in the Frenet frame of the
 ego's recorded path.
 """
 
-import zlib
-
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -25,6 +23,22 @@ from rdrl.scenario import profiles
 _BLEND = 0.5
 # m/s above which an agent counts as moving.
 _MOVING = 0.5
+# What is drawn: uniform in the range of the config by that name, or in [0, 1].
+_DRAWN = (
+  'start',
+  'onset',
+  'coin',
+  'level',
+  'merge_time',
+  'merge_gap',
+  'speed_deficit',
+  'cut_in_brake',
+  'cut_in_final_speed',
+  'brake',
+  'brake_final_speed',
+  'shift_time',
+  'speed_factor',
+)
 
 
 @struct.dataclass
@@ -242,16 +256,19 @@ def propose(context: Context, behaviour, key, config) -> Proposal:
   """
   num_steps = context.tracks.valid.shape[0]
   last = num_steps - 1
-  start_key, choice_key, draw_key = jax.random.split(key, 3)
+  choice_key, draw_key = jax.random.split(key)
+  # One draw for all: each would compile its own random generator.
+  uniform = jax.random.uniform(draw_key, (len(_DRAWN),))
 
   def draw(name):
-    # By the name, so that one more parameter leaves the others as they are.
     low, high = getattr(config, name, (0.0, 1.0))
-    own_key = jax.random.fold_in(draw_key, zlib.crc32(name.encode()))
-    return jax.random.uniform(own_key, (), minval=low, maxval=high)
+    return low + (high - low) * uniform[_DRAWN.index(name)]
 
   latest = max(last - config.episode_steps, config.first_start)
-  start = jax.random.randint(start_key, (), config.first_start, latest + 1)
+  choices = latest + 1 - config.first_start
+  start = config.first_start + jnp.minimum(
+    (draw('start') * choices).astype(jnp.int32), choices - 1
+  )
   onset = jnp.round(draw('onset') / types.TIME_STEP).astype(jnp.int32)
   trigger = jnp.minimum(start + onset, last - 1)
   steps = jnp.arange(num_steps)

@@ -56,6 +56,38 @@ def _sign(x):
   return jnp.where(x >= 0, 1.0, -1.0)
 
 
+def _is_end_on(ego, ego_size, other, other_size, ahead, aside):
+  """Whether two overlapping boxes met lengthwise rather than sideways, `[]`.
+
+  They met along the axis of the ego on which they began to overlap last, at
+  their present velocities. nuPlan asks instead whether the bumper lies inside
+  the other box, which calls a sideswipe near the front a frontal collision.
+
+  Args:
+    ego: `[]`.
+    ego_size: `[3]`.
+    other: `[]`.
+    other_size: `[3]`.
+    ahead: `[]` metres from ego to other, along the ego.
+    aside: `[]` metres likewise, to its left.
+  """
+  turn = other.yaw - ego.yaw
+  cos, sin = jnp.cos(turn), jnp.sin(turn)
+  length, width = other_size[0] / 2, other_size[1] / 2
+  reach = jnp.stack(
+    [
+      jnp.abs(cos) * length + jnp.abs(sin) * width,
+      jnp.abs(sin) * length + jnp.abs(cos) * width,
+    ]
+  )
+  offset = jnp.stack([ahead, aside])
+  depth = ego_size[:2] / 2 + reach - jnp.abs(offset)
+  velocity = jnp.stack([other.speed * cos - ego.speed, other.speed * sin])
+  closing = jnp.maximum(-velocity * _sign(offset), 1e-3)
+  since_lengthwise, since_sideways = depth / closing
+  return since_lengthwise <= since_sideways
+
+
 def detect(
   agents: types.AgentState,
   sizes,
@@ -68,11 +100,10 @@ def detect(
 ):
   """Events `[]` of one moment.
 
-  The rule of fault is that of nuPlan's collision metric: a standing ego is
-  never at fault; one whose front meets another is, unless that one is behind;
-  one that is met at the side is where it leaves its lane towards the other, or
-  moves that way across its path; one met at the rear is not. The front is the
-  strip of the ego's box that it swept in the last step.
+  The rule of fault follows nuPlan's collision metric: a standing ego is never
+  at fault; one whose front meets another is; one met at the rear is not; one
+  met at the side is where it leaves its lane towards the other, or moves that
+  way across its path.
 
   Args:
     agents: `[A]`, the ego first.
@@ -98,27 +129,17 @@ def detect(
   other = jnp.argmin(jnp.where(met, distance, jnp.inf))
   is_met = jnp.any(met)
   ahead, aside = offset[other]
-
-  def strip_meets(middle, length):
-    at = ego.xy + middle * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])
-    strip = jnp.stack([length, size[1]])
-    return geometry.boxes_overlap(
-      at, ego.yaw, strip, agents.xy[other], agents.yaw[other], sizes[other]
-    )
-
-  swept = jnp.clip(ego.speed * types.TIME_STEP, 0.01, size[0] / 2)
-  meets_front = strip_meets(size[0] / 2 - swept / 2, swept) & (ahead > 0)
-  from_behind = ~meets_front & strip_meets(-size[0] / 2, 0.0) & (ahead < 0)
+  is_end_on = _is_end_on(
+    ego, size, types.take(agents, other), sizes[other], ahead, aside
+  )
   side = _sign(aside)
-  beyond_lane = (
-    path_offset * side + size[1] / 2 > config.lane_width / 2
-  )  # Towards the other.
+  beyond_lane = path_offset * side + size[1] / 2 > config.lane_width / 2
   drift = geometry.wrap_angle(ego.yaw - path_heading)
   moves_over = ego.speed * jnp.sin(drift) * side > _LATERAL_SPEED
   at_fault = (
     is_met
     & (jnp.abs(ego.speed) > _STOPPED)
-    & (meets_front | (~from_behind & (beyond_lane | moves_over)))
+    & jnp.where(is_end_on, ahead > 0, beyond_lane | moves_over)
   )
 
   points, local = outline(ego.xy, ego.yaw, size)

@@ -1,9 +1,12 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A straight road along x for tests: two lanes each way, walls beside it."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdrl import sim
 from rdrl import types
 
 # Middles of the lanes; traffic keeps to the right and the ego drives at -1.75.
@@ -77,11 +80,11 @@ def scene(*agents, classes=None):
   )
 
 
-def scenario(scene, **fields):
-  """A `Scenario` `[1]` of the tracks as they are, replayed."""
-  num_agents = len(scene.sizes)
+def scenario(place, **fields):
+  """A `Scenario` `[1]` of the tracks of a scene, replayed."""
+  num_agents = len(place.sizes)
   values = {
-    'tracks': scene.tracks,
+    'tracks': place.tracks,
     'scene': np.int32(0),
     'start': np.int32(5),
     'adversary': np.int32(0),
@@ -92,6 +95,38 @@ def scenario(scene, **fields):
   return types.stack([types.Scenario(**values)])
 
 
+def environment(place, config=None, **fields):
+  """An `Env` of one scene and one scenario; equal shapes compile once."""
+  config = config or sim.Config(image_height=2, image_width=4)
+  renderer = sim.NoRenderer(1, config.image_height, config.image_width)
+  return sim.Env.create([place], scenario(place, **fields), renderer, config)
+
+
+@jax.jit
+def reset(env):
+  """`SimState` `[1]`."""
+  return jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 1))
+
+
+@jax.jit
+def drive(env, action):
+  """`Drive` `[]` of 15 equal decisions `[2]`."""
+
+  def act(observation, key):
+    del observation, key
+    return action[None]
+
+  key = jax.random.key(1)
+  _, record = sim.rollout(env, act, reset(env), key, 15)
+  return jax.tree.map(lambda x: x[0], record)
+
+
+@jax.jit
+def step(env, state, action):
+  """`SimState` `[1]` after a decision `[2]`."""
+  return jax.vmap(env.step)(state, jnp.asarray(action)[None])
+
+
 class Road:
   """What tests need of this file, as one fixture."""
 
@@ -100,6 +135,10 @@ class Road:
   straight = staticmethod(straight)
   scene = staticmethod(scene)
   scenario = staticmethod(scenario)
+  environment = staticmethod(environment)
+  reset = staticmethod(reset)
+  step = staticmethod(step)
+  drive = staticmethod(drive)
 
 
 @pytest.fixture(scope='session')

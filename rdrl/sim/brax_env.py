@@ -1,0 +1,85 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The environment in the words of Brax, whose wrappers and learners then run.
+
+Importing Brax pulls MuJoCo and more, so nothing else here does.
+"""
+
+from brax import envs
+import jax
+import jax.numpy as jnp
+
+from rdrl import types
+from rdrl.sim import env as env_lib
+
+
+class BraxEnv(envs.Env):
+  """`sim.Env` as a `brax.envs.Env`.
+
+  An action is two floats in [-1, 1], right to left and slow to fast, each the
+  nearest of the 61 anchors. An observation is a dict: `pixels/view_<c>`
+  `[h, w, 3 F]` in [0, 1] of each camera, the frames as channels, newest last,
+  which is how Brax's vision networks take them; `state` `[1 + 2 R]`, speed and
+  route. The reward is the sum of the terms, each of which is a metric too.
+
+  `done` is set by termination and by truncation alike; `info['truncated']` and
+  `info['truncation']` tell them apart. Brax's `EpisodeWrapper` overwrites the
+  latter with its own.
+  """
+
+  def __init__(self, env: env_lib.Env):
+    self._env = env
+
+  def reset(self, rng) -> envs.State:
+    """Begins an episode of a scenario drawn by `rng`, typed or legacy."""
+    if not jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
+      rng = jax.random.wrap_key_data(rng)
+    state = self._env.reset(rng)
+    return envs.State(
+      pipeline_state=state,
+      obs=_observation(state.observation),
+      reward=jnp.zeros(()),
+      done=jnp.zeros(()),
+      metrics=_metrics(state),
+      info={'truncation': jnp.zeros(()), 'truncated': jnp.zeros(())},
+    )
+
+  def step(self, state: envs.State, action) -> envs.State:
+    """One decision."""
+    index = jnp.round((jnp.clip(action, -1, 1) + 1) * 30).astype(jnp.int32)
+    new = self._env.step(state.pipeline_state, index)
+    truncated = new.truncated.astype(jnp.float32)
+    state.metrics.update(_metrics(new))
+    state.info.update(truncation=truncated, truncated=truncated)
+    return state.replace(
+      pipeline_state=new,
+      obs=_observation(new.observation),
+      reward=jnp.sum(new.reward),
+      done=(new.terminated | new.truncated).astype(jnp.float32),
+    )
+
+  @property
+  def observation_size(self):
+    """Shape of each part of an observation."""
+    state = jax.eval_shape(self.reset, jax.random.key(0))
+    return {name: part.shape for name, part in state.obs.items()}
+
+  @property
+  def action_size(self):
+    return 2
+
+  @property
+  def backend(self):
+    return 'rdrl'
+
+
+def _observation(observation):
+  images = observation.images.astype(jnp.float32) / 255
+  views = jnp.moveaxis(images, 0, -2)
+  views = views.reshape(*views.shape[:-2], -1)
+  state = jnp.append(observation.speed, observation.route.reshape(-1))
+  pixels = {f'pixels/view_{c}': view for c, view in enumerate(views)}
+  return {**pixels, 'state': state}
+
+
+def _metrics(state):
+  return dict(zip(types.REWARD_TERMS, state.reward, strict=True))

@@ -1,0 +1,291 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The simulator tells the truth."""
+
+import dataclasses
+import sys
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdrl import sim
+from rdrl import types
+from rdrl.sim import anchors
+from rdrl.sim import paths
+from rdrl.sim import terrain
+
+KEEP_10 = (anchors.STRAIGHT, 20)
+STOP = (anchors.STRAIGHT, 0)
+
+
+@struct.dataclass
+class ClockRenderer:
+  """Shows where the ego is instead of a picture."""
+
+  def __call__(self, scene_index, cameras, agents):
+    value = jnp.round(agents.xy[0, 0]).astype(jnp.uint8)
+    return jnp.full((1, 2, 4, 3), value)
+
+
+@pytest.fixture(scope='module')
+def street(road):
+  """An ego behind a lead, a neighbour and a parked car."""
+  return road.scene(
+    road.straight(0, -1.75, 10),
+    road.straight(25, -1.75, 10),
+    road.straight(5, -5.25, 11),
+    road.straight(60, -8.2, 0),
+  )
+
+
+def _alone(road, ego, other):
+  far = road.straight(240, 5.25, 0)
+  return road.scene(ego, other, far, far)
+
+
+def test_a_replayed_log_neither_collides_nor_deviates(road, street):
+  controller = np.array([0, 1, 1, 0], np.int32)
+  for fields in ({}, {'controller': controller}):
+    env = road.environment(street, **fields)
+    drive = jax.tree.map(lambda x: x[0], sim.replay(env, [0]))
+    assert not drive.terminated
+    assert drive.active.all() and drive.valid.all()
+    assert not np.any(drive.events.dynamic_collision)
+    assert not np.any(drive.events.position_deviation)
+    np.testing.assert_array_equal(drive.agents.xy[:, 0], drive.reference.xy)
+    # Progress is that of the expert: all of the weight, each time.
+    np.testing.assert_allclose(drive.reward[:, 4], 0.1, rtol=1e-5)
+
+
+def test_time_and_motion_agree(road, street):
+  env = road.environment(street)
+  state = road.step(env, road.reset(env), KEEP_10)
+  assert state.step[0] == 10 and state.decision[0] == 1
+  moved = state.agents.xy[0, :, 0] - street.tracks.xy[5, :, 0]
+  np.testing.assert_allclose(moved, [5, 5, 5.5, 0], atol=1e-4)
+  np.testing.assert_array_equal(state.trace.xy[0, -1], state.agents.xy[0])
+  np.testing.assert_allclose(np.diff(state.trace.xy[0, :, 0, 0]), 1, atol=1e-4)
+
+
+def test_constant_speed_into_a_parked_car(road):
+  scene = _alone(road, road.straight(0, -1.75, 10), road.straight(60, -1.75, 0))
+  env = road.environment(scene)
+  drive = road.drive(env, jnp.array(KEEP_10))
+  # The bumpers meet when the ego's middle is a car's length away.
+  start = scene.tracks.xy[5, 0, 0]
+  contact = (60 - road.CAR[0] - start) / 10
+  last = int(np.flatnonzero(drive.valid)[-1])
+  assert 0 <= last * types.TIME_STEP - contact < types.TIME_STEP + 1e-4
+  assert drive.terminated
+  assert np.sum(drive.events.dynamic_collision) == 1
+  decision = int(np.argmax(drive.events.dynamic_collision))
+  assert drive.events.at_fault[decision] and drive.events.front[decision] == 1
+  assert drive.reward[decision, 0] == -1
+  assert np.sum(drive.active) == decision + 1
+  # Afterwards nothing moves and nothing is paid.
+  np.testing.assert_array_equal(
+    drive.agents.xy[last:, 0],
+    drive.agents.xy[last:][:1, 0].repeat(len(drive.valid) - last, 0),
+  )
+  assert not np.any(drive.reward[decision + 1 :])
+  assert not np.any(drive.events.dynamic_collision[decision + 1 :])
+
+
+def test_a_stopped_ego_hit_from_behind_is_not_at_fault(road):
+  scene = _alone(road, road.straight(0, -1.75, 0), road.straight(-40, -1.75, 8))
+  drive = road.drive(road.environment(scene), jnp.array(STOP))
+  decision = int(np.argmax(drive.events.dynamic_collision))
+  assert drive.events.dynamic_collision[decision]
+  assert drive.events.front[decision] == -1
+  assert not drive.events.at_fault[decision]
+
+
+def test_reactive_traffic_stops_behind_a_stopped_ego(road):
+  scene = _alone(road, road.straight(0, -1.75, 8), road.straight(-20, -1.75, 8))
+  controller = np.array([0, 1, 0, 0], np.int32)
+  drive = road.drive(
+    road.environment(scene, controller=controller), jnp.array(STOP)
+  )
+  assert not drive.terminated
+  gap = drive.agents.xy[-1, 0, 0] - drive.agents.xy[-1, 1, 0] - road.CAR[0]
+  assert 1 < gap < 4
+  # The parked cars of the fixture stay, on the ground.
+  np.testing.assert_array_equal(drive.agents.xy[-1, 2:], scene.tracks.xy[0, 2:])
+  np.testing.assert_allclose(drive.agents.z, road.CAR[2] / 2, atol=1e-6)
+
+
+def test_before_its_release_an_agent_repeats_its_track(road):
+  scene = _alone(road, road.straight(0, -1.75, 8), road.straight(-20, -1.75, 8))
+  drive = road.drive(
+    road.environment(
+      scene,
+      controller=np.array([0, 1, 0, 0], np.int32),
+      release=np.array([0, 25, 0, 0], np.int32),
+    ),
+    jnp.array(STOP),
+  )
+  speed = np.asarray(drive.agents.speed[:, 1])
+  np.testing.assert_allclose(speed[: 25 - 5 + 1], 8)
+  assert speed[25 - 5 + 2] < 8
+
+
+def test_an_agent_appears_when_its_track_does(road):
+  late = road.straight(60, -5.25, 5)
+  late['valid'][:30] = False
+  scene = _alone(road, road.straight(0, -1.75, 10), late)
+  for controller in (0, 1):
+    drive = road.drive(
+      road.environment(
+        scene, controller=np.array([0, controller, 0, 0], np.int32)
+      ),
+      jnp.array(KEEP_10),
+    )
+    valid = np.asarray(drive.agents.valid[:, 1])
+    np.testing.assert_array_equal(valid, np.arange(len(valid)) + 5 >= 30)
+    assert drive.agents.xy[25, 1, 0] == pytest.approx(75)
+    assert drive.agents.xy[35, 1, 0] == pytest.approx(80, abs=0.5)
+
+
+@pytest.mark.parametrize('side', [1, -1])
+def test_leaving_the_path_ends_an_unedited_drive_at_two_metres(road, side):
+  far = road.straight(200, 5.25, 0)
+  scene = _alone(road, road.straight(0, 0, 10), far)
+  action = jnp.array([anchors.STRAIGHT + side * 4, 20])
+  drive = road.drive(road.environment(scene), action)
+  decision = int(np.argmax(drive.events.position_deviation))
+  assert drive.events.position_side[decision] == side
+  last = int(np.flatnonzero(drive.valid)[-1])
+  offset = np.abs(drive.agents.xy[:, 0, 1])
+  assert offset[last - 1] <= 2 < offset[last]
+  edited = road.drive(road.environment(scene, adversary=np.int32(1)), action)
+  assert not np.any(edited.events.position_deviation[: decision + 1])
+  assert drive.drivable[0] == pytest.approx(road.HALF_ROAD - road.CAR[1] / 2)
+
+
+def test_truncation_is_not_termination(road, street):
+  env = road.environment(street)
+  state = road.reset(env)
+  for decision in range(17):
+    state = road.step(env, state, KEEP_10)
+    assert bool(state.truncated[0]) == (decision >= 15)
+    assert not state.terminated[0]
+  # The last decision found it frozen.
+  assert state.decision[0] == 16 and not np.any(state.reward)
+  late = road.environment(street, start=np.int32(92))
+  state = road.step(late, road.reset(late), KEEP_10)
+  assert state.truncated[0] and state.step[0] == 97
+
+
+def test_time_to_collision_and_comfort_cost(road):
+  scene = _alone(road, road.straight(0, -1.75, 10), road.straight(60, -1.75, 0))
+  drive = road.drive(road.environment(scene), jnp.array(KEEP_10))
+  gap = 60 - road.CAR[0] - np.asarray(drive.agents.xy[5::5, 0, 0])
+  active = np.asarray(drive.active)
+  np.testing.assert_allclose(
+    drive.reward[active, 5], np.where(gap / 10 < 0.95, -0.2, 0)[active]
+  )
+  np.testing.assert_array_equal(drive.reward[:, 6], 0)
+  hard = road.drive(road.environment(scene), jnp.array(STOP))
+  np.testing.assert_allclose(hard.reward[:2, 6], -0.05)
+
+
+def test_observation(road, street):
+  config = sim.Config(image_height=2, image_width=4)
+  env = sim.Env.create([street], road.scenario(street), ClockRenderer(), config)
+  state = road.reset(env)
+  frames = state.observation.images[0, :, 0, 0, 0, 0]
+  assert frames.tolist() == [0, 5]
+  state = road.step(env, state, KEEP_10)
+  frames = state.observation.images[0, :, 0, 0, 0, 0]
+  assert frames.tolist() == [5, 10]
+  np.testing.assert_allclose(
+    state.observation.route[0, :, 0], config.route_points, atol=1e-4
+  )
+  np.testing.assert_allclose(state.observation.route[0, :, 1], 0, atol=1e-4)
+  expert = jax.jit(lambda env: env.expert_observation(0, 10))(env)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x[0], y, atol=1e-4),
+    state.observation,
+    expert,
+  )
+
+
+def test_reset_draws_another_scenario_by_each_key(road, street):
+  scenarios = jax.tree.map(lambda x: np.repeat(x, 8, 0), road.scenario(street))
+  scenarios = scenarios.replace(start=np.arange(8, dtype=np.int32))
+  config = sim.Config(image_height=2, image_width=4)
+  env = sim.Env.create([street], scenarios, sim.NoRenderer(1, 2, 4), config)
+  keys = jax.random.split(jax.random.key(3), 64)
+  many = jax.jit(lambda env, keys: jax.vmap(env.reset)(keys))
+  state = many(env, keys)
+  assert set(np.asarray(state.scenario).tolist()) == set(range(8))
+  np.testing.assert_array_equal(state.step, state.scenario)
+  np.testing.assert_array_equal(state.step, many(env, keys).step)
+
+
+def test_vmap_equals_single_and_nothing_recompiles(road, street):
+  env = road.environment(street)
+  step = jax.jit(lambda env, state, action: env.step(state, action))
+  state = types.take(road.reset(env), 0)
+  batch = road.reset(env)
+  before = road.step._cache_size()
+  for action in (KEEP_10, (35, 22), (20, 18)):
+    state = step(env, state, jnp.array(action))
+    batch = road.step(env, batch, action)
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y[0], rtol=1e-5, atol=1e-5),
+      state,
+      batch,
+    )
+  assert step._cache_size() == 1
+  assert road.step._cache_size() <= before + 1
+
+
+def test_the_car_on_tyres_drives_the_same_environment(road, street):
+  config = dataclasses.replace(
+    sim.Config(image_height=2, image_width=4), dynamics='single_track'
+  )
+  env = road.environment(street, config)
+  state = road.reset(env)
+  for _ in range(3):
+    state = road.step(env, state, KEEP_10)
+  assert not state.terminated[0]
+  assert state.agents.xy[0, 0, 0] == pytest.approx(20, abs=0.2)
+
+
+def test_create_names_what_does_not_fit(road, street):
+  with pytest.raises(ValueError, match=r'sim.dynamics.*hover'):
+    road.environment(street, sim.Config(dynamics='hover'))
+  with pytest.raises(ValueError, match=r'scenario.start goes from 99'):
+    road.environment(street, start=np.int32(99))
+  with pytest.raises(ValueError, match=r'scenario.scene goes from 1'):
+    road.environment(street, scene=np.int32(1))
+
+
+def test_paths_skip_standstills_and_keep_progress():
+  x = np.array([0, 0.01, -0.01, 1, 2, 2.01, 2, 3.0])
+  xy = np.stack([x, np.zeros(8)], -1)[None]
+  valid = np.ones((1, 8), bool)
+  points, used, progress = paths.from_tracks(xy, np.zeros((1, 8)), valid)
+  assert points[0, used[0], 0].tolist() == [0, 1, 2, 3]
+  np.testing.assert_allclose(progress[0], np.abs(x), atol=1e-6)
+  still = np.zeros((1, 8, 2))
+  points, used, _ = paths.from_tracks(still, np.full((1, 8), np.pi), valid)
+  np.testing.assert_allclose(points[0, used[0]], [[0, 0], [-1, 0]], atol=1e-6)
+
+
+def test_grids_of_different_sizes_keep_their_values():
+  small = types.Grid(np.arange(6.0).reshape(2, 3), np.zeros(2), np.float64(1))
+  large = types.Grid(np.zeros((4, 5)), np.ones(2), np.float64(2))
+  grids = jax.tree.map(jnp.asarray, terrain.stack([small, large]))
+  points = jnp.array([[0.0, 0], [2, 1], [1.5, 0.5], [9, 9]])
+  np.testing.assert_allclose(
+    terrain.sample(grids, 0, points), [0, 5, 3, 5], atol=1e-6
+  )
+  np.testing.assert_allclose(terrain.sample(grids, 1, points), 0)
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
