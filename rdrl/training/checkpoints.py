@@ -29,11 +29,12 @@ def save(directory, step, tree):
   """
   directory = pathlib.Path(directory).resolve()
   directory.mkdir(parents=True, exist_ok=True)
+  empty = {name: s for name, s in _shapes(tree).items() if 0 in s}
   ocp.save(
     directory / str(step),
-    tree,
+    jax.tree.map(_without_empty, tree),
     overwrite=True,
-    custom_metadata={'static': _static_fields(tree)},
+    custom_metadata={'static': _static_fields(tree), 'empty': empty},
   )
   for old in _steps(directory)[:-_KEEP]:
     shutil.rmtree(directory / str(old))
@@ -58,7 +59,9 @@ def restore(directory, like, step=None):
     CheckpointError: if a field is missing or has another shape.
   """
   path = _path(directory, step)
-  saved = _shapes(ocp.metadata(path).metadata)
+  metadata = ocp.metadata(path)
+  empty = {k: tuple(v) for k, v in metadata.custom_metadata['empty'].items()}
+  saved = _shapes(metadata.metadata) | empty
   wanted = _shapes(like)
   for name in sorted(saved | wanted):
     if name not in saved:
@@ -69,7 +72,12 @@ def restore(directory, like, step=None):
       raise CheckpointError(
         f'{path}: {name}: shape is {saved[name]}, expected {wanted[name]}'
       )
-  return ocp.load(path, like)
+  loaded = ocp.load(path, jax.tree.map(_without_empty, like))
+  return jax.tree.map(
+    lambda x, y: np.zeros(y.shape, y.dtype) if 0 in _shape(y) else x,
+    loaded,
+    like,
+  )
 
 
 def read(directory, cls, step=None):
@@ -94,7 +102,10 @@ def read(directory, cls, step=None):
     is_leaf=lambda x: hasattr(x, 'shape'),
   )
   saved = ocp.load(path, like)
-  return _build(cls, saved, metadata.custom_metadata['static'], '', path)
+  notes = metadata.custom_metadata
+  for name, shape in notes['empty'].items():
+    _put(saved, name.split('.'), shape)
+  return _build(cls, saved, notes['static'], '', path)
 
 
 def stage(directory, cls, compute):
@@ -140,6 +151,21 @@ def _shape(leaf):
   if jax.dtypes.issubdtype(getattr(leaf, 'dtype', None), jax.dtypes.prng_key):
     return jax.eval_shape(jax.random.key_data, leaf).shape
   return tuple(np.shape(leaf) if np.isscalar(leaf) else leaf.shape)
+
+
+def _without_empty(leaf):
+  """A scalar in place of an array without elements, which Orbax refuses."""
+  if 0 not in _shape(leaf):
+    return leaf
+  if isinstance(leaf, jax.ShapeDtypeStruct):
+    return jax.ShapeDtypeStruct((), leaf.dtype)
+  return np.zeros((), leaf.dtype)
+
+
+def _put(tree, names, shape):
+  for name in names[:-1]:
+    tree = tree[name]
+  tree[names[-1]] = np.zeros(shape, tree[names[-1]].dtype)
 
 
 def _static_fields(tree, prefix=''):

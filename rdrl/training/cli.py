@@ -4,6 +4,8 @@
 import sys
 
 from absl import app
+from absl import flags
+from absl import logging
 
 
 def run(main):
@@ -15,6 +17,9 @@ def run(main):
   """
 
   def guarded(argv):
+    # Orbax narrates every save; ask for it with --verbosity.
+    if not flags.FLAGS['verbosity'].present:
+      logging.set_verbosity(logging.WARNING)
     try:
       return main(argv)
     except (ValueError, OSError, FloatingPointError) as error:

@@ -35,6 +35,16 @@ def test_tuples_and_keys_come_back_as_such(tmp_path):
   )
 
 
+def test_arrays_without_elements_come_back(tmp_path):
+  cameras = types.Camera(jnp.zeros((0, 4, 4)), jnp.eye(3), height=3, width=4)
+  checkpoints.save(tmp_path, 0, cameras)
+  read = checkpoints.read(tmp_path, types.Camera)
+  restored = checkpoints.restore(tmp_path, cameras)
+  assert read.camera_from_world.shape == (0, 4, 4)
+  assert restored.camera_from_world.shape == (0, 4, 4)
+  np.testing.assert_array_equal(restored.intrinsics, np.eye(3))
+
+
 def test_newest_two_are_kept(tmp_path):
   for step in (1, 2, 10):
     checkpoints.save(tmp_path, step, {'x': jnp.full(2, step)})

@@ -1,0 +1,73 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""The whole road: from a recorded drive to a policy that was scored.
+
+On the built-in world (a laptop CPU, under ten minutes):
+
+  python -m experiments.recondreamer_rl --preset=quickstart \
+    --workdir=runs/quickstart
+
+On a real drive:
+
+  python -m experiments.recondreamer_rl --preset=quickstart --log=kitti \
+    --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/kitti
+
+A run that was killed goes on where it stopped when started again. Any field of
+the configuration can be set: `--set=ppo.num_updates=80`; `--print_config` shows
+them all.
+"""
+
+import json
+import sys
+
+from absl import flags
+
+from experiments import presets
+from experiments import road
+from rdrl import training
+
+_PRESET = flags.DEFINE_string(
+  'preset', 'quickstart', f'Size of the run: {", ".join(presets.PRESETS)}.'
+)
+_LOG = flags.DEFINE_string(
+  'log', 'world', f'Where the drives come from: {", ".join(road.SOURCES)}.'
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Folder of the recording, unless --log=world.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/quickstart', 'Where everything is written.'
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
+_SET = flags.DEFINE_multi_string(
+  'set', [], 'Override of one field, as path=value; may be repeated.'
+)
+_UNTIL = flags.DEFINE_string(
+  'until', road.STAGES[-1], f'Last stage to run: {", ".join(road.STAGES)}.'
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed', False, 'Whether a launcher started one process per host.'
+)
+_PRINT_CONFIG = flags.DEFINE_bool(
+  'print_config', False, 'Print the configuration as JSON and stop.'
+)
+
+
+def main(_):
+  config = training.config.override(presets.get(_PRESET.value), _SET.value)
+  if _PRINT_CONFIG.value:
+    json.dump(training.config.flatten(config), sys.stdout, indent=2)
+    return
+  request = road.Request(
+    source=_LOG.value,
+    data_dir=_DATA_DIR.value,
+    seed=_SEED.value,
+    config=config,
+  )
+  training.mesh.start(_DISTRIBUTED.value)
+  path = road.run(request, _WORKDIR.value, _UNTIL.value)
+  if path is not None:
+    print(f'report: {path}')
+
+
+if __name__ == '__main__':
+  training.cli.run(main)

@@ -1,0 +1,321 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Measures the stages of a run and shows them in its report."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import refine
+from rdrl import report
+from rdrl import scenario
+from rdrl import splat
+from rdrl import training
+from rdrl import types
+from rdrl import world
+
+# From left to right in the built-in world's rig of front, left and right.
+_ORDER = (1, 0, 2)
+_NAMES = ('front', 'front left', 'front right')
+
+# Steps between two of the moments at which shifted views are compared.
+_SHIFT_STRIDE = 12
+
+
+def reconstruction_scores(place, config):
+  """Figures of a reconstruction before and after refinement.
+
+  Args:
+    place: `road.Place` whose `fit` and `scene` are there.
+    config: `presets.Config`.
+
+  Returns:
+    A dictionary: `held_out`, row to stage to dB, and `shifted`, stage to
+    (offsets in metres, dB), empty without a street.
+  """
+  stages = {'fitted': place.fit.scene, 'refined': place.scene}
+  held_out, shifted = {}, {}
+  for stage, scene in stages.items():
+    views = {'': place.log, 'aside, ': place.aside}
+    for prefix, log in views.items():
+      if log is None:
+        continue
+      for row, value in _psnr_rows(splat.evaluate(scene, log, config.splat)):
+        held_out.setdefault(prefix + row, {})[stage] = value
+    if place.street is not None:
+      shifted[stage] = offset_curve(place, scene, config)
+  return {'held_out': held_out, 'shifted': shifted}
+
+
+def _psnr_rows(found):
+  """Labels and dB out of what `splat.evaluate` returned."""
+  cameras = [name for name in found if name.startswith('psnr_camera_')]
+  names = _NAMES if len(cameras) == len(_NAMES) else cameras
+  yield 'all cameras', found['psnr']
+  yield 'where lidar hits', found['psnr_lidar']
+  for name, label in zip(cameras, names, strict=True):
+    yield label.removeprefix('psnr_').replace('_', ' '), found[name]
+
+
+def offset_curve(place, scene, config):
+  """PSNR against the built-in world beside the recorded path.
+
+  Views whose shifted car would touch another one or a wall are left out: there
+  is nothing to see inside them.
+
+  Returns:
+    Offsets in metres to either side, `[n]`, and dB, `[n]`: of the mean squared
+    error over all views of both sides.
+  """
+  steps = np.arange(0, len(place.log.times), _SHIFT_STRIDE)
+  psnrs = []
+  for offset in config.shown_offsets:
+    errors = []
+    for signed in {offset, -offset}:
+      free = np.asarray(refine.is_free(scene, signed, steps))
+      error = _shifted_errors(
+        place.street,
+        scene,
+        refine.shifted_cameras(scene, signed, steps),
+        types.take(scene.tracks, steps),
+        config.splat,
+      )
+      errors.append(np.asarray(error)[free])
+    mean = np.mean(np.concatenate(errors))
+    psnrs.append(float(-10 * np.log10(mean)))
+  return list(config.shown_offsets), psnrs
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _shifted_errors(street, scene, cameras, agents, config):
+  """Mean squared error `[S, C]` of `scene` against the truth."""
+
+  def error(pair):
+    cameras, agents = pair
+
+    def of_camera(camera, index):
+      seen = splat.render_scene(scene, camera, agents, index, config).color
+      truth, _ = world.render(
+        street, camera, agents, street.sizes, street.classes, supersample=2
+      )
+      return jnp.mean((jnp.clip(seen, 0, 1) - truth) ** 2)
+
+    return jax.vmap(of_camera)(cameras, jnp.arange(len(cameras.intrinsics)))
+
+  return jax.lax.map(error, (cameras, agents))
+
+
+def write_report(road):
+  """Writes the report of a finished `road.Road`; returns the page's path."""
+  request, places = road.request, road.places
+  variants = road.test_envs['simulator'].scenarios
+  facts = {
+    'log': request.source,
+    'seed': request.seed,
+    'drives fitted': len(places),
+    'Gaussians': road.config.splat.num_gaussians,
+    'scenarios to train on': int(road.train_env.num_scenarios),
+    'drives scored': len(road.test_indices),
+  }
+  content = report.page.Content(
+    title='ReconDreamer-RL',
+    facts=facts,
+    timing=road.timing,
+    reconstructions=[
+      _reconstruction(name, place, road.config)
+      for name, place in places.items()
+    ],
+    shifts=[_shift(name, place, road.config) for name, place in places.items()],
+    scenarios=_counts(places),
+    curves=_curves(road.workdir),
+    driving=report.page.Driving(
+      drives={
+        world_name: {
+          policy_name: road.drives[policy_name, world_name]
+          for policy_name in ('imitation', 'ppo')
+        }
+        for world_name in road.test_envs
+      },
+      maps=[place.log.map for place in places.values()],
+      scenes=np.asarray(variants.scene),
+      behaviours=scenario.BEHAVIOURS,
+    ),
+    showcases=_showcases(road),
+  )
+  return report.page.write(road.workdir / 'report', content)
+
+
+def _order(images):
+  return _ORDER if images == len(_ORDER) else tuple(range(images))
+
+
+def _names(count):
+  if count == len(_NAMES):
+    return [_NAMES[i] for i in _ORDER]
+  return ['front'] if count == 1 else [f'camera {i}' for i in range(count)]
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _panoramas(scene, cameras, agents, config):
+  """uint8 `[S, C, H, W, 3]` of cameras `[S, C]` and agents `[S, A]`."""
+
+  def moment(pair):
+    cameras, agents = pair
+    index = jnp.arange(len(cameras.intrinsics))
+    color = jax.vmap(
+      lambda camera, i: (
+        splat.render_scene(scene, camera, agents, i, config).color
+      )
+    )(cameras, index)
+    return jnp.round(255 * jnp.clip(color, 0, 1)).astype(jnp.uint8)
+
+  return jax.lax.map(moment, (cameras, agents))
+
+
+def _reconstruction(name, place, config):
+  log = place.log
+  count = log.images.shape[1]
+  rendered = np.asarray(
+    _panoramas(
+      place.scene,
+      jax.tree.map(jnp.asarray, log.cameras),
+      jax.tree.map(jnp.asarray, log.tracks),
+      config.splat,
+    )
+  )
+  order = list(_order(count))
+  return report.page.Reconstruction(
+    name=name,
+    cameras=_names(count),
+    recorded=log.images[:, order],
+    rendered=rendered[:, order],
+    held_out=splat.is_held_out(np.arange(len(log.times)), config.splat),
+    psnr=place.scores['held_out'],
+  )
+
+
+def _shift(name, place, config):
+  """The last round's restored clips at one offset, and what became of them."""
+  info = place.info
+  offset = float(np.max(info['offset']))
+  at_offset = np.flatnonzero(info['offset'] == np.float32(offset))
+  count = place.log.images.shape[1]
+  order = list(_order(count))
+
+  def by_moment(x):
+    """`[M, F, ...]` to `[clips * F, C, ...]`, cameras from left to right."""
+    clips = x[at_offset].reshape(-1, count, *x.shape[1:])
+    moments = np.moveaxis(clips, 1, 2)[:, :, order]
+    return moments.reshape(-1, count, *moments.shape[3:])
+
+  steps = info['steps'][at_offset].reshape(-1, count, info['steps'].shape[1])
+  steps = steps[:, 0].reshape(-1)
+  cameras = refine.shifted_cameras(place.scene, offset, steps)
+  agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
+  refined = np.asarray(_panoramas(place.scene, cameras, agents, config.splat))
+  frames = {
+    'as reconstructed': by_moment(info['degraded']),
+    'as restored': by_moment(info['restored']),
+    'after refinement': refined[:, order],
+  }
+  if place.street is not None:
+    frames['the truth'] = np.asarray(_truth(place.street, cameras, agents))[
+      :, order
+    ]
+  return report.page.Shift(
+    name=name,
+    cameras=_names(count),
+    offset=offset,
+    frames=frames,
+    psnr=place.scores['shifted'],
+  )
+
+
+@jax.jit
+def _truth(street, cameras, agents):
+  def moment(pair):
+    cameras, agents = pair
+    rgb, _ = jax.vmap(
+      lambda camera: world.render(
+        street, camera, agents, street.sizes, street.classes, supersample=2
+      )
+    )(cameras)
+    return jnp.round(255 * rgb).astype(jnp.uint8)
+
+  return jax.lax.map(moment, (cameras, agents))
+
+
+def _counts(places):
+  """Outcomes of all proposals, by behaviour."""
+  counts = {}
+  for place in places.values():
+    for behaviour, reasons in place.counts.items():
+      for reason, number in reasons.items():
+        label = f'{behaviour}: {reason}'.replace('_', ' ')
+        counts[label] = counts.get(label, 0) + number
+  return report.page.Scenarios({k: v for k, v in counts.items() if v})
+
+
+def _curves(workdir):
+  def lines(*names):
+    return training.loop.read_metrics(workdir.joinpath(*names))
+
+  curves = [
+    report.page.Curve.from_lines(
+      'Prior', lines('prior'), {'loss': 'v-prediction loss'}, 'loss'
+    ),
+    report.page.Curve.from_lines(
+      'Imitation', lines('imitation'), {'loss': 'cross entropy'}, 'loss'
+    ),
+    report.page.Curve.from_lines(
+      'PPO',
+      lines('ppo'),
+      {'collision_ratio': 'drives with a collision'},
+      'share of drives',
+      'While training, on the training scenarios.',
+    ),
+  ]
+  return [c for c in curves if any(len(x) for x, *_ in c.series.values())]
+
+
+def _showcases(road):
+  """A drive that imitation fails and PPO masters, where there is one."""
+  showcases = []
+  places = list(road.places.values())
+  for world_name, env in road.test_envs.items():
+    drives = [road.drives[p, world_name] for p in ('imitation', 'ppo')]
+    failed = [
+      np.any(d.events.dynamic_collision | d.events.static_collision, -1)
+      for d in drives
+    ]
+    telling = np.flatnonzero(failed[0] & ~failed[1])
+    chosen = int(telling[0]) if len(telling) else 0
+    scene_index = int(env.scenarios.scene[int(drives[0].scenario[chosen])])
+    place = places[scene_index]
+    height, width = place.log.images.shape[2:4]
+    is_real = world_name == 'world'
+    renderer = road.renderer(is_real, height, width)
+    order = list(_order(place.log.images.shape[1]))
+    filmed = {}
+    for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
+      one = types.take(drive, chosen)
+      frames = report.film(
+        renderer, place.scene, scene_index, one, height, width
+      )
+      filmed[label] = one, frames[:, order]
+    reason = (
+      'the first one in which imitation collides and PPO does not'
+      if len(telling)
+      else 'the first one'
+    )
+    showcases.append(
+      report.page.Showcase(
+        name=f'One scenario in the {world_name}',
+        caption=f'Of the scored scenarios, {reason}.',
+        cameras=_names(len(order)),
+        lane_map=place.log.map,
+        drives=filmed,
+      )
+    )
+  return showcases

@@ -1,0 +1,14 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Imitation, advantages and the PPO learner."""
+
+from rdrl.learn.advantage import gae as gae
+from rdrl.learn.imitation import Demonstrations as Demonstrations
+from rdrl.learn.imitation import ImitationConfig as ImitationConfig
+from rdrl.learn.imitation import imitate as imitate
+from rdrl.learn.imitation import imitation_data as imitation_data
+from rdrl.learn.imitation import imitation_loss as imitation_loss
+from rdrl.learn.ppo import PpoConfig as PpoConfig
+from rdrl.learn.ppo import auxiliary_loss as auxiliary_loss
+from rdrl.learn.ppo import collect as collect
+from rdrl.learn.ppo import ppo_loss as ppo_loss
+from rdrl.learn.ppo import reinforce as reinforce

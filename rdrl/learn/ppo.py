@@ -1,0 +1,472 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Stage 2: dual-stream PPO with RAD's auxiliary terms, beside imitation.
+
+RAD (arXiv 2502.13144, sections 3.5 and 3.6) gives each stream its own reward
+and clip range (PPO: Schulman et al., arXiv 1707.06347), adds terms that say
+which way the probability should move after each kind of event, and keeps
+imitating. What differs: every reward term has a value of its own; imitation is
+a loss in every update rather than every fifth update; a divergence from the
+imitation policy is penalised, too.
+
+All environments are reset together, each to a scenario drawn by key, and driven
+for one episode; what comes after an episode's end weighs nothing. Minibatches
+split time, not environments, so that nothing gathers the rollout when the
+environments are spread over devices.
+"""
+
+import dataclasses
+import functools
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rdrl import policy as policies
+from rdrl import sim
+from rdrl import training
+from rdrl import types
+from rdrl.learn import advantage as advantages
+from rdrl.learn import imitation
+
+# Indices into `types.REWARD_TERMS` of the terms with an auxiliary loss.
+_DYNAMIC, _STATIC, _POSITION, _HEADING = range(4)
+_LATERAL, _LONGITUDINAL = range(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class PpoConfig:
+  """PPO; origins in brackets.
+
+  Attributes:
+    num_envs: environments of a rollout, a multiple of the number of devices.
+    num_updates: rollouts, each followed by its updates.
+    edited_share: of the rollouts that meet an adversary, where there are any.
+    discount: per decision [RAD].
+    gae_lambda: [RAD].
+    clips: of the lateral and the longitudinal stream [RAD].
+    num_epochs: passes over a rollout.
+    num_minibatches: into which its time is split.
+    value_weight: of half the squared error [RAD].
+    entropy_weight: ours.
+    auxiliary_weight: of each of RAD's four terms [RAD's code].
+    imitation_weight: of the imitation loss; RAD has one imitation round after
+      four of reinforcement.
+    kl_weight: of the divergence from the imitation policy [ReconSparse_base].
+    target_kl: divergence from the acting policy beyond which the rest of a
+      rollout's updates is skipped.
+    warmup_updates: rollouts that train the values alone.
+    imitation_batch_size: demonstrations per minibatch.
+    learning_rate: of Adam, constant.
+    gradient_clip: greatest norm.
+  """
+
+  num_envs: int = 8
+  num_updates: int = 40
+  edited_share: float = 0.7
+  discount: float = 0.9
+  gae_lambda: float = 0.95
+  clips: tuple[float, float] = (0.1, 0.2)
+  num_epochs: int = 3
+  num_minibatches: int = 4
+  value_weight: float = 0.5
+  entropy_weight: float = 1e-3
+  auxiliary_weight: float = 1.0
+  imitation_weight: float = 0.05
+  kl_weight: float = 0.03
+  target_kl: float = 0.05
+  warmup_updates: int = 2
+  imitation_batch_size: int = 32
+  learning_rate: float = 3e-4
+  gradient_clip: float = 0.5
+
+
+@struct.dataclass
+class Batch:
+  """What one update sees, `[T, E]` leading.
+
+  Attributes:
+    transition: as collected.
+    advantage: `[T, E, len(REWARD_TERMS)]` of each term, not normalised.
+    target: `[T, E, len(REWARD_TERMS)]` of the values.
+    side: `[T, E, 4]` of the event that ended the episode, for the terms with an
+      auxiliary loss: `Events.front`, `obstacle_side`, `position_side`,
+      `heading_side`; 0 without such an event.
+    reference: `policy.Output` of the imitation policy.
+  """
+
+  transition: types.Transition
+  advantage: types.Array
+  target: types.Array
+  side: types.Array
+  reference: policies.Output
+
+
+def reinforce(policy, env, demonstrations, config, key, directory=None):
+  """Improves a policy in an environment.
+
+  Args:
+    policy: the imitation policy, to start from and to stay near.
+    env: `sim.Env`.
+    demonstrations: what is imitated meanwhile.
+    config: a `PpoConfig`.
+    key: of every draw.
+    directory: for metric lines and checkpoints; None keeps nothing.
+
+  Returns:
+    The `Policy` after `config.num_updates` updates.
+
+  Raises:
+    ValueError: if the environments cannot be spread over the devices, or the
+      horizon not be split into the minibatches.
+  """
+  mesh = training.mesh.make()
+  if config.num_envs % mesh.size:
+    raise ValueError(
+      f'ppo.num_envs is {config.num_envs}, no multiple of {mesh.size} devices'
+    )
+  if env.config.horizon % config.num_minibatches:
+    raise ValueError(
+      f'ppo.num_minibatches is {config.num_minibatches}, which does not divide'
+      f' sim.horizon = {env.config.horizon}'
+    )
+  params = jax.tree.map(jnp.copy, policy.params)
+  state = training.mesh.replicate(
+    (params, _optimizer(config).init(params)), mesh
+  )
+  fixed = training.mesh.replicate(
+    (policy, env, jax.tree.map(jnp.asarray, demonstrations)), mesh
+  )
+  weights = jnp.asarray(_scenario_weights(env.scenarios, config))
+
+  def step(state, i):
+    return _step(state, *fixed, weights, key, jnp.int32(i), config, mesh)
+
+  params, _ = training.loop.run(
+    step,
+    state,
+    config.num_updates,
+    name='ppo',
+    directory=directory,
+    log_every=1,
+    save_every=10,
+  )
+  return policy.replace(params=params)
+
+
+def _scenario_weights(scenarios, config):
+  """`[V]` probability of each scenario."""
+  edited = np.asarray(scenarios.adversary) != 0
+  if edited.all() or not edited.any():
+    return np.full(len(edited), 1 / len(edited), np.float32)
+  share = np.where(edited, config.edited_share, 1 - config.edited_share)
+  count = np.where(edited, edited.sum(), (~edited).sum())
+  return (share / count).astype(np.float32)
+
+
+@functools.partial(
+  jax.jit, static_argnames=('config', 'mesh'), donate_argnames='state'
+)
+def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
+  """One rollout and its updates; `anchor` is the imitation policy."""
+  params, optimizer_state = state
+  reset_key, act_key, update_key = jax.random.split(
+    jax.random.fold_in(key, i), 3
+  )
+  scenario = jax.random.choice(
+    reset_key, len(weights), (config.num_envs,), p=weights
+  )
+  scenario = jax.lax.with_sharding_constraint(
+    scenario,
+    jax.sharding.NamedSharding(
+      mesh, jax.sharding.PartitionSpec(training.mesh.AXIS)
+    ),
+  )
+  states = jax.vmap(env.reset, (None, 0))(reset_key, scenario)
+  transition, last_value = collect(
+    anchor.replace(params=params), env, states, act_key
+  )
+  batch = _batch(transition, last_value, anchor, config)
+  is_warm = i >= config.warmup_updates
+
+  def minibatch(carry, inputs):
+    params, optimizer_state, has_stopped = carry
+    times, minibatch_key = inputs
+    piece = types.take(batch, times)
+    demonstration = imitation.draw(
+      demonstrations, minibatch_key, config.imitation_batch_size, 0.0
+    )
+    (_, metrics), gradient = jax.value_and_grad(_loss, has_aux=True)(
+      params, anchor, piece, demonstration, is_warm, config
+    )
+    has_stopped |= metrics['kl'] > config.target_kl
+    updates, moved_state = _optimizer(config).update(
+      gradient, optimizer_state, params
+    )
+    moved = optax.apply_updates(params, updates)
+    params, optimizer_state = jax.tree.map(
+      lambda old, new: jnp.where(has_stopped, old, new),
+      (params, optimizer_state),
+      (moved, moved_state),
+    )
+    return (params, optimizer_state, has_stopped), metrics
+
+  steps = config.num_epochs * config.num_minibatches
+  keys = jax.random.split(update_key, config.num_epochs + steps)
+  length = transition.weight.shape[0]
+  times = jax.vmap(lambda key: jax.random.permutation(key, length))(
+    keys[: config.num_epochs]
+  ).reshape(steps, -1)
+  carry = params, optimizer_state, jnp.zeros((), bool)
+  (params, optimizer_state, has_stopped), metrics = jax.lax.scan(
+    minibatch, carry, (times, keys[config.num_epochs :])
+  )
+  metrics = jax.tree.map(jnp.mean, metrics)
+  metrics |= _episode_metrics(batch) | {'stopped_early': 1.0 * has_stopped}
+  return (params, optimizer_state), metrics
+
+
+def collect(policy, env, states, key):
+  """One episode in each environment.
+
+  Args:
+    policy: acts by drawing from its distribution.
+    env: `sim.Env`.
+    states: `SimState` `[E]`, freshly reset.
+    key: of the actions.
+
+  Returns:
+    `Transition` `[T, E]`, T the horizon, and the value `[E, K]` of the last
+    observation.
+  """
+
+  def decide(states, t):
+    output = policies.apply(policy, states.observation)
+    action = policies.sample(output, jax.random.fold_in(key, t))
+    after = jax.vmap(env.step)(states, action)
+    over = states.terminated | states.truncated
+    transition = types.Transition(
+      observation=states.observation,
+      action=action,
+      log_prob=policies.log_prob(output, action),
+      value=output.values,
+      reward=after.reward,
+      events=after.events,
+      terminated=after.terminated,
+      truncated=after.truncated,
+      weight=1.0 - over,
+    )
+    return after, transition
+
+  last, transition = jax.lax.scan(
+    decide, states, jnp.arange(env.config.horizon)
+  )
+  return transition, policies.apply(policy, last.observation).values
+
+
+def _batch(transition, last_value, anchor, config):
+  next_value = jnp.concatenate([transition.value[1:], last_value[None]])
+  advantage = advantages.gae(
+    transition.reward,
+    transition.value,
+    next_value,
+    transition.terminated,
+    transition.truncated,
+    config.discount,
+    config.gae_lambda,
+  )
+  events = transition.events
+  side = jnp.stack(
+    [
+      events.front * events.dynamic_collision,
+      events.obstacle_side * events.static_collision,
+      events.position_side * events.position_deviation,
+      events.heading_side * events.heading_deviation,
+    ],
+    -1,
+  ).astype(jnp.float32)
+  # An event ends its episode, so the sum over time is its own side; the
+  # decisions that led to it get it as well.
+  side = jnp.broadcast_to(jnp.sum(side, 0), side.shape)
+  return Batch(
+    transition=transition,
+    advantage=advantage,
+    target=advantage + transition.value,
+    side=side,
+    reference=policies.apply(anchor, transition.observation),
+  )
+
+
+def ppo_loss(log_prob, old_log_prob, advantage, clip, weight):
+  """The clipped surrogate of one stream, to minimise.
+
+  Args:
+    log_prob: `[...]` of the action now.
+    old_log_prob: `[...]` when it was taken.
+    advantage: `[...]`.
+    clip: epsilon.
+    weight: `[...]`.
+
+  Returns:
+    `[]`, and `[...]` bool where the ratio is not clipped.
+  """
+  ratio = jnp.exp(log_prob - old_log_prob)
+  clipped = jnp.clip(ratio, 1 - clip, 1 + clip)
+  surrogate = jnp.minimum(ratio * advantage, clipped * advantage)
+  return -_mean(surrogate, weight), jnp.abs(ratio - 1) <= clip
+
+
+def auxiliary_loss(logs, action, advantage, side, weight, unclipped):
+  """RAD's four directed terms, section 3.6, to minimise.
+
+  Each moves probability, relative to the action taken, away from what led to an
+  event: to less speed after a collision ahead, more after one from behind; to
+  the right of an obstacle, path or heading on the left, and the reverse. Signs
+  are derived anew: with A <= 0 the advantage of the term and f its side,
+
+    L = E[min(A, 0) f (P_away - P_towards)]
+
+  where for speeds P_away is the mass below the action, for the others that to
+  its right. Indices grow with speed and to the left.
+
+  Args:
+    logs: log-probabilities of both streams, each `[..., 61]`, lateral first.
+    action: `[..., 2]` int32.
+    advantage: `[..., K]` of each reward term.
+    side: `[..., 4]`, see `Batch`.
+    weight: `[...]`.
+    unclipped: two of `[...]` bool; a term acts where its stream's ratio is not
+      clipped.
+
+  Returns:
+    `[4]`, in the order of the first four reward terms.
+  """
+  below_above = []
+  for stream in (_LATERAL, _LONGITUDINAL):
+    mass = jnp.exp(logs[stream])
+    anchor = jnp.arange(mass.shape[-1])
+    taken = action[..., stream, None]
+    below = jnp.sum(jnp.where(anchor < taken, mass, 0), -1)
+    above = jnp.sum(jnp.where(anchor > taken, mass, 0), -1)
+    below_above.append(below - above)
+  losses = []
+  for term, stream in (
+    (_DYNAMIC, _LONGITUDINAL),
+    (_STATIC, _LATERAL),
+    (_POSITION, _LATERAL),
+    (_HEADING, _LATERAL),
+  ):
+    blame = jnp.minimum(advantage[..., term], 0) * side[..., term]
+    losses.append(
+      _mean(blame * below_above[stream], weight * unclipped[stream])
+    )
+  return jnp.stack(losses)
+
+
+def _loss(params, anchor, batch, demonstration, is_warm, config):
+  """Loss of one minibatch `[t, E]`."""
+  transition, weight = batch.transition, batch.transition.weight
+  policy = anchor.replace(params=params)
+  output = policies.apply(policy, transition.observation)
+  longitudinal = transition.action[..., 1]
+  logs = policies.log_probs(output, longitudinal)
+  log_prob = policies.log_prob(output, transition.action)
+  reference = policies.log_probs(batch.reference, longitudinal)
+
+  surrogate, unclipped, divergence, entropy = 0.0, [], 0.0, 0.0
+  for stream, terms in enumerate(sim.STREAMS):
+    advantage = _normalise(
+      jnp.sum(batch.advantage[..., jnp.array(terms)], -1), weight
+    )
+    loss, is_free = ppo_loss(
+      log_prob[..., stream],
+      transition.log_prob[..., stream],
+      advantage,
+      config.clips[stream],
+      weight,
+    )
+    surrogate += loss
+    unclipped.append(is_free)
+    divergence += _mean(_kl(logs[stream], reference[stream]), weight)
+    entropy += _mean(policies.entropy(logs[stream]), weight)
+  auxiliary = auxiliary_loss(
+    logs, transition.action, batch.advantage, batch.side, weight, unclipped
+  )
+  value = _mean(0.5 * jnp.sum((output.values - batch.target) ** 2, -1), weight)
+  imitated = imitation.imitation_loss(
+    policies.apply(policy, demonstration.observation),
+    demonstration.action,
+    demonstration.weight,
+    1.0,
+  )
+  loss = (
+    jnp.where(is_warm, surrogate - config.entropy_weight * entropy, 0)
+    + jnp.where(is_warm, config.auxiliary_weight * jnp.sum(auxiliary), 0)
+    + config.value_weight * value
+    + config.kl_weight * divergence
+    + config.imitation_weight * imitated
+  )
+  ratio = log_prob - transition.log_prob
+  metrics = {
+    'loss': loss,
+    # Schulman's estimator, which cannot be negative.
+    'kl': _mean(jnp.sum(jnp.exp(ratio) - 1 - ratio, -1), weight),
+    'clip_fraction': 1 - _mean(1.0 * (unclipped[0] & unclipped[1]), weight),
+    'entropy': entropy,
+    'value_loss': value,
+    'auxiliary_loss': jnp.sum(auxiliary),
+    'imitation_loss': imitated,
+    'kl_to_imitation': divergence,
+  }
+  return loss, metrics
+
+
+def _episode_metrics(batch):
+  """Means over the episodes of a rollout."""
+  transition = batch.transition
+  happened = jax.tree.map(lambda x: jnp.any(x, 0), transition.events)
+  reward = jnp.sum(transition.reward, 0)
+  error = (batch.target - transition.value) * transition.weight[..., None]
+  target = jnp.sum(batch.target, -1)
+  variance = jnp.var(target, where=transition.weight > 0)
+  residual = jnp.var(jnp.sum(error, -1), where=transition.weight > 0)
+  metrics = {
+    'collision_ratio': jnp.mean(
+      happened.dynamic_collision | happened.static_collision
+    ),
+    'at_fault_ratio': jnp.mean(happened.at_fault),
+    'deviation_ratio': jnp.mean(
+      happened.position_deviation | happened.heading_deviation
+    ),
+    'return': jnp.mean(jnp.sum(reward, -1)),
+    'decisions': jnp.mean(jnp.sum(transition.weight, 0)),
+    'explained_variance': 1 - residual / jnp.maximum(variance, 1e-8),
+  }
+  return metrics | {
+    f'return_{name}': jnp.mean(reward[:, k])
+    for k, name in enumerate(types.REWARD_TERMS)
+  }
+
+
+def _mean(x, weight):
+  return jnp.sum(x * weight) / jnp.maximum(jnp.sum(weight), 1.0)
+
+
+def _normalise(x, weight):
+  x = x - _mean(x, weight)
+  return x / (jnp.sqrt(_mean(x**2, weight)) + 1e-4)
+
+
+def _kl(logs, reference):
+  """Divergence `[...]` of one categorical from another; infeasible is none."""
+  possible = logs > -1e30
+  difference = jnp.where(possible, logs - reference, 0)
+  return jnp.sum(jnp.exp(logs) * difference, -1)
+
+
+def _optimizer(config):
+  return optax.chain(
+    optax.clip_by_global_norm(config.gradient_clip),
+    optax.adam(config.learning_rate),
+  )

@@ -1,0 +1,72 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A user's mistake ends in one line, exit code 1, and nothing overwritten."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _run(*arguments):
+  return subprocess.run(
+    [sys.executable, '-m', 'experiments.recondreamer_rl', *arguments],
+    cwd=ROOT,
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+
+
+def _assert_one_line(result, *parts):
+  assert result.returncode == 1
+  lines = result.stderr.strip().splitlines()
+  assert lines[-1].startswith('error: ')
+  assert 'Traceback' not in result.stderr
+  for part in parts:
+    assert part in lines[-1]
+
+
+def test_unknown_preset(tmp_path):
+  result = _run('--preset=laptop', f'--workdir={tmp_path}/run')
+  _assert_one_line(result, '--preset=laptop', 'quickstart, cpu, gpu, pod')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_misspelt_override(tmp_path):
+  result = _run('--set=splat.num_step=3', f'--workdir={tmp_path}/run')
+  _assert_one_line(result, '--set=splat.num_step', "'num_step'", 'num_steps')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_unknown_log_and_missing_data_dir(tmp_path):
+  result = _run('--log=tape', f'--workdir={tmp_path}/run')
+  _assert_one_line(result, '--log=tape', 'world, kitti, prepared')
+  missing = tmp_path / 'nowhere'
+  result = _run(
+    '--log=kitti', f'--data_dir={missing}', f'--workdir={tmp_path}/run'
+  )
+  _assert_one_line(result, str(missing))
+
+
+def test_workdir_that_cannot_be_written():
+  # Not even root may create a folder there.
+  result = _run('--workdir=/sys/rdrl')
+  _assert_one_line(result, '/sys/rdrl')
+
+
+def test_workdir_of_another_run_is_left_intact(tmp_path):
+  record = tmp_path / 'config.json'
+  record.write_text('{"seed": 5}\n')
+  result = _run(f'--workdir={tmp_path}', '--seed=0')
+  _assert_one_line(result, str(record), 'another --workdir')
+  assert record.read_text() == '{"seed": 5}\n'
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
