@@ -127,7 +127,8 @@ def picture(drive, lane_map, frame=None, every=10):
     drive: one `Drive`.
     lane_map: `Map`.
     frame: what to show; default all of the way.
-    every: states between two of the positions shown; the last one is.
+    every: states between two of the positions of ego and adversary; the others
+      are where they were at the end.
   """
   drive = _to_numpy(drive)
   frame = frame or fit_frame([drive])
@@ -180,7 +181,7 @@ def _ground(lane_map, drive, frame):
 
 
 def _moment(ground, drive, frame, steps):
-  """Boxes at some states, the older the paler, over the way until the last."""
+  """Boxes at the last of some states; ego and adversary paler at the others."""
   image = ground.copy()
   draw = ImageDraw.Draw(image)
   last = steps[-1]
@@ -188,7 +189,8 @@ def _moment(ground, drive, frame, steps):
   for number, step in enumerate(steps):
     age = 0.75 * (1 - (number + 1) / len(steps))
     for agent in range(drive.agents.xy.shape[1])[::-1]:
-      if drive.agents.valid[step, agent]:
+      is_shown = step == last or agent in (0, drive.adversary)
+      if drive.agents.valid[step, agent] and is_shown:
         _box(draw, drive, frame, step, agent, age)
   if len(way) > 1:
     draw.line(way, EGO, 2 * _SMOOTH)
