@@ -30,16 +30,17 @@ import numpy as np
 
 # Entries that a slot blends in one turn.
 BLOCK = 16
-TILE_HEIGHT, TILE_WIDTH = 8, 16
+TILE_HEIGHT, TILE_WIDTH = 8, 8
 # Colour, depth, and ones whose sum is alpha.
 NUM_FEATURES = 5
 
 MIN_ALPHA = 1 / 255
 MIN_TRANSMITTANCE = 1e-4
 
+# Most slots; a short queue gets fewer, or its longest tile would keep one slot
+# busy while the others idle.
 _SLOTS = 16
-# Independent loops, which XLA:CPU may run on as many threads.
-_QUEUES = 1
+_TILES_PER_SLOT = 8
 _PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
@@ -138,7 +139,7 @@ def _alphas(coefficients, max_alpha):
   return jnp.where(exponent >= np.log(MIN_ALPHA), alpha, 0), exponent
 
 
-def _run_queue(first, count, turn, per_tile, fresh, results):
+def _run_queue(first, count, turn, per_tile, results):
   """Lets slots work through all tiles.
 
   Args:
@@ -147,11 +148,10 @@ def _run_queue(first, count, turn, per_tile, fresh, results):
     turn: `(block [slots], transmittance, carry, results, tile [slots]) ->
       (transmittance, carry, results)` blends one block per slot.
     per_tile: `tile [slots] -> carry` what a slot starts a tile with.
-    fresh: carry of idle slots.
     results: PyTree of arrays that `turn` writes.
   """
   tiles = len(first)
-  slots = min(_SLOTS, tiles)
+  slots = min(_SLOTS, -(-tiles // _TILES_PER_SLOT))
   order = jnp.argsort(-count)
   num_active = jnp.sum(count > 0)
   first, count = first[order], count[order]
@@ -230,7 +230,7 @@ def _forward(max_alpha):
 
     # The last row takes what idle slots write.
     image = jnp.zeros((tiles + 1, NUM_FEATURES, _PIXELS), jnp.float32)
-    return _run_queue(first, count, turn, per_tile, None, image)[:tiles]
+    return _run_queue(first, count, turn, per_tile, image)[:tiles]
 
   return _queue_batched(run)
 
@@ -294,7 +294,7 @@ def _backward(max_alpha):
       jnp.zeros((blocks + 1, BLOCK, 6), jnp.float32),
       jnp.zeros((blocks + 1, BLOCK, NUM_FEATURES), jnp.float32),
     )
-    gradients = _run_queue(first, count, turn, per_tile, None, gradients)
+    gradients = _run_queue(first, count, turn, per_tile, gradients)
     return gradients[0][:blocks], gradients[1][:blocks]
 
   return _queue_batched(run)

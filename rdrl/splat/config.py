@@ -53,7 +53,7 @@ class Config:
   far: float = 1000.0
   eps2d: float = 0.3
   max_alpha: float = 0.999
-  entries_per_gaussian: float = 4.0
+  entries_per_gaussian: float = 6.0
   num_steps: int = 800
   refit_steps: int = 400
   extra_share: float = 0.25

@@ -45,17 +45,19 @@ def ssim_map(a, b):
   in 3DGS. The window is separable, hence two products with banded matrices,
   which are faster than convolutions on every backend at these sizes.
   """
-  height, width, channels = a.shape
-  stacked = jnp.concatenate([a, b, a * a, b * b, a * b], -1)
-  down = _blur_matrix(height) @ stacked.reshape(height, -1)
-  across = jnp.swapaxes(down.reshape(height, width, -1), 0, 1)
-  blurred = _blur_matrix(width) @ across.reshape(width, -1)
-  blurred = jnp.swapaxes(blurred.reshape(width, height, 5, channels), 0, 1)
-  mean_a, mean_b, square_a, square_b, product = jnp.moveaxis(blurred, 2, 0)
+  height, width, _ = a.shape
+  # Channels first, so that both products are plain.
+  a, b = jnp.moveaxis(a, -1, 0), jnp.moveaxis(b, -1, 0)
+  stacked = jnp.stack([a, b, a * a, b * b, a * b])
+  across = stacked.reshape(-1, width) @ _blur_matrix(width)
+  across = across.reshape(5, 3, height, width)
+  blurred = jnp.einsum('ij,...jk->...ik', _blur_matrix(height), across)
+  mean_a, mean_b, square_a, square_b, product = blurred
   variance = square_a - mean_a**2 + square_b - mean_b**2
   covariance = product - mean_a * mean_b
   luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
-  return luminance * (2 * covariance + _C2) / (variance + _C2)
+  similarity = luminance * (2 * covariance + _C2) / (variance + _C2)
+  return jnp.moveaxis(similarity, 0, -1)
 
 
 def ssim(a, b):

@@ -62,7 +62,7 @@ class Splats:
 
 def sh_basis(direction, num_coefficients):
   """`[N, K]` real spherical harmonics of unit `[N, 3]` directions, K <= 16."""
-  x, y, z = direction[:, 0], direction[:, 1], direction[:, 2]
+  x, y, z = jnp.unstack(direction, axis=-1)
   basis = [jnp.full_like(x, _SH0)]
   if num_coefficients > 1:
     basis += [-_SH1 * y, _SH1 * z, -_SH1 * x]
@@ -122,14 +122,15 @@ def project(
   table = jnp.concatenate(
     [camera_from_local[:, :3].reshape(-1, 12), center], -1
   )[node]
-  pose, center = table[:, :12].reshape(-1, 3, 4), table[:, 12:]
+  pose, center = table[:, :12], table[:, 12:]
+  pose = jnp.unstack(pose, axis=-1)
+  pose = [pose[4 * i : 4 * i + 4] for i in range(3)]
 
   # Products with 3x3 matrices are written out: many small ones are slow on
   # every backend, and a TPU would round them.
-  means = gaussians.means
+  mean = jnp.unstack(gaussians.means, axis=-1)
   point = [
-    sum(pose[:, i, j] * means[:, j] for j in range(3)) + pose[:, i, 3]
-    for i in range(3)
+    sum(pose[i][j] * mean[j] for j in range(3)) + pose[i][3] for i in range(3)
   ]
   depth = point[2]
   visible &= (depth > config.near) & (depth < config.far)
@@ -153,7 +154,7 @@ def project(
   # J W R S: its rows are the image-plane directions of the principal axes.
   axes = _local_axes(gaussians.quats, gaussians.log_scales)
   in_camera = [
-    [sum(pose[:, i, j] * axes[j][k] for j in range(3)) for k in range(3)]
+    [sum(pose[i][j] * axes[j][k] for j in range(3)) for k in range(3)]
     for i in range(3)
   ]
   u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
@@ -184,7 +185,7 @@ def project(
   )
   visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
 
-  direction = means - center
+  direction = gaussians.means - center
   direction = direction / jnp.maximum(
     geometry.safe_norm(direction, keepdims=True), 1e-12
   )
@@ -203,8 +204,15 @@ def project(
 
 def _local_axes(quats, log_scales):
   """Rows of R S as `[3][3]` arrays of shape `[N]`."""
-  rotation = geometry.rotation_from_quat(quats)
-  scales = jnp.exp(log_scales)
-  return [
-    [rotation[:, i, k] * scales[:, k] for k in range(3)] for i in range(3)
+  # Like `geometry.rotation_from_quat`, one array per element: what is never
+  # stacked need not be sliced, and slices are dear in the backward pass.
+  w, x, y, z = jnp.unstack(
+    quats / geometry.safe_norm(quats, keepdims=True), axis=-1
+  )
+  scale = jnp.unstack(jnp.exp(log_scales), axis=-1)
+  rotation = [
+    [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+    [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+    [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
   ]
+  return [[row[k] * scale[k] for k in range(3)] for row in rotation]

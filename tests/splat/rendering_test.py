@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """The rasterizer against a per-pixel reference in float64."""
 
+import functools
 import sys
 
 import jax
@@ -167,10 +168,20 @@ def _image(rendered):
   )
 
 
-@jax.jit
-def _render(gaussians, background, poses=None):
+@functools.partial(jax.jit, static_argnames='config')
+def _render(
+  gaussians, background, poses=None, valid=None, view=None, config=CONFIG
+):
+  camera = _camera()
+  if view is not None:
+    camera = camera.replace(camera_from_world=view)
   rendered = splat.render(
-    gaussians, _camera(), background, node_poses=poses, config=CONFIG
+    gaussians,
+    camera,
+    background,
+    node_poses=poses,
+    node_valid=valid,
+    config=config,
   )
   return _image(rendered), rendered.overflow
 
@@ -256,8 +267,8 @@ def test_an_opaque_wall_hides_what_is_behind():
 WEIGHTS = np.random.default_rng(9).normal(size=(HEIGHT, WIDTH, 5))
 
 
-def _loss(gaussians, background=BACKGROUND, poses=None):
-  image = _render(gaussians, jnp.asarray(background), poses)[0]
+def _loss(gaussians, background=BACKGROUND, poses=None, view=None):
+  image = _render(gaussians, jnp.asarray(background), poses, view=view)[0]
   return jnp.sum(image * WEIGHTS)
 
 
@@ -316,24 +327,14 @@ def test_gradients_of_background_camera_and_node_poses():
   image, _ = _render(g, jnp.asarray(BACKGROUND), jnp.asarray(poses))
   np.testing.assert_allclose(image[..., :3], expected[..., :3], atol=1e-3)
 
-  def camera_loss(view):
-    rendered = splat.render(
-      g,
-      _camera().replace(camera_from_world=view),
-      jnp.asarray(BACKGROUND),
-      node_poses=jnp.asarray(poses),
-      config=CONFIG,
-    )
-    return jnp.sum(_image(rendered) * WEIGHTS)
-
   def reference_loss(view=None, poses=poses, background=BACKGROUND):
     view = np.eye(4) if view is None else view
     camera = _camera().replace(camera_from_world=view)
     image, _ = reference(parameters, camera, background, poses[node], blended)
     return np.sum(image * WEIGHTS)
 
-  gradients = jax.grad(_loss, (1, 2))(
-    g, jnp.asarray(BACKGROUND), jnp.asarray(poses)
+  gradients = jax.grad(_loss, (1, 2, 3))(
+    g, jnp.asarray(BACKGROUND), jnp.asarray(poses), jnp.eye(4)
   )
   by_background = _central_differences(
     lambda x: reference_loss(background=x), np.zeros(3)
@@ -366,7 +367,7 @@ def test_gradients_of_background_camera_and_node_poses():
     np.zeros(3),
   )
   np.testing.assert_allclose(
-    jax.grad(camera_loss)(jnp.eye(4))[:3, 3],
+    gradients[2][:3, 3],
     by_view,
     rtol=3e-3,
     atol=3e-3 * np.abs(by_view).max(),
@@ -375,54 +376,50 @@ def test_gradients_of_background_camera_and_node_poses():
 
 def test_overflow_is_counted_and_drops_the_farthest():
   g = _gaussians(64, 5).replace(log_scales=jnp.full((64, 3), 1.0))
-  config = splat.Config(entries_per_gaussian=4.0)
-  camera = _camera()
-  rows, columns = tiles.tile_counts(HEIGHT, WIDTH)
-  rendered = splat.render(g, camera, jnp.zeros(3), config=config)
+  num_tiles = np.prod(tiles.tile_counts(HEIGHT, WIDTH))
   # Each covers the image, so there is room for this many whole ones.
-  kept = 4 * 64 // (rows * columns)
-  assert rendered.overflow == 64 * rows * columns - 4 * 64
-  nearest = jnp.argsort(g.means[:, 2])[:kept]
-  part = splat.render(
-    types.take(g, nearest),
-    camera,
-    jnp.zeros(3),
-    config=splat.Config(entries_per_gaussian=16.0),
+  image, overflow = _render(
+    g, jnp.zeros(3), config=splat.Config(entries_per_gaussian=4.0)
   )
-  # The last tiles lose one Gaussian more.
-  np.testing.assert_allclose(
-    rendered.color[-4:, -4:], part.color[-4:, -4:], atol=1e-5
+  assert overflow == 64 * num_tiles - 4 * 64
+  nearest = jnp.argsort(g.means[:, 2])[: 4 * 64 // num_tiles]
+  kept = g.replace(
+    opacity_logits=jnp.full(64, -30.0)
+    .at[nearest]
+    .set(g.opacity_logits[nearest])
   )
+  part, overflow = _render(
+    kept, jnp.zeros(3), config=splat.Config(entries_per_gaussian=32.0)
+  )
+  assert overflow == 0
+  # Of the next Gaussian the first tiles only found room.
+  np.testing.assert_allclose(image[-4:, -4:], part[-4:, -4:], atol=1e-5)
 
 
 def test_node_that_is_not_valid_is_not_drawn():
-  g = _gaussians(16, 4)
-  node = jnp.arange(16, dtype=jnp.int32) % 2
-  poses = jnp.tile(jnp.eye(4), (2, 1, 1))
-  hidden = splat.render(
-    g.replace(node=node),
-    _camera(),
-    jnp.zeros(3),
-    node_poses=poses,
-    node_valid=jnp.array([False, False]),
-    config=CONFIG,
+  g = _gaussians(8, 4)
+  node = jnp.arange(8, dtype=jnp.int32) % 2
+  poses = jnp.tile(jnp.eye(4), (3, 1, 1))
+  hidden, _ = _render(
+    g.replace(node=node), jnp.zeros(3), poses, jnp.zeros(3, bool)
   )
-  alone = splat.render(
-    types.take(g, node == 0), _camera(), jnp.zeros(3), config=CONFIG
+  background = g.replace(
+    opacity_logits=jnp.where(node == 0, g.opacity_logits, -30)
   )
-  np.testing.assert_allclose(hidden.color, alone.color, atol=1e-6)
+  alone, _ = _render(background, jnp.zeros(3), poses, jnp.ones(3, bool))
+  np.testing.assert_allclose(hidden, alone, atol=1e-6)
 
 
 def test_vmap_equals_a_loop_in_images_and_gradients():
-  scenes = types.stack([_gaussians(40, seed) for seed in range(3)])
+  scenes = types.stack([_gaussians(24, seed) for seed in range(3)])
   scenes = jax.tree.map(jnp.asarray, scenes)
 
   def loss(means, gaussians):
     image, _ = _render(gaussians.replace(means=means), jnp.asarray(BACKGROUND))
     return jnp.sum(image * WEIGHTS), image
 
-  both = jax.value_and_grad(loss, has_aux=True)
-  (_, images), gradients = jax.vmap(both)(scenes.means, scenes)
+  both = jax.jit(jax.value_and_grad(loss, has_aux=True))
+  (_, images), gradients = jax.jit(jax.vmap(both))(scenes.means, scenes)
   for i in range(3):
     one = types.take(scenes, i)
     (_, image), gradient = both(one.means, one)
@@ -430,9 +427,8 @@ def test_vmap_equals_a_loop_in_images_and_gradients():
     np.testing.assert_allclose(gradients[i], gradient, rtol=1e-4, atol=1e-3)
   # One argument batched, the other not, and two levels of batching.
   shifts = jnp.array([[0.0, 0, 0], [0.1, 0, 0]])
-  rows = jax.vmap(
-    jax.vmap(lambda g, s: loss(g.means + s, g)[1], (0, None)), (None, 0)
-  )(scenes, shifts)
+  one_by_one = jax.vmap(lambda g, s: loss(g.means + s, g)[1], (0, None))
+  rows = jax.jit(jax.vmap(one_by_one, (None, 0)))(scenes, shifts)
   one = types.take(scenes, 2)
   np.testing.assert_allclose(
     rows[1, 2], loss(one.means + shifts[1], one)[1], atol=1e-5
@@ -453,8 +449,10 @@ def test_depth_order_is_exact_and_stable():
 def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
   g = _gaussians(60, 11)
   camera = _camera(40, 64)
-  splats = project.project(g, camera, CONFIG)
-  lists = tiles.bin_splats(splats, 40, 64, 2000)
+  splats = jax.jit(project.project, static_argnums=2)(g, camera, CONFIG)
+  lists = jax.jit(tiles.bin_splats, static_argnums=(1, 2, 3))(
+    splats, 40, 64, 2000
+  )
   rows, columns = tiles.tile_counts(40, 64)
   py, px = np.mgrid[
     : rows * composite.TILE_HEIGHT, : columns * composite.TILE_WIDTH
