@@ -25,8 +25,8 @@ REASONS = (
   'overlap',
   'drivable',
   'occupancy',
-  'trivial',
   'unavoidable',
+  'trivial',
 )
 
 # m/s below which a heading says nothing about the curvature of the motion.

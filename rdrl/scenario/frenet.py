@@ -19,7 +19,7 @@ from rdrl import types
 # recorded point, and standard deviation in metres of what is smoothed away.
 NUM_POINTS = 256
 _BEHIND, _AHEAD = 60.0, 120.0
-_NOISE = 0.02
+_NOISE = 0.005
 # Metres between the recorded points that the smoothing sees.
 _SPACING = 0.5
 

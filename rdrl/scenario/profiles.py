@@ -68,16 +68,17 @@ def braking(time, speed, deceleration, final_speed, jerk):
   ramp = peak / jerk
   hold = change / peak - ramp
 
-  def cube(delay):
-    return jnp.maximum(time - delay, 0) ** 3
-
-  fallen = (
-    cube(0) - cube(ramp) - cube(ramp + hold) + cube(2 * ramp + hold)
-  ) * (jerk / 6)
-  # The cubes cancel to a straight line after the end: write that instead.
+  # Phase by phase: one formula for all would subtract large cubes.
+  first = jnp.clip(time, 0, ramp)
+  second = jnp.clip(time - ramp, 0, hold)
+  third = jnp.clip(time - ramp - hold, 0, ramp)
   end = 2 * ramp + hold
-  after = change * (time - end / 2)
-  return -jnp.where(time > end, after, fallen), end
+  slower = peak * ramp / 2
+  fallen = jerk * first**3 / 6
+  fallen += slower * second + peak * second**2 / 2
+  fallen += (slower + peak * hold) * third
+  fallen += peak * third**2 / 2 - jerk * third**3 / 6
+  return -fallen - change * jnp.maximum(time - end, 0), end
 
 
 def fading(time, acceleration, duration):

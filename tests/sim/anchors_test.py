@@ -3,6 +3,7 @@
 
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -70,10 +71,9 @@ def test_nearest_is_always_feasible():
 
 def test_label_of_a_driven_decision_is_its_action():
   config = sim.Config()
-  rng = np.random.default_rng(1)
-  index = np.argwhere(anchors.feasible)
-  for lateral, longitudinal in index[rng.integers(len(index), size=20)]:
-    curvature, speed = anchors.command(jnp.array([lateral, longitudinal]))
+
+  def drive(action):
+    curvature, speed = anchors.command(action)
     start = types.AgentState(
       xy=jnp.array([30.0, -20.0]),
       z=jnp.zeros(()),
@@ -81,11 +81,16 @@ def test_label_of_a_driven_decision_is_its_action():
       speed=speed,
       valid=jnp.array(True),
     )
-    ego = start
-    for _ in range(config.decision_steps):
-      ego = dynamics.bicycle(ego, speed, curvature, config)
-    label = anchors.label(start, ego, config)
-    assert label.tolist() == [lateral, longitudinal]
+    ego = jax.lax.fori_loop(
+      0,
+      config.decision_steps,
+      lambda _, ego: dynamics.bicycle(ego, speed, curvature, config),
+      start,
+    )
+    return anchors.label(start, ego, config)
+
+  actions = np.argwhere(anchors.feasible)
+  np.testing.assert_array_equal(jax.vmap(drive)(actions), actions)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@
 import dataclasses
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -53,9 +54,12 @@ def test_curvature_is_limited_by_the_steering():
 def test_the_car_on_tyres_follows_the_same_command():
   config = dataclasses.replace(sim.Config(), dynamics='single_track')
   ego = _ego(8)
-  vehicle = dynamics.initial(ego, 0.0, config)
-  for _ in range(20):
-    ego, vehicle = dynamics.step(ego, vehicle, 10.0, 0.02, ego, config)
+
+  def step(carry, _):
+    return dynamics.step(*carry, 10.0, 0.02, ego, config), None
+
+  start = ego, dynamics.initial(ego, 0.0, config)
+  (ego, _), _ = jax.lax.scan(step, start, length=20)
   assert ego.speed == pytest.approx(10, abs=0.3)
   # The steering lags, so it turns a little less than the bicycle would.
   assert 0.5 < ego.yaw / (19 * 0.02) < 1.05
