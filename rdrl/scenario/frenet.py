@@ -133,3 +133,10 @@ def to_frenet(path: Path, xy):
   x, y = xy - point
   d = tangent[0] * y - tangent[1] * x
   return s, d, jnp.arctan2(tangent[1], tangent[0])
+
+
+def curvature(path: Path, s):
+  """Curvature `[]` in 1/m at arc length `s` `[]`, positive to the left."""
+  _, before = evaluate(path, s - 1)
+  _, after = evaluate(path, s + 1)
+  return (before[0] * after[1] - before[1] * after[0]) / 2

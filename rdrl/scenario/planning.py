@@ -21,6 +21,8 @@ from rdrl.scenario import profiles
 
 # Seconds in which recorded acceleration and heading give way to the planned.
 _BLEND = 0.5
+# Seconds in which an agent that only brakes ends its lateral motion.
+_SETTLE = 1.0
 # m/s above which an agent counts as moving.
 _MOVING = 0.5
 # What is drawn: uniform in the range of the config by that name, or in [0, 1].
@@ -52,8 +54,9 @@ class Context:
     path: the ego's recorded path.
     s: `[T, A]` metres along that path.
     d: `[T, A]` metres to its left.
-    speed: `[T, A]` m/s along that path.
-    acceleration: `[T, A]` m/s^2 along that path.
+    speed: `[T, A]` m/s, the rate of s.
+    lateral_speed: `[T, A]` m/s, the rate of d.
+    acceleration: `[T, A]` m/s^2, the rate of `speed`.
     clearance: `[A]` metres from the ground to the middle of the box.
     drivable: see `Scene`.
     occupancy: see `Scene`.
@@ -67,6 +70,7 @@ class Context:
   s: types.Array
   d: types.Array
   speed: types.Array
+  lateral_speed: types.Array
   acceleration: types.Array
   clearance: types.Array
   drivable: types.Grid
@@ -115,10 +119,15 @@ def prepare(scene: types.Scene) -> Context:
 
 @jax.jit
 def _prepare(tracks, sizes, classes, path, drivable, occupancy, ground):
-  s, d, heading = jax.vmap(jax.vmap(frenet.to_frenet, (None, 0)), (None, 0))(
-    path, tracks.xy
-  )
-  speed = tracks.speed * jnp.cos(tracks.yaw - heading)
+  def on_path(xy):
+    s, d, heading = frenet.to_frenet(path, xy)
+    return s, d, heading, frenet.curvature(path, s)
+
+  s, d, heading, curvature = jax.vmap(jax.vmap(on_path))(tracks.xy)
+  # Beside a bend, a metre of road is more or less than a metre of path; an
+  # agent beyond the middle of the bend has no place on the path anyway.
+  metres = jnp.maximum(1 - curvature * d, 0.2)
+  speed = tracks.speed * jnp.cos(tracks.yaw - heading) / metres
   # Over 0.6 s: recorded speeds are noisy.
   width = 3
   edge = jnp.pad(speed, ((width, width), (0, 0)), mode='edge')
@@ -137,6 +146,7 @@ def _prepare(tracks, sizes, classes, path, drivable, occupancy, ground):
     s=s,
     d=d,
     speed=speed,
+    lateral_speed=tracks.speed * jnp.sin(tracks.yaw - heading),
     acceleration=acceleration,
     clearance=jnp.sum(height, 0) / seen,
     drivable=drivable,
@@ -145,11 +155,43 @@ def _prepare(tracks, sizes, classes, path, drivable, occupancy, ground):
   )
 
 
-def _choose(context, trigger, behaviour, config, key):
+def _merge(context, trigger, draw, config):
+  """What a cut-in by each agent would come to.
+
+  Returns:
+    Seconds `[]` that it takes, m/s `[]` at its end, metres `[]` along the path
+    where the ego then was in the recording, gaps `[A]` in metres to which
+    steady motion would lead, and metres `[]` by which a gap can be changed.
+  """
+  duration = draw('merge_time')
+  last = context.s.shape[0] - 1
+  # The ego as recorded, straight on at the end of the recording.
+  then = trigger + duration / types.TIME_STEP
+  steps = jnp.arange(last + 1.0)
+  ego_speed = jnp.interp(then, steps, context.speed[:, 0])
+  beyond = jnp.maximum(then - last, 0) * types.TIME_STEP * ego_speed
+  ego_s = jnp.interp(then, steps, context.s[:, 0]) + beyond
+  end_speed = jnp.maximum(ego_speed - draw('speed_deficit'), 0)
+  moved = (context.speed[trigger] + end_speed) / 2 * duration
+  half_lengths = (context.sizes[0, 0] + context.sizes[:, 0]) / 2
+  natural = context.s[trigger] + moved - ego_s - half_lengths
+  # A quintic that ends x metres off steady motion peaks at an acceleration of
+  # 5.77 x / T^2 and a jerk of 60 x / T^3; half the limits are for this.
+  reach = jnp.minimum(
+    config.max_acceleration * duration**2 / 5.77,
+    config.max_jerk * duration**3 / 60,
+  )
+  return duration, end_speed, ego_s, natural, reach / 2
+
+
+def _choose(context, trigger, behaviour, merge, config, key):
   """An agent `[]` in a place that fits the behaviour, and whether there is one.
 
   The weight is exp(-distance / 10 m): the paper takes the nearest.
   """
+  *_, natural, reach = merge
+  shortest, longest = config.merge_gap
+  can_merge = (natural + reach > shortest) & (natural - reach < longest)
   s = context.s[trigger] - context.s[trigger, 0]
   d = context.d[trigger] - context.d[trigger, 0]
   now = types.take(context.tracks, trigger)
@@ -157,7 +199,7 @@ def _choose(context, trigger, behaviour, config, key):
   beside = (jnp.abs(d) > 2) & (jnp.abs(d) < 7) & (s > -15) & (s < 50)
   ahead = (jnp.abs(d) < 1.5) & (s > context.sizes[0, 0]) & (s < 50)
   fits = (
-    jnp.where(behaviour == config_lib.CUT_IN, beside, ahead)
+    jnp.where(behaviour == config_lib.CUT_IN, beside & can_merge, ahead)
     & now.valid
     & (context.classes == types.VEHICLE)
     & (jnp.sum(context.tracks.valid, 0) >= config.alive_steps)
@@ -170,18 +212,13 @@ def _choose(context, trigger, behaviour, config, key):
   return jax.random.categorical(key, logits).astype(jnp.int32), jnp.any(fits)
 
 
-def _cut_in(context, agent, trigger, time, draw, config):
+def _cut_in(context, agent, trigger, time, merge, draw, config):
   """s, d `[T]` and duration `[]` of a lane change in front of the ego."""
-  duration = draw('merge_time')
-  last = context.s.shape[0] - 1
-  # The ego as recorded, straight on at the end of the recording.
-  then = trigger + duration / types.TIME_STEP
-  steps = jnp.arange(last + 1.0)
-  ego_speed = jnp.interp(then, steps, context.speed[:, 0])
-  beyond = jnp.maximum(then - last, 0) * types.TIME_STEP * ego_speed
-  ego_s = jnp.interp(then, steps, context.s[:, 0]) + beyond
+  duration, end_speed, ego_s, natural, reach = merge
+  natural = natural[agent]
+  gap = jnp.clip(draw('merge_gap'), natural - reach, natural + reach)
+  gap = jnp.clip(gap, *config.merge_gap)
   half_lengths = (context.sizes[0, 0] + context.sizes[agent, 0]) / 2
-  end_speed = jnp.maximum(ego_speed - draw('speed_deficit'), 0)
   s = profiles.quintic(
     time,
     duration,
@@ -190,7 +227,7 @@ def _cut_in(context, agent, trigger, time, draw, config):
       context.speed[trigger, agent],
       context.acceleration[trigger, agent],
     ),
-    (ego_s + draw('merge_gap') + half_lengths, end_speed, 0.0),
+    (ego_s + gap + half_lengths, end_speed, 0.0),
   )
   brakes = draw('coin') < 0.5
   lag, brake_time = profiles.braking(
@@ -201,8 +238,12 @@ def _cut_in(context, agent, trigger, time, draw, config):
     config.brake_jerk,
   )
   s += jnp.where(brakes, lag, 0)
-  d0 = context.d[trigger, agent]
-  d = d0 * (1 - profiles.ease(time / duration))
+  d = profiles.quintic(
+    time,
+    duration,
+    (context.d[trigger, agent], context.lateral_speed[trigger, agent], 0.0),
+    (0.0, 0.0, 0.0),
+  )
   return s, d, duration + jnp.where(brakes, brake_time, 0)
 
 
@@ -220,7 +261,11 @@ def _hard_brake(context, agent, trigger, time, draw, config):
   )
   s = context.s[trigger, agent] + speed * time + lag
   s += profiles.fading(time, acceleration, _BLEND)
-  return s, jnp.full_like(s, 1) * context.d[trigger, agent], duration
+  # Lateral motion fades as well, over the time of a correction in the lane.
+  lateral_speed = context.lateral_speed[trigger, agent]
+  t = jnp.minimum(time, _SETTLE)
+  d = context.d[trigger, agent] + lateral_speed * (t - t**2 / (2 * _SETTLE))
+  return s, d, duration
 
 
 def _lateral_shift(context, time, draw, config):
@@ -275,10 +320,13 @@ def propose(context: Context, behaviour, key, config) -> Proposal:
   time = jnp.maximum(steps - trigger, 0) * types.TIME_STEP
 
   moves_ego = behaviour >= config_lib.LATERAL_SHIFT
-  chosen, exists = _choose(context, trigger, behaviour, config, choice_key)
+  merge = _merge(context, trigger, draw, config)
+  chosen, exists = _choose(
+    context, trigger, behaviour, merge, config, choice_key
+  )
   agent = jnp.where(moves_ego, 0, chosen)
   plans = (
-    _cut_in(context, agent, trigger, time, draw, config),
+    _cut_in(context, agent, trigger, time, merge, draw, config),
     _hard_brake(context, agent, trigger, time, draw, config),
     _lateral_shift(context, time, draw, config),
     _speed_change(context, trigger, time, draw, config),

@@ -36,6 +36,9 @@ def test_an_arc_has_the_coordinates_of_an_arc(arc):
   )
   np.testing.assert_allclose(xy, expected, atol=0.03)
   np.testing.assert_allclose(heading, angle, atol=6e-3)
+  inner = jnp.linspace(10, 70, 20)
+  curvature = jax.jit(jax.vmap(frenet.curvature, (None, 0)))(arc, inner)
+  np.testing.assert_allclose(curvature, 1 / RADIUS, rtol=0.1)
 
 
 def test_there_and_back(arc):
