@@ -73,11 +73,14 @@ class Clips:
 
   Attributes:
     degraded: `[B, F, h, w, 3]` renders.
+    reference: `[B, F, h, w, 3]` another guess of the true frames, such as
+      recorded colours brought into the view; the render where there is none.
     condition: `[B, F, h, w, K]` what else is known of each pixel.
     target: `[B, F, h, w, 3]` true frames.
   """
 
   degraded: types.Array
+  reference: types.Array
   condition: types.Array
   target: types.Array
 
@@ -137,11 +140,12 @@ def train(clips, config, key, directory=None):
   # Fifty threefry draws take seconds to compile; the hardware generator none.
   init_key = jax.random.key(jax.random.bits(seed_key), impl='unsafe_rbg')
   shape = (1, frames, *crop)
-  context = 3 + clips.condition.shape[-1]
+  context = 6 + clips.condition.shape[-1]
   params = jax.jit(network.init)(
     init_key,
     jnp.zeros((*shape, 3)),
     jnp.zeros((*shape, context)),
+    jnp.zeros((*shape, 3)),
     jnp.zeros(1),
   )
   optimizer = _optimizer(config)
@@ -161,53 +165,59 @@ def train(clips, config, key, directory=None):
   return Prior(params=state.average, scale=scale, config=config)
 
 
-def restore(prior, degraded, condition, key):
+def restore(prior, degraded, reference, condition, key):
   """Restored clips `[B, F, h, w, 3]`, floats 0..1.
 
   Args:
     prior: a `Prior`.
     degraded: `[B, F, h, w, 3]` floats 0..1 or uint8.
+    reference: `[B, F, h, w, 3]` likewise, see `Clips`.
     condition: `[B, F, h, w, K]` floats 0..1 or uint8.
     key: of the noise.
   """
-  return posterior(prior, degraded, condition, key)[0]
+  return posterior(prior, degraded, reference, condition, key)[0]
 
 
-def posterior(prior, degraded, condition, key):
+def posterior(prior, degraded, reference, condition, key):
   """Mean and standard deviation of `num_samples` draws, each `[B, F, h, w, 3]`.
 
   Clips go through the network one by one, so that memory does not grow with
   their number. Arguments as in `restore`.
   """
   keys = jax.random.split(key, len(degraded))
-  return _posterior(prior, jnp.asarray(degraded), jnp.asarray(condition), keys)
+  known = map(jnp.asarray, (degraded, reference, condition))
+  return _posterior(prior, (*known, keys))
 
 
 @jax.jit
-def _posterior(prior, degraded, condition, keys):
+def _posterior(prior, clips):
   config = prior.config
   network = _network(config)
   levels = diffusion.noise_levels(config.sampler_steps, config.sigma_max)
-  height, width = degraded.shape[2:4]
+  height, width = clips[0].shape[2:4]
   pad = [(0, 0), *((0, -n % network.stride) for n in (height, width)), (0, 0)]
 
   def restore_clip(clip):
-    degraded, condition, key = clip
-    context = jnp.pad(_context(degraded, condition), pad, 'reflect')[None]
+    *known, key = clip
+    context, guess = (
+      jnp.pad(x, pad, 'reflect')[None] for x in _known(*known, prior.scale)
+    )
 
     def predict(noisy, angle):
-      return network.apply(prior.params, noisy[None], context, angle[None])[0]
+      return network.apply(
+        prior.params, noisy[None], context, guess, angle[None]
+      )[0]
 
     def draw(key):
-      noise = jax.random.normal(key, (*context.shape[1:4], 3))
+      noise = jax.random.normal(key, guess.shape[1:])
       residual = diffusion.sample(predict, noise, levels, config.solver)
       residual = residual[:, :height, :width] * prior.scale
-      return jnp.clip(_unit(degraded) + residual, 0, 1)
+      return jnp.clip(_unit(known[0]) + residual, 0, 1)
 
     draws = jax.lax.map(draw, jax.random.split(key, config.num_samples))
     return jnp.mean(draws, 0), jnp.std(draws, 0)
 
-  return jax.lax.map(restore_clip, (degraded, condition, keys))
+  return jax.lax.map(restore_clip, clips)
 
 
 @functools.partial(
@@ -217,13 +227,17 @@ def _step(state, clips, scale, key, i, config, crop):
   crop_key, loss_key = jax.random.split(jax.random.fold_in(key, i))
   batch = _crops(clips, crop_key, config.batch_size, crop)
   residual = (_unit(batch.target) - _unit(batch.degraded)) / scale
-  context = _context(batch.degraded, batch.condition)
+  context, guess = _known(
+    batch.degraded, batch.reference, batch.condition, scale
+  )
   network = _network(config)
 
   def loss_fn(params):
     return jnp.mean(
       diffusion.v_loss(
-        lambda noisy, angle: network.apply(params, noisy, context, angle),
+        lambda noisy, angle: network.apply(
+          params, noisy, context, guess, angle
+        ),
         residual,
         loss_key,
         config.sigma_max,
@@ -266,8 +280,11 @@ def _crops(clips, key, batch_size, crop):
   return jax.tree.map(cut, clips)
 
 
-def _context(degraded, condition):
-  return 2 * jnp.concatenate([_unit(degraded), _unit(condition)], -1) - 1
+def _known(degraded, reference, condition, scale):
+  """The network's context, and its guess of the residual."""
+  known = list(map(_unit, (degraded, reference, condition)))
+  context = 2 * jnp.concatenate(known, -1) - 1
+  return context, (known[1] - known[0]) / scale
 
 
 def _unit(image):

@@ -4,8 +4,11 @@
 After Video Diffusion Models (Ho et al., arXiv 2204.03458): convolutions over
 space and over time are apart, attention over space and over time too, and runs
 at the lowest resolution only. What differs: the finest level works on patches
-of pixels (space to depth), and groups are normalised at each position alone,
-so that a network trained on crops sees the same statistics in whole frames.
+of pixels (space to depth); groups are normalised at each position alone, so
+that a network trained on crops sees the same statistics in whole frames; and
+the last layer also gates guesses of the data at each pixel, as denoisers that
+predict kernels do (Bako et al. 2017, Mildenhall et al. 2018), because choosing
+between colours is learnt much sooner than painting them.
 """
 
 import einops
@@ -39,12 +42,13 @@ class UNet(nn.Module):
     return self.patch * 2 ** (len(self.multipliers) - 1)
 
   @nn.compact
-  def __call__(self, noisy, context, angle):
+  def __call__(self, noisy, context, guess, angle):
     """Velocity `[B, F, h, w, D]` of clips.
 
     Args:
       noisy: `[B, F, h, w, D]`.
       context: `[B, F, h, w, K]` what is known, about -1 to 1.
+      guess: `[B, F, h, w, D]` of the data, on the data's scale.
       angle: `[B]` of the noise.
 
     Raises:
@@ -61,7 +65,9 @@ class UNet(nn.Module):
     )
     embedding = nn.silu(embedding)
 
-    x = jnp.concatenate([noisy, context], -1).astype(self.dtype)
+    # Where noise is nearly all, what is not scaled down leaks into the result.
+    signal = jnp.cos(angle).reshape(-1, 1, 1, 1, 1) * noisy
+    x = jnp.concatenate([signal, context], -1).astype(self.dtype)
     x = _fold(x, self.patch)
     x = nn.Conv(widths[0], (3, 3), dtype=self.dtype)(x)
     skips = []
@@ -80,12 +86,14 @@ class UNet(nn.Module):
         x = Block(dtype=self.dtype)(x, embedding)
     x = nn.silu(_norm(self.dtype)(x))
     x = nn.Conv(
-      depth * self.patch**2,
+      (depth + 1) * self.patch**2,
       (3, 3),
       kernel_init=nn.initializers.zeros,
       dtype=self.dtype,
     )(x)
-    return _unfold(x, self.patch).astype(noisy.dtype)
+    x = _unfold(x, self.patch).astype(noisy.dtype)
+    # The velocity of noise that is all noise is minus the data.
+    return x[..., :depth] - nn.sigmoid(x[..., depth:]) * guess
 
 
 class Block(nn.Module):

@@ -33,7 +33,7 @@ def _clips(count, seed, height=20, width=28):
     np.round(255 * np.clip(x, 0, 1)).astype(np.uint8)
     for x in (degraded, condition, target)
   ]
-  return prior.Clips(*as_bytes)
+  return prior.Clips(as_bytes[0], *as_bytes)
 
 
 def _psnr(a, b):
@@ -49,7 +49,11 @@ def trained():
 def test_restoration_beats_the_degraded_clip(trained):
   unseen = _clips(4, 1)
   restored, deviation = prior.posterior(
-    trained, unseen.degraded, unseen.condition, jax.random.key(1)
+    trained,
+    unseen.degraded,
+    unseen.reference,
+    unseen.condition,
+    jax.random.key(1),
   )
   assert restored.shape == deviation.shape == unseen.degraded.shape
   before = _psnr(unseen.degraded, unseen.target)
@@ -64,8 +68,9 @@ def test_one_seed_one_result_and_killed_training_goes_on(trained, tmp_path):
 
 def test_floats_and_bytes_are_restored_alike(trained):
   clips, key = _clips(4, 1), jax.random.key(1)
-  from_bytes = prior.restore(trained, clips.degraded, clips.condition, key)
-  floats = [np.float32(x) / 255 for x in (clips.degraded, clips.condition)]
+  known = clips.degraded, clips.reference, clips.condition
+  from_bytes = prior.restore(trained, *known, key)
+  floats = [np.float32(x) / 255 for x in known]
   np.testing.assert_allclose(
     prior.restore(trained, *floats, key), from_bytes, atol=1e-5
   )

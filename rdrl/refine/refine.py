@@ -1,0 +1,282 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Pairs to train the prior on, and the progressive repair of a scene.
+
+ReconDreamer (arXiv 2411.19548): renders of the recorded path from under-trained
+snapshots, paired with the recorded frames, teach a restorer (section 3.2); the
+path is then shifted sideways in growing steps, and the restored frames of each
+round replace those of the round before in what the scene is fitted to (PDUS,
+section 3.3). Ours differs in what degrades the pairs, see `training_clips`, and
+weighs each restored pixel by how far it can be trusted, as FaithFusion does
+(CVPR 2026) by another measure.
+"""
+
+import dataclasses
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import prior as priors
+from rdrl import splat
+from rdrl import types
+from rdrl.refine import views
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """How clips are made and how scenes are repaired.
+
+  Attributes:
+    num_frames: of a clip.
+    stride: steps between two frames of a clip.
+    num_clips: training clips of one drive, shared out among the snapshots in
+      proportion to 1, 2, 3, ..., since the better ones are what is repaired.
+    position_noise: of perturbed Gaussians, in their own standard deviations.
+    scale_noise: likewise, of the logarithm of their scales.
+    color_noise: likewise, of their spherical harmonics.
+    drop: share of them that vanish.
+    num_references: recorded frames that each view looks up.
+    reference_distance: metres between a training view and its references at
+      least, about what lies between a shifted view and its own.
+    offsets: metres to the left, the paths of each round of repair.
+    clip_period: steps between the starts of two restored clips of one path.
+    view_weight: of a fully trusted restored pixel; a recorded one has 1.
+    doubt: standard deviation of a restored pixel over its draws at which its
+      weight falls to 1/e.
+  """
+
+  num_frames: int = 4
+  stride: int = 2
+  num_clips: int = 84
+  position_noise: float = 0.7
+  scale_noise: float = 0.3
+  color_noise: float = 0.03
+  drop: float = 0.2
+  num_references: int = 3
+  reference_distance: float = 2.0
+  offsets: tuple[tuple[float, ...], ...] = ((-3.0, -1.5, 1.5, 3.0),)
+  clip_period: int = 16
+  view_weight: float = 1.0
+  doubt: float = 0.1
+
+
+def training_clips(log, snapshots, config, key, *, splat_config):
+  """Pairs of degraded and true clips of one recorded drive.
+
+  Half of the clips of each snapshot are plain renders, as in ReconDreamer. An
+  under-trained scene is blurred where a novel view is torn, so the other half
+  perturb the Gaussians: moved within their own extent, stretched, recoloured,
+  dropped. No held-out frame is a target or a reference.
+
+  Args:
+    log: the drive.
+    snapshots: `Scene`s of its fitting, from under-trained to the final one.
+    config: a `Config`.
+    key: of every draw.
+    splat_config: of the fitting, whose `holdout` marks held-out steps.
+
+  Returns:
+    `prior.Clips` of uint8, in host memory.
+
+  Raises:
+    ValueError: if no run of training steps is as long as a clip.
+  """
+  usable = _usable(log, splat_config)
+  windows = _windows(usable, config)
+  if not len(windows):
+    raise ValueError(
+      f'{log.name}: no {config.num_frames} steps {config.stride} apart between'
+      f' held-out ones among {len(usable)}'
+    )
+  num_cameras = log.images.shape[1]
+  # The last scene knows best which recorded frame sees what.
+  recording = views.recording(snapshots[-1], log, usable, splat_config)
+  shares = np.arange(1, len(snapshots) + 1)
+  ends = np.round(np.cumsum(shares) / np.sum(shares) * config.num_clips)
+  pairs = []
+  for number in range(config.num_clips):
+    scene = snapshots[np.searchsorted(ends, number, 'right')]
+    draw_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
+    draw = np.asarray(jax.random.uniform(draw_key, (2,)))
+    steps = windows[int(draw[0] * len(windows))]
+    camera_index = int(draw[1] * num_cameras)
+    known = views.render_clip(
+      _perturb(scene, noise_key, config) if number % 2 else scene,
+      recording,
+      types.take(log.cameras, (steps, camera_index)),
+      steps,
+      camera_index,
+      _references(log.tracks, usable, steps, config.reference_distance, config),
+      splat_config,
+    )
+    pairs.append((*map(np.asarray, known), log.images[steps, camera_index]))
+  return priors.Clips(*(np.stack(x) for x in zip(*pairs, strict=True)))
+
+
+def refine(
+  scene,
+  log,
+  prior,
+  config,
+  key,
+  directory=None,
+  *,
+  splat_config,
+):
+  """Repairs a scene where its recording did not look.
+
+  Args:
+    scene: fitted to `log`.
+    log: the recorded drive.
+    prior: a trained `prior.Prior`.
+    config: a `Config`.
+    key: of every draw.
+    directory: for the checkpoints of the refits; None keeps nothing.
+    splat_config: of the fitting.
+
+  Returns:
+    The repaired `Scene`, and what to show of it: a dictionary of arrays over
+    the clips of the last round, `degraded`, `reference` and `restored`
+    `[M, F, h, w, 3]` uint8, `weight` `[M, F, h, w]`, `offset` `[M]`, `steps`
+    `[M, F]` and `camera_index` `[M]`.
+  """
+  usable = _usable(log, splat_config)
+  for number, offsets in enumerate(config.offsets):
+    restore_key, fit_key = jax.random.split(jax.random.fold_in(key, number))
+    cameras, info = _restored(
+      scene, log, usable, prior, offsets, config, restore_key, splat_config
+    )
+    extra = splat.Views(
+      images=_flat(info['restored']),
+      weights=_flat(info['weight']),
+      cameras=jax.tree.map(_flat, cameras),
+      camera_index=np.repeat(info['camera_index'], config.num_frames),
+      steps=_flat(info['steps']),
+    )
+    scene = splat.refit(
+      scene,
+      log,
+      extra,
+      splat_config,
+      fit_key,
+      None if directory is None else pathlib.Path(directory) / f'{number}',
+    )
+  return scene, info
+
+
+def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
+  """Cameras `[M, F]` of shifted clips and what `refine` shows of them."""
+  recording = views.recording(scene, log, usable, splat_config)
+  num_steps, num_cameras = log.images.shape[:2]
+  span = config.stride * (config.num_frames - 1)
+  starts = np.arange(0, max(num_steps - span, 1), config.clip_period)
+  window = config.stride * np.arange(config.num_frames)
+  clips = []
+  for offset in offsets:
+    for start in starts:
+      steps = np.minimum(start + window, num_steps - 1)
+      cameras = views.shifted_cameras(scene, offset, steps)
+      free = is_free(scene, offset, steps)
+      references = _references(log.tracks, usable, steps, 0.0, config)
+      for camera_index in range(num_cameras):
+        camera = jax.tree.map(lambda x, c=camera_index: x[:, c], cameras)
+        degraded, reference, condition = views.render_clip(
+          scene,
+          recording,
+          camera,
+          steps,
+          camera_index,
+          references,
+          splat_config,
+        )
+        number = len(clips)
+        restored, deviation = priors.posterior(
+          prior,
+          degraded[None],
+          reference[None],
+          condition[None],
+          jax.random.fold_in(key, number),
+        )
+        alpha = condition[..., views.CHANNELS.index('alpha')] / 255
+        doubt = jnp.mean(deviation[0], -1) / config.doubt
+        weight = alpha * jnp.exp(-(doubt**2)) * free[:, None, None]
+        clip = {
+          'degraded': degraded,
+          'reference': reference,
+          'restored': jnp.round(255 * restored[0]).astype(jnp.uint8),
+          'weight': config.view_weight * weight,
+          'offset': np.float32(offset),
+          'steps': steps.astype(np.int32),
+          'camera_index': np.int32(camera_index),
+        }
+        clips.append((camera, jax.tree.map(np.asarray, clip)))
+  return types.stack([c for c, _ in clips]), types.stack([c for _, c in clips])
+
+
+def _perturb(scene, key, config):
+  """`scene` with Gaussians that err as they do from where none looked."""
+  gaussians = scene.gaussians
+  keys = jax.random.split(key, 6)
+  strength = jax.random.uniform(keys[0])
+
+  def noise(key, like):
+    return strength * jax.random.normal(key, like.shape)
+
+  size = jnp.exp(jnp.mean(gaussians.log_scales, -1, keepdims=True))
+  dropped = jax.random.uniform(keys[4], gaussians.node.shape)
+  return scene.replace(
+    gaussians=gaussians.replace(
+      means=gaussians.means
+      + config.position_noise * size * noise(keys[1], gaussians.means),
+      log_scales=gaussians.log_scales
+      + config.scale_noise * noise(keys[2], gaussians.log_scales),
+      sh=gaussians.sh + config.color_noise * noise(keys[3], gaussians.sh),
+      opacity_logits=jnp.where(
+        dropped < strength * config.drop, -10.0, gaussians.opacity_logits
+      ),
+    )
+  )
+
+
+def is_free(scene, offset, steps):
+  """`[F]` whether the shifted ego is clear of agents and static obstacles."""
+  agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], scene.tracks)
+  sizes = jnp.asarray(scene.sizes)
+  ego_yaw = agents.yaw[:, :1]
+  left = jnp.stack([-jnp.sin(ego_yaw), jnp.cos(ego_yaw)], -1)
+  ego_xy = agents.xy[:, :1] + offset * left
+  hits = geometry.boxes_overlap(
+    ego_xy, ego_yaw, sizes[:1], agents.xy, agents.yaw, sizes
+  )
+  hits &= agents.valid & (jnp.arange(len(sizes)) > 0)
+  clear = geometry.sample_grid(scene.occupancy, ego_xy[:, 0]) > 0
+  return ~jnp.any(hits, -1) & clear
+
+
+def _usable(log, splat_config):
+  """`[T]` bool, steps that are not held out."""
+  steps = np.arange(len(log.times))
+  return ~splat.is_held_out(steps, splat_config)
+
+
+def _windows(usable, config):
+  """`[n, F]` steps of all clips without a held-out step."""
+  window = config.stride * np.arange(config.num_frames)
+  starts = np.arange(max(len(usable) - window[-1], 0))
+  steps = starts[:, None] + window
+  return steps[np.all(usable[steps], -1)].astype(np.int32)
+
+
+def _references(tracks, usable, steps, least, config):
+  return np.stack(
+    [
+      views.reference_steps(tracks, usable, step, least, config.num_references)
+      for step in steps
+    ]
+  )
+
+
+def _flat(x):
+  return x.reshape(-1, *x.shape[2:])

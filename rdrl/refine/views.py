@@ -1,0 +1,266 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Renders of a scene along a path, with all that is known of each pixel.
+
+Besides render, depth, alpha and rasters there is a reference: what recorded
+frames show at the points that the render places in each pixel. Clean frames
+beside the degraded one are how Difix3D+ (arXiv 2503.01774) keeps the detail
+that a render has lost; we bring them into the view by its own depth.
+"""
+
+import functools
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import splat
+from rdrl import types
+from rdrl.refine import conditions
+
+# What the last axis of a condition holds.
+CHANNELS = (
+  'alpha',
+  'nearness',
+  'mask',
+  'vehicle',
+  'other_agent',
+  'facing',
+  'painted_line',
+  'lane_centre',
+  'reference_weight',
+)
+
+# Metres at which nearness, 1 / (1 + depth / this), is one half.
+_HALF_DEPTH = 10.0
+# Metres beyond which a render is masked: its depth is a guess.
+_FAR = 80.0
+
+
+@struct.dataclass
+class Recording:
+  """What the views of one scene are compared with.
+
+  Attributes:
+    images: `[T, C, H, W, 3]` uint8, recorded.
+    depth: `[T, C, H, W]` metres, rendered; 0 where nothing is.
+    cameras: `[T, C]`.
+    usable: `[T]` bool, steps that are not held out.
+    lines: what `conditions.lane_grid` returned.
+  """
+
+  images: types.Array
+  depth: types.Array
+  cameras: types.Camera
+  usable: types.Array
+  lines: types.Grid
+
+
+def shifted_cameras(scene, offset, steps):
+  """Cameras of the recorded path shifted sideways, heading kept.
+
+  Args:
+    scene: whose ego to follow.
+    offset: metres to the left of the ego.
+    steps: `[S]` int, steps of the recording.
+
+  Returns:
+    `Camera` `[S, C]`.
+  """
+  ego = jax.tree.map(lambda x: jnp.asarray(x)[steps, 0], scene.tracks)
+  left = jnp.stack([-jnp.sin(ego.yaw), jnp.cos(ego.yaw)], -1)
+  ego = ego.replace(xy=ego.xy + offset * left)
+
+  def mount(ego):
+    return geometry.mount_cameras(
+      scene.camera_from_ego, scene.intrinsics, ego, scene.height, scene.width
+    )
+
+  cameras = jax.vmap(mount)(ego)
+  shape = (len(ego.yaw), *scene.intrinsics.shape)
+  return cameras.replace(intrinsics=jnp.broadcast_to(scene.intrinsics, shape))
+
+
+def recording(scene, log, usable, splat_config):
+  """The `Recording` of a log, depths rendered from `scene`."""
+  depth = [
+    _depths(scene, *_at(log, step), splat_config)
+    for step in range(len(log.times))
+  ]
+  return Recording(
+    images=jnp.asarray(log.images),
+    depth=jnp.stack(depth),
+    cameras=jax.tree.map(jnp.asarray, log.cameras),
+    usable=np.asarray(usable),
+    lines=jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map)),
+  )
+
+
+def reference_steps(tracks, usable, step, least, number):
+  """Usable steps whose ego was at least `least` metres away, nearest first.
+
+  Args:
+    tracks: `[T, A]`.
+    usable: `[T]` bool.
+    step: of the view.
+    least: metres; 0 allows `step` itself.
+    number: how many; where too few qualify the rest is -1.
+
+  Returns:
+    `[number]` int32.
+  """
+  xy = np.asarray(tracks.xy)[:, 0]
+  distance = np.linalg.norm(xy - xy[step], axis=-1)
+  # Steps decide between equal distances, as where the ego stands.
+  apart = np.abs(np.arange(len(xy)) - step)
+  order = np.lexsort((apart, distance))
+  order = order[usable[order] & (distance[order] >= least)][:number]
+  return np.pad(order, (0, number - len(order)), constant_values=-1).astype(
+    np.int32
+  )
+
+
+@functools.partial(jax.jit, static_argnames='splat_config')
+def render_clip(
+  scene, recording, cameras, steps, camera_index, references, splat_config
+):
+  """Renders one clip and its condition.
+
+  Args:
+    scene: rendered.
+    recording: its `Recording`.
+    cameras: `[F]`.
+    steps: `[F]` int32, which say where the agents are.
+    camera_index: `[]` int32, whose exposure and recorded frames to use.
+    references: `[F, R]` int32 steps of recorded frames; -1 where none is.
+    splat_config: of rendering.
+
+  Returns:
+    Render and reference `[F, h, w, 3]`, and condition `[F, h, w,
+    len(CHANNELS)]`, all uint8. The reference fades into the render as its
+    weight goes to 0.
+  """
+
+  def view(inputs):
+    camera, step, references = inputs
+    agents = jax.tree.map(lambda x: x[step], scene.tracks)
+    rendered = splat.render_scene(
+      scene, camera, agents, camera_index, splat_config
+    )
+    depth = rendered.depth
+    boxes, box_depth = conditions.box_raster(
+      camera, agents, scene.sizes, scene.classes
+    )
+    lines, ground_depth = conditions.lane_raster(
+      camera, recording.lines, scene.ground
+    )
+    lines = jnp.where((box_depth < ground_depth)[..., None], 0, lines)
+    is_seen = (rendered.alpha > 0.5) & (depth < _FAR)
+    geometric = jnp.stack(
+      [
+        rendered.alpha,
+        jnp.where(depth > 0, 1 / (1 + depth / _HALF_DEPTH), 0),
+        is_seen,
+      ],
+      -1,
+    )
+    reference, weight = _reference(
+      scene, recording, camera, depth, agents, camera_index, references
+    )
+    reference = rendered.color + weight * (reference - rendered.color)
+    condition = jnp.concatenate([geometric, boxes, lines, weight], -1)
+    return _bytes(rendered.color), _bytes(reference), _bytes(condition)
+
+  return jax.lax.map(view, (cameras, steps, references))
+
+
+def _reference(
+  scene, recording, camera, depth, agents, camera_index, references
+):
+  """Recorded colour `[H, W, 3]` of each pixel's point; weight `[H, W, 1]`."""
+  origin, directions = geometry.pixel_rays(camera)
+  points = origin + depth[..., None] * directions
+  has_point = (depth > 0) & (depth < _FAR)
+  pose = geometry.world_from_box(agents)
+  local = jax.vmap(geometry.transform_points, (0, None))(
+    geometry.inverse(pose), points
+  )
+  half = jnp.asarray(scene.sizes)[:, None, None] / 2 + 0.2
+  inside = jnp.all(jnp.abs(local) < half, -1) & agents.valid[:, None, None]
+  # The first agent is the ego, which is not drawn: no point lies in it.
+  inside = inside.at[0].set(False)
+  owner = jnp.argmax(inside, 0)
+  is_owned = jnp.any(inside, 0)
+  local = jnp.take_along_axis(local, owner[None, ..., None], 0)[0]
+
+  def look(step):
+    there = jax.tree.map(lambda x: x[step], scene.tracks)
+    other_pose = geometry.world_from_box(there)[owner]
+    moved = (
+      jnp.einsum(
+        'hwij,hwj->hwi',
+        other_pose[..., :3, :3],
+        local,
+        precision=jax.lax.Precision.HIGHEST,
+      )
+      + other_pose[..., :3, 3]
+    )
+    target = jnp.where(is_owned[..., None], moved, points)
+    other = jax.tree.map(lambda x: x[step, camera_index], recording.cameras)
+    pixel, distance = geometry.project(other, target)
+    image = recording.images[step, camera_index] / 255
+    seen = recording.depth[step, camera_index]
+    sampled = _sample(
+      jnp.concatenate([image, seen[..., None]], -1), pixel - 0.5
+    )
+    height, width = seen.shape
+    in_view = jnp.all(
+      (pixel > 0.5) & (pixel < jnp.array([width, height]) - 0.5), -1
+    )
+    # What stands in front of the point in the other frame hides it there.
+    mismatch = jnp.abs(sampled[..., 3] - distance)
+    agreement = jnp.exp(-mismatch / (0.3 + 0.1 * jnp.abs(distance)))
+    usable = has_point & in_view & (distance > 0.1) & (step >= 0)
+    usable &= ~is_owned | there.valid[owner]
+    return sampled[..., :3], jnp.where(usable, agreement, 0)
+
+  color, weight = jax.vmap(look)(references)
+  total = jnp.sum(weight, 0)
+  mean = jnp.sum(color * weight[..., None], 0)
+  mean = mean / jnp.maximum(total, 1e-6)[..., None]
+  sure = jnp.max(weight, 0)
+  return mean, sure[..., None]
+
+
+def _sample(image, xy):
+  """Bilinear `[H, W, D]` of an image at `[H, W, 2]` column and row."""
+  height, width = image.shape[:2]
+  limit = jnp.array([width - 1, height - 1])
+  xy = jnp.clip(xy, 0, limit)
+  low = jnp.minimum(xy.astype(jnp.int32), limit - 1)
+  fx, fy = jnp.moveaxis(xy - low, -1, 0)[..., None]
+  x, y = low[..., 0], low[..., 1]
+  top = (1 - fx) * image[y, x] + fx * image[y, x + 1]
+  below = (1 - fx) * image[y + 1, x] + fx * image[y + 1, x + 1]
+  return (1 - fy) * top + fy * below
+
+
+@functools.partial(jax.jit, static_argnames='splat_config')
+def _depths(scene, cameras, agents, splat_config):
+  """`[C, H, W]` metres."""
+  return jax.lax.map(
+    lambda camera: (
+      splat.render_scene(scene, camera, agents, None, splat_config).depth
+    ),
+    cameras,
+  )
+
+
+def _at(log, step):
+  cameras = types.take(log.cameras, step)
+  return cameras, types.take(log.tracks, step)
+
+
+def _bytes(image):
+  return jnp.round(255 * jnp.clip(image, 0, 1)).astype(jnp.uint8)
