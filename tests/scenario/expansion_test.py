@@ -90,12 +90,8 @@ def test_every_reason_to_reject_is_reachable(road, street, drawn):
   # A car that rubs against the ego is met whatever it does.
   rubs = reasons(HARD_BRAKE, (0, -1.75, 10), (25, -1.75, 10), (1, -0.2, 10))
   assert 'unavoidable' in rubs and 'accepted' not in rubs
-  # In front of an ego that drives backwards, one has to reverse.
-  backwards = road.straight(60, -1.75, 0)
-  backwards['xy'][:, 0] -= 0.5 * np.arange(101)
-  backwards['speed'] -= 5
-  reverse = _scene(road, backwards, road.straight(55, -5.25, 3))
-  found |= _reasons(_propose(reverse, CUT_IN))
+  # To come close to a standing ego from ahead is to reverse.
+  assert 'speed' in reasons(CUT_IN, (0, -1.75, 0), (8, -5.25, 3))
   # A wall beside the lane.
   alone = scene((0, -1.75, 10))
   grid = alone.occupancy.replace(values=alone.occupancy.values - 5.5)

@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A straight road along x for tests: two lanes each way, walls beside it."""
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,36 +96,46 @@ def scenario(place, **fields):
   return types.stack([types.Scenario(**values)])
 
 
+@struct.dataclass
+class ClockRenderer:
+  """Shows where the ego is instead of a picture."""
+
+  def __call__(self, scene_index, cameras, agents):
+    value = jnp.round(agents.xy[0, 0]).astype(jnp.uint8)
+    return jnp.full((1, 2, 4, 3), value)
+
+
 def environment(place, config=None, **fields):
   """An `Env` of one scene and one scenario; equal shapes compile once."""
   config = config or sim.Config(image_height=2, image_width=4)
-  renderer = sim.NoRenderer(1, config.image_height, config.image_width)
-  return sim.Env.create([place], scenario(place, **fields), renderer, config)
+  scenarios = scenario(place, **fields)
+  return sim.Env.create([place], scenarios, ClockRenderer(), config)
 
 
 @jax.jit
 def reset(env):
-  """`SimState` `[1]`."""
-  return jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 1))
+  """`SimState` `[]`."""
+  return env.reset(jax.random.key(0))
 
 
 @jax.jit
 def drive(env, action):
-  """`Drive` `[]` of 15 equal decisions `[2]`."""
+  """`Drive` `[]` of 17 equal decisions `[2]`."""
 
   def act(observation, key):
     del observation, key
     return action[None]
 
   key = jax.random.key(1)
-  _, record = sim.rollout(env, act, reset(env), key, 15)
+  states = jax.tree.map(lambda x: x[None], reset(env))
+  _, record = sim.rollout(env, act, states, key, 17)
   return jax.tree.map(lambda x: x[0], record)
 
 
 @jax.jit
 def step(env, state, action):
-  """`SimState` `[1]` after a decision `[2]`."""
-  return jax.vmap(env.step)(state, jnp.asarray(action)[None])
+  """`SimState` `[]` after a decision `[2]`."""
+  return env.step(state, action)
 
 
 class Road:
@@ -139,6 +150,7 @@ class Road:
   reset = staticmethod(reset)
   step = staticmethod(step)
   drive = staticmethod(drive)
+  ClockRenderer = ClockRenderer
 
 
 @pytest.fixture(scope='session')

@@ -4,7 +4,6 @@
 import dataclasses
 import sys
 
-from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,17 +15,8 @@ from rdrl.sim import anchors
 from rdrl.sim import paths
 from rdrl.sim import terrain
 
-KEEP_10 = (anchors.STRAIGHT, 20)
-STOP = (anchors.STRAIGHT, 0)
-
-
-@struct.dataclass
-class ClockRenderer:
-  """Shows where the ego is instead of a picture."""
-
-  def __call__(self, scene_index, cameras, agents):
-    value = jnp.round(agents.xy[0, 0]).astype(jnp.uint8)
-    return jnp.full((1, 2, 4, 3), value)
+KEEP_10 = jnp.array([anchors.STRAIGHT, 20])
+STOP = jnp.array([anchors.STRAIGHT, 0])
 
 
 @pytest.fixture(scope='module')
@@ -62,17 +52,17 @@ def test_a_replayed_log_neither_collides_nor_deviates(road, street):
 def test_time_and_motion_agree(road, street):
   env = road.environment(street)
   state = road.step(env, road.reset(env), KEEP_10)
-  assert state.step[0] == 10 and state.decision[0] == 1
-  moved = state.agents.xy[0, :, 0] - street.tracks.xy[5, :, 0]
+  assert state.step == 10 and state.decision == 1
+  moved = state.agents.xy[:, 0] - street.tracks.xy[5, :, 0]
   np.testing.assert_allclose(moved, [5, 5, 5.5, 0], atol=1e-4)
-  np.testing.assert_array_equal(state.trace.xy[0, -1], state.agents.xy[0])
-  np.testing.assert_allclose(np.diff(state.trace.xy[0, :, 0, 0]), 1, atol=1e-4)
+  np.testing.assert_array_equal(state.trace.xy[-1], state.agents.xy)
+  np.testing.assert_allclose(np.diff(state.trace.xy[:, 0, 0]), 1, atol=1e-4)
 
 
 def test_constant_speed_into_a_parked_car(road):
   scene = _alone(road, road.straight(0, -1.75, 10), road.straight(60, -1.75, 0))
   env = road.environment(scene)
-  drive = road.drive(env, jnp.array(KEEP_10))
+  drive = road.drive(env, KEEP_10)
   # The bumpers meet when the ego's middle is a car's length away.
   start = scene.tracks.xy[5, 0, 0]
   contact = (60 - road.CAR[0] - start) / 10
@@ -95,7 +85,7 @@ def test_constant_speed_into_a_parked_car(road):
 
 def test_a_stopped_ego_hit_from_behind_is_not_at_fault(road):
   scene = _alone(road, road.straight(0, -1.75, 0), road.straight(-40, -1.75, 8))
-  drive = road.drive(road.environment(scene), jnp.array(STOP))
+  drive = road.drive(road.environment(scene), STOP)
   decision = int(np.argmax(drive.events.dynamic_collision))
   assert drive.events.dynamic_collision[decision]
   assert drive.events.front[decision] == -1
@@ -105,9 +95,7 @@ def test_a_stopped_ego_hit_from_behind_is_not_at_fault(road):
 def test_reactive_traffic_stops_behind_a_stopped_ego(road):
   scene = _alone(road, road.straight(0, -1.75, 8), road.straight(-20, -1.75, 8))
   controller = np.array([0, 1, 0, 0], np.int32)
-  drive = road.drive(
-    road.environment(scene, controller=controller), jnp.array(STOP)
-  )
+  drive = road.drive(road.environment(scene, controller=controller), STOP)
   assert not drive.terminated
   gap = drive.agents.xy[-1, 0, 0] - drive.agents.xy[-1, 1, 0] - road.CAR[0]
   assert 1 < gap < 4
@@ -124,7 +112,7 @@ def test_before_its_release_an_agent_repeats_its_track(road):
       controller=np.array([0, 1, 0, 0], np.int32),
       release=np.array([0, 25, 0, 0], np.int32),
     ),
-    jnp.array(STOP),
+    STOP,
   )
   speed = np.asarray(drive.agents.speed[:, 1])
   np.testing.assert_allclose(speed[: 25 - 5 + 1], 8)
@@ -140,7 +128,7 @@ def test_an_agent_appears_when_its_track_does(road):
       road.environment(
         scene, controller=np.array([0, controller, 0, 0], np.int32)
       ),
-      jnp.array(KEEP_10),
+      KEEP_10,
     )
     valid = np.asarray(drive.agents.valid[:, 1])
     np.testing.assert_array_equal(valid, np.arange(len(valid)) + 5 >= 30)
@@ -165,49 +153,45 @@ def test_leaving_the_path_ends_an_unedited_drive_at_two_metres(road, side):
 
 
 def test_truncation_is_not_termination(road, street):
-  env = road.environment(street)
-  state = road.reset(env)
-  for decision in range(17):
-    state = road.step(env, state, KEEP_10)
-    assert bool(state.truncated[0]) == (decision >= 15)
-    assert not state.terminated[0]
-  # The last decision found it frozen.
-  assert state.decision[0] == 16 and not np.any(state.reward)
+  drive = road.drive(road.environment(street), KEEP_10)
+  # The horizon is sixteen decisions; the last one found it frozen.
+  assert not drive.terminated
+  np.testing.assert_array_equal(drive.active, np.arange(17) < 16)
+  np.testing.assert_array_equal(drive.valid, np.arange(86) < 81)
+  assert not np.any(drive.reward[16])
   late = road.environment(street, start=np.int32(92))
   state = road.step(late, road.reset(late), KEEP_10)
-  assert state.truncated[0] and state.step[0] == 97
+  assert state.truncated and not state.terminated and state.step == 97
 
 
 def test_time_to_collision_and_comfort_cost(road):
   scene = _alone(road, road.straight(0, -1.75, 10), road.straight(60, -1.75, 0))
-  drive = road.drive(road.environment(scene), jnp.array(KEEP_10))
+  drive = road.drive(road.environment(scene), KEEP_10)
   gap = 60 - road.CAR[0] - np.asarray(drive.agents.xy[5::5, 0, 0])
   active = np.asarray(drive.active)
   np.testing.assert_allclose(
     drive.reward[active, 5], np.where(gap / 10 < 0.95, -0.2, 0)[active]
   )
   np.testing.assert_array_equal(drive.reward[:, 6], 0)
-  hard = road.drive(road.environment(scene), jnp.array(STOP))
+  hard = road.drive(road.environment(scene), STOP)
   np.testing.assert_allclose(hard.reward[:2, 6], -0.05)
 
 
 def test_observation(road, street):
-  config = sim.Config(image_height=2, image_width=4)
-  env = sim.Env.create([street], road.scenario(street), ClockRenderer(), config)
+  env = road.environment(street)
   state = road.reset(env)
-  frames = state.observation.images[0, :, 0, 0, 0, 0]
-  assert frames.tolist() == [0, 5]
+  assert state.observation.images[:, 0, 0, 0, 0].tolist() == [0, 5]
   state = road.step(env, state, KEEP_10)
-  frames = state.observation.images[0, :, 0, 0, 0, 0]
-  assert frames.tolist() == [5, 10]
+  observation = state.observation
+  assert observation.images[:, 0, 0, 0, 0].tolist() == [5, 10]
   np.testing.assert_allclose(
-    state.observation.route[0, :, 0], config.route_points, atol=1e-4
+    observation.route[:, 0], env.config.route_points, atol=1e-4
   )
-  np.testing.assert_allclose(state.observation.route[0, :, 1], 0, atol=1e-4)
+  np.testing.assert_allclose(observation.route[:, 1], 0, atol=1e-4)
   expert = jax.jit(lambda env: env.expert_observation(0, 10))(env)
   jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(x[0], y, atol=1e-4),
-    state.observation,
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4),
+    observation,
     expert,
   )
 
@@ -225,22 +209,24 @@ def test_reset_draws_another_scenario_by_each_key(road, street):
   np.testing.assert_array_equal(state.step, many(env, keys).step)
 
 
-def test_vmap_equals_single_and_nothing_recompiles(road, street):
+def test_a_batch_drives_like_one_and_nothing_recompiles(road, street):
   env = road.environment(street)
-  step = jax.jit(lambda env, state, action: env.step(state, action))
-  state = types.take(road.reset(env), 0)
-  batch = road.reset(env)
-  before = road.step._cache_size()
-  for action in (KEEP_10, (35, 22), (20, 18)):
-    state = step(env, state, jnp.array(action))
-    batch = road.step(env, batch, action)
-    jax.tree.map(
-      lambda x, y: np.testing.assert_allclose(x, y[0], rtol=1e-5, atol=1e-5),
-      state,
-      batch,
+  action = jnp.array([31, 21])
+  drive = road.drive(env, action)
+  state = road.reset(env)
+  compiled = road.step._cache_size()
+  for decision in range(4):
+    state = road.step(env, state, action)
+    np.testing.assert_allclose(
+      state.trace.xy,
+      drive.agents.xy[1 + 5 * decision : 6 + 5 * decision],
+      rtol=1e-5,
+      atol=1e-5,
     )
-  assert step._cache_size() == 1
-  assert road.step._cache_size() <= before + 1
+    np.testing.assert_allclose(
+      state.reward, drive.reward[decision], rtol=1e-5, atol=1e-6
+    )
+  assert road.step._cache_size() - compiled <= 1
 
 
 def test_the_car_on_tyres_drives_the_same_environment(road, street):
@@ -251,8 +237,8 @@ def test_the_car_on_tyres_drives_the_same_environment(road, street):
   state = road.reset(env)
   for _ in range(3):
     state = road.step(env, state, KEEP_10)
-  assert not state.terminated[0]
-  assert state.agents.xy[0, 0, 0] == pytest.approx(20, abs=0.2)
+  assert not state.terminated
+  assert state.agents.xy[0, 0] == pytest.approx(20, abs=0.2)
 
 
 def test_create_names_what_does_not_fit(road, street):
