@@ -1,0 +1,291 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A street of a few Gaussians: fitted, interrupted, refitted, rastered."""
+
+import functools
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdrl import geometry
+from rdrl import logs
+from rdrl import splat
+from rdrl import training
+from rdrl import types
+from rdrl.splat import fitting
+from rdrl.splat import grids
+from rdrl.splat import initialise
+from rdrl.splat import rendering
+
+HEIGHT, WIDTH, STEPS = 24, 40, 9
+CONFIG = splat.Config(
+  num_gaussians=160,
+  gaussians_per_object=24,
+  sh_degree=0,
+  sky_height=8,
+  num_steps=24,
+  refit_steps=8,
+  relocate_every=10,
+  holdout=4,
+  snapshot_fractions=(0.25, 0.5),
+  entries_per_gaussian=16.0,
+  grid_size=64,
+  grid_cell=0.5,
+)
+
+
+def _true_scene():
+  """A wall with blobs at x = 12, ground, and a car that comes closer."""
+  rng = np.random.default_rng(0)
+  wall = np.c_[np.full(60, 12.0), rng.uniform(-6, 6, 60), rng.uniform(0, 4, 60)]
+  road = np.c_[rng.uniform(0, 12, 60), rng.uniform(-4, 4, 60), np.zeros(60)]
+  car = rng.uniform(-1, 1, (20, 3)) * [0.9, 0.4, 0.4]
+  means = np.concatenate([wall, road, car]).astype(np.float32)
+  return types.Gaussians(
+    means=means,
+    log_scales=np.full((140, 3), -0.7, np.float32)
+    - np.r_[np.zeros(120), np.full(20, 0.8)][:, None].astype(np.float32),
+    quats=np.tile(np.array([[1, 0, 0, 0]], np.float32), (140, 1)),
+    opacity_logits=np.full(140, 2, np.float32),
+    sh=rng.normal(0, 0.8, (140, 1, 3)).astype(np.float32),
+    node=np.r_[np.zeros(120), np.ones(20)].astype(np.int32),
+  )
+
+
+def _tracks():
+  t = np.arange(STEPS)
+  zero = np.zeros((STEPS, 2), np.float32)
+  ego = np.c_[0.2 * t, 0 * t]
+  car = np.c_[9 - 0.3 * t, 2 + 0 * t]
+  return types.AgentState(
+    xy=np.stack([ego, car], 1).astype(np.float32),
+    z=zero + np.array([0.75, 0.5], np.float32),
+    yaw=zero + np.array([0, 0.3], np.float32),
+    speed=zero + np.array([2, -3], np.float32),
+    valid=np.ones((STEPS, 2), bool),
+  )
+
+
+@functools.cache
+def _log():
+  g, tracks = _true_scene(), _tracks()
+  camera_from_ego = np.zeros((1, 4, 4), np.float32)
+  camera_from_ego[0] = [
+    [0, -1, 0, 0],
+    [0, 0, -1, 0.5],
+    [1, 0, 0, 0],
+    [0, 0, 0, 1],
+  ]
+  intrinsics = np.array([[[24, 0, 20], [0, 24, 12], [0, 0, 1]]], np.float32)
+  sky = np.tile(np.array([0.5, 0.6, 0.9], np.float32), (8, 16, 1))
+  exposure = np.eye(3, 4, dtype=np.float32)
+
+  @jax.jit
+  def record(agents):
+    ego = types.take(agents, 0)
+    cameras = geometry.mount_cameras(
+      camera_from_ego, intrinsics, ego, HEIGHT, WIDTH
+    )
+    rendered = rendering.render_world(
+      jax.tree.map(jnp.asarray, g),
+      jnp.asarray(sky),
+      exposure,
+      types.take(cameras, 0),
+      agents,
+      CONFIG,
+    )
+    return rendered.color, cameras
+
+  frames = [record(types.take(tracks, t)) for t in range(STEPS)]
+  images = np.stack([np.asarray(color)[None] for color, _ in frames])
+  cameras = types.stack([cameras for _, cameras in frames])
+  lidar = np.stack(
+    [
+      np.concatenate(
+        [
+          g.means[:120],
+          geometry.transform_points(
+            geometry.world_from_box(types.take(tracks, (t, 1))), g.means[120:]
+          ),
+        ]
+      )
+      for t in range(STEPS)
+    ]
+  )
+  lines = types.Polylines(
+    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
+  )
+  square = np.array([[-1, -3], [11, -3], [11, 3], [-1, 3]], np.float32)
+  log = types.Log(
+    images=np.round(np.clip(images, 0, 1) * 255).astype(np.uint8),
+    cameras=cameras,
+    camera_from_ego=camera_from_ego,
+    times=0.1 * np.arange(STEPS),
+    tracks=tracks,
+    sizes=np.array([[4, 1.8, 1.5], [2, 1, 1]], np.float32),
+    classes=np.array([1, 1], np.int32),
+    lidar=lidar.astype(np.float32),
+    lidar_valid=np.ones(lidar.shape[:2], bool),
+    map=types.Map(
+      lanes=lines,
+      lane_width=np.full(1, 3.5, np.float32),
+      boundaries=lines,
+      drivable=types.Polylines(xy=square[None], valid=np.ones((1, 4), bool)),
+      crosswalks=lines,
+      stop_lines=lines,
+    ),
+    name='tiny',
+  )
+  logs.validate(log, 'tiny')
+  return log
+
+
+@functools.cache
+def _fitted():
+  return splat.fit(_log(), CONFIG, jax.random.key(0))
+
+
+def _initial():
+  steps = fitting.training_steps(_log(), CONFIG)
+  rng = np.random.default_rng(0)
+  return initialise.initial_scene(_log(), CONFIG, steps, rng)
+
+
+def test_initial_objects_lie_in_their_boxes_and_fill_the_budget():
+  gaussians, sky = _initial()
+  assert gaussians.means.shape == (160, 3)
+  assert sky.shape == (8, 16, 3)
+  assert np.sum(gaussians.node == 1) == 24
+  half = _log().sizes[1] / 2 + 0.11
+  assert np.all(np.abs(gaussians.means[gaussians.node == 1]) <= half)
+  assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gaussians))
+
+
+def test_fitting_raises_the_score_on_frames_it_never_saw():
+  result = _fitted()
+  gaussians, sky = _initial()
+  start = result.scene.replace(
+    gaussians=gaussians,
+    sky=sky,
+    exposure=np.eye(3, 4, dtype=np.float32)[None],
+  )
+  before = splat.evaluate(start, _log(), CONFIG)['psnr']
+  assert result.metrics['psnr'] > before + 1.5
+  assert result.metrics['overflow'] == 0
+  scores = [splat.evaluate(s, _log(), CONFIG)['psnr'] for s in result.snapshots]
+  assert before < scores[0] < result.metrics['psnr']
+
+
+def test_held_out_frames_are_not_seen():
+  log = _log()
+  images = log.images.copy()
+  images[:: CONFIG.holdout] = 0
+  other = splat.fit(log.replace(images=images), CONFIG, jax.random.key(0))
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    other.scene.gaussians,
+    _fitted().scene.gaussians,
+  )
+
+
+class _KilledError(Exception):
+  pass
+
+
+def test_killed_fit_goes_on_to_the_same_scene(tmp_path, monkeypatch):
+  run = functools.partial(training.loop.run, save_every=5)
+  monkeypatch.setattr(training.loop, 'run', run)
+  step = fitting._step
+
+  def killed(state, i, *args):
+    if i == 18:
+      raise _KilledError
+    return step(state, i, *args)
+
+  monkeypatch.setattr(fitting, '_step', killed)
+  with pytest.raises(_KilledError):
+    splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
+  monkeypatch.setattr(fitting, '_step', step)
+  result = splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    (result.scene.gaussians, result.scene.sky, result.snapshots[0].sky),
+    (
+      _fitted().scene.gaussians,
+      _fitted().scene.sky,
+      _fitted().snapshots[0].sky,
+    ),
+  )
+
+
+def test_refit_turns_towards_the_extra_views():
+  log, scene = _log(), _fitted().scene
+  camera = types.take(log.cameras, (0, 0))
+  red = np.zeros((2, HEIGHT, WIDTH, 3), np.uint8)
+  red[..., 0] = 255
+  extra = splat.Views(
+    images=red,
+    weights=np.ones((2, HEIGHT, WIDTH), np.float32),
+    cameras=jax.tree.map(lambda x: np.stack([x, x]), camera),
+    camera_index=np.zeros(2, np.int32),
+    steps=np.zeros(2, np.int32),
+  )
+
+  def distance(scene):
+    rendered = jax.jit(splat.render_scene, static_argnames='config')(
+      jax.tree.map(jnp.asarray, scene),
+      camera,
+      types.take(log.tracks, 0),
+      config=CONFIG,
+    )
+    return np.mean(np.abs(rendered.color - red[0] / 255))
+
+  all_extra = CONFIG.__class__(**(vars(CONFIG) | {'extra_share': 1.0}))
+  key = jax.random.key(1)
+  after = splat.refit(scene, log, extra, all_extra, key)
+  assert distance(after) < distance(scene) - 0.03
+  # Pixels that are not believed teach nothing.
+  blind = extra.replace(weights=np.zeros_like(extra.weights))
+  unmoved = splat.refit(scene, log, blind, all_extra, key)
+  assert abs(distance(unmoved) - distance(scene)) < 0.02
+
+
+def test_grids_of_a_street_with_a_wall():
+  drivable, occupancy, ground = grids.ground_and_grids(_log(), CONFIG)
+  assert drivable.values.shape == occupancy.values.shape == (64, 64)
+
+  def sample(grid, *xy):
+    return float(geometry.sample_grid(grid, jnp.array(xy)))
+
+  np.testing.assert_allclose(sample(drivable, 3, 0), 3, atol=0.3)
+  assert sample(drivable, 3, 4) < 0
+  np.testing.assert_allclose(sample(ground, 4, 0), 0, atol=0.1)
+  # The wall stands at x = 12; the car, which is in the lidar too, moves.
+  assert sample(occupancy, 9, 0) > 1.5
+  assert sample(occupancy, 9, 2) > 1.5
+
+
+def test_renderer_of_stacked_scenes_equals_render_scene():
+  log, scene = _log(), _fitted().scene
+  dark = scene.replace(exposure=scene.exposure * 0.5)
+  renderer = splat.Renderer.create([scene, dark], HEIGHT, WIDTH, CONFIG)
+  cameras, agents = types.take(log.cameras, 2), types.take(log.tracks, 2)
+  call = jax.jit(lambda r, i, c, a: r(i, c, a))
+  image = call(renderer, 1, cameras, agents)
+  expected = jax.jit(splat.render_scene, static_argnames='config')(
+    jax.tree.map(jnp.asarray, dark),
+    types.take(cameras, 0),
+    agents,
+    0,
+    config=CONFIG,
+  )
+  assert image.dtype == jnp.uint8
+  assert np.abs(image[0] / 255.0 - expected.color).max() < 1 / 255
+  with pytest.raises(ValueError, match='48 x 80'):
+    renderer(0, cameras.replace(height=48, width=80), agents)
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
