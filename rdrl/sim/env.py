@@ -270,10 +270,9 @@ class Env:
       images: `[F, C, h, w, 3]` uint8 of the observation before, whose oldest
         frame makes room; None shows the present in every frame.
     """
-    config = self.config
     image = self._render(scenario, agents)
     if images is None:
-      images = jnp.broadcast_to(image, (config.frames, *image.shape))
+      images = jnp.broadcast_to(image, (self.config.frames, *image.shape))
     else:
       images = jnp.concatenate([images[1:], image[None]])
     return self._observation(scenario, types.take(agents, 0), images)

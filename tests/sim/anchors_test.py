@@ -90,7 +90,7 @@ def test_label_of_a_driven_decision_is_its_action():
     return anchors.label(start, ego, config)
 
   actions = np.argwhere(anchors.feasible)
-  np.testing.assert_array_equal(jax.vmap(drive)(actions), actions)
+  np.testing.assert_array_equal(jax.jit(jax.vmap(drive))(actions), actions)
 
 
 if __name__ == '__main__':

@@ -80,6 +80,7 @@ def test_done_tells_termination_from_truncation(reset, step):
   assert state.done == 1 and state.info['truncation'] == 1
 
 
+@pytest.mark.slow
 def test_brax_wrappers_run_on_it(env):
   wrapped = training.wrap(env, episode_length=4)
   state = jax.jit(wrapped.reset)(jax.random.split(jax.random.PRNGKey(1), 6))
