@@ -140,6 +140,7 @@ def test_accepted_adversaries_respect_the_limits(street, drawn):
       assert np.abs(slip)[moving].max() < 0.06
       others = np.arange(1, NUM_AGENTS) != agent
       met = _overlap(track, proposal.tracks, sizes[agent], sizes)
+      met = np.asarray(met)
       assert not np.any(met[edit, 1:][:, others])
       assert 0 < proposal.difficulty < 1
 
