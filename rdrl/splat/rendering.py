@@ -57,10 +57,16 @@ def render(
   Returns:
     `Rendered`.
   """
-  splats = project.project(gaussians, camera, config, node_poses, node_valid)
+  # The barriers keep XLA from computing the projection anew inside each of the
+  # gathers that read it.
+  splats = jax.lax.optimization_barrier(
+    project.project(gaussians, camera, config, node_poses, node_valid)
+  )
   height, width = camera.height, camera.width
   capacity = int(len(gaussians.node) * config.entries_per_gaussian)
-  lists = tiles.bin_splats(splats, height, width, max(capacity, 1))
+  lists = jax.lax.optimization_barrier(
+    tiles.bin_splats(splats, height, width, max(capacity, 1))
+  )
   image = _rasterize(splats, lists, height, width, config)
   accumulated, alpha = image[..., 3], image[..., 4]
   has_alpha = alpha > 0
