@@ -10,7 +10,8 @@ class Config:
 
   Attributes:
     num_gaussians: budget of a scene, moving objects included.
-    gaussians_per_object: of them, for each tracked object.
+    gaussians_per_object: of them, at least, for each tracked object; one that
+      lidar hits often gets more.
     sh_degree: 0 to 3.
     sky_height: rows of the sky map, which has twice as many columns.
     near: metres; what is closer along the optical axis is not drawn.
@@ -46,7 +47,7 @@ class Config:
   """
 
   num_gaussians: int = 8192
-  gaussians_per_object: int = 160
+  gaussians_per_object: int = 96
   sh_degree: int = 1
   sky_height: int = 32
   near: float = 0.1
@@ -60,14 +61,14 @@ class Config:
   holdout: int = 8
   snapshot_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
   learning_rate_means: float = 0.01
-  learning_rate_scales: float = 0.01
+  learning_rate_scales: float = 0.02
   learning_rate_quats: float = 0.005
   learning_rate_opacity: float = 0.05
-  learning_rate_sh: float = 0.01
+  learning_rate_sh: float = 0.02
   learning_rate_sky: float = 0.01
   learning_rate_exposure: float = 0.001
   ssim_weight: float = 0.2
-  depth_weight: float = 0.05
+  depth_weight: float = 0.02
   opacity_weight: float = 0.005
   scale_weight: float = 0.005
   relocate_every: int = 100

@@ -10,16 +10,14 @@ from rdrl.splat import grids
 
 # Share of the background's Gaussians on pixels that lidar does not reach, and
 # the share of those whose depth is drawn rather than copied from below.
-_UNSEEN_SHARE, _DRAWN_SHARE = 0.25, 0.3
+_UNSEEN_SHARE, _DRAWN_SHARE = 0.15, 0.3
 _DRAWN_DEPTHS = (20.0, 200.0)
 # Pixels from the nearest lidar point from which a pixel counts as unreached.
 _UNSEEN_DISTANCE = 6
-# Distance in metres within which points are thinned alike: detail nearer than
-# this is never seen closer.
-_NEAREST = 3.0
 _OPACITY, _UNSEEN_OPACITY = 0.6, 0.3
-# Thickness of a Gaussian on a surface relative to its width.
-_FLATNESS = 0.2
+# Deviations of a patch of points to those of the Gaussian that covers it, least
+# width in metres, and least thickness relative to the width.
+_SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 _SH0 = 0.28209479177387814
 
 
@@ -36,29 +34,41 @@ def initial_scene(log: types.Log, config, steps, rng):
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
     `[h, 2 h, 3]`.
   """
-  objects, nodes, object_colors = _object_points(log, config, steps, rng)
-  budget = config.num_gaussians - len(objects)
-  if budget <= 0:
-    raise ValueError(
-      f'splat.num_gaussians={config.num_gaussians} leaves none for the'
-      f' background: objects take {len(objects)}'
-    )
+  clouds = _object_points(log, steps)
   points, times = grids.static_points(log, steps)
-  num_unseen = int(budget * _UNSEEN_SHARE)
-  surface, colors = _thin(log, points, times, budget - num_unseen, rng)
-  num_unseen = budget - len(surface)
-  unseen, unseen_colors, sky = _unseen_points(
-    log, config, steps, num_unseen, rng
-  )
+  colors = _colors(log, points, times)
+  is_seen = ~np.isnan(colors[:, 0])
+  points, colors = points[is_seen], colors[is_seen]
 
-  means = np.concatenate([surface, unseen, objects])
-  color = np.concatenate([colors, unseen_colors, object_colors])
-  node = np.r_[np.zeros(len(surface) + len(unseen), np.int32), nodes]
-  shapes = [_shape(surface), _shape(unseen)]
-  shapes += [_shape(objects[nodes == k]) for k in np.unique(nodes)]
-  log_scales, quats = map(np.concatenate, zip(*shapes, strict=True))
-  opacity = np.full(len(means), _OPACITY)
-  opacity[len(surface) : len(surface) + len(unseen)] = _UNSEEN_OPACITY
+  # Lidar samples directions evenly, like the images: who reflected a share of
+  # its points covers about that share of the pixels.
+  total = len(points) + sum(len(cloud) for cloud, _ in clouds.values())
+  budget = config.num_gaussians
+  counts = {
+    k: max(config.gaussians_per_object, budget * len(cloud) // max(total, 1))
+    for k, (cloud, _) in clouds.items()
+  }
+  rest = budget - sum(counts.values())
+  if rest <= 0:
+    raise ValueError(
+      f'splat.num_gaussians={budget} leaves none for the background: objects'
+      f' take {sum(counts.values())}'
+    )
+  surface = min(len(points), rest - int(rest * _UNSEEN_SHARE))
+  parts = [(*_cover(points, colors, surface), 0, _OPACITY)]
+  far, far_colors, sky = _unseen_points(log, config, steps, rest - surface, rng)
+  parts.append((far, *_shape(far), far_colors, 0, _UNSEEN_OPACITY))
+  for k, cloud in clouds.items():
+    size = np.asarray(log.sizes[k], np.float64)
+    cloud = _complete(*cloud, size, counts[k], rng)
+    parts.append((*_cover(*cloud, counts[k]), k, _OPACITY))
+
+  means, log_scales, quats, color = (
+    np.concatenate([part[i] for part in parts]) for i in range(4)
+  )
+  sizes = [len(part[0]) for part in parts]
+  node = np.repeat([part[4] for part in parts], sizes)
+  opacity = np.repeat([part[5] for part in parts], sizes)
   sh = np.zeros((len(means), (config.sh_degree + 1) ** 2, 3))
   sh[:, 0] = (color - 0.5) / _SH0
   floats = {
@@ -114,99 +124,113 @@ def _colors(log, points, times):
   return color
 
 
-def _thin(log, points, times, budget, rng):
-  """At most `budget` of the points, evenly as seen from the driven path.
-
-  Cells grow in powers of two with the distance to the path, so that a Gaussian
-  covers about as many pixels everywhere.
+def _patches(points, num):
+  """Cuts points into `num` patches of equally many, as a k-d tree does.
 
   Returns:
-    Means `[M, 3]` and colours `[M, 3]` of the points of each cell.
+    Indices `[M]` patch after patch, and `[num]` where each patch begins.
   """
-  color = _colors(log, points, times)
-  is_seen = ~np.isnan(color[:, 0])
-  points, color = points[is_seen], color[is_seen]
-  if not len(points):
-    return np.zeros((0, 3)), np.zeros((0, 3))
-  ego = types.take(log.tracks, (slice(None), 0))
-  path = np.c_[ego.xy, ego.z][np.asarray(ego.valid)]
-  distance = np.maximum(spatial.KDTree(path).query(points)[0], _NEAREST)
+  leaves = []
 
-  def cells(base):
-    size = np.exp2(np.round(np.log2(base * distance)))
-    index = np.floor(points / size[:, None]).astype(np.int64)
-    key = np.c_[np.round(np.log2(size)).astype(np.int64), index] & 0xFFFF
-    key = key @ (1 << np.array([48, 32, 16, 0], np.int64))
-    return np.unique(key, return_inverse=True, return_counts=True)
+  def cut(index, num):
+    if num == 1:
+      leaves.append(index)
+      return
+    part = points[index]
+    axis = np.argmax(np.ptp(part, axis=0))
+    left = num // 2
+    at = len(index) * left // num
+    order = np.argpartition(part[:, axis], at)
+    cut(index[order[:at]], left)
+    cut(index[order[at:]], num - left)
 
-  low, high = 1e-3, 1.0
-  for _ in range(10):
-    base = np.sqrt(low * high)
-    low, high = (low, base) if len(cells(base)[0]) <= budget else (base, high)
-  _, inverse, count = cells(high)
-
-  def mean(values):
-    sums = [np.bincount(inverse, values[:, i]) for i in range(3)]
-    return np.stack(sums, -1) / count[:, None]
-
-  # High cells of one size hold fewer than the budget: points fill the rest.
-  more = rng.permutation(len(points))[: max(budget - len(count), 0)]
-  return (
-    np.concatenate([mean(points), points[more]])[:budget],
-    np.concatenate([mean(color), color[more]])[:budget],
-  )
+  cut(np.arange(len(points)), num)
+  begins = np.cumsum([0] + [len(leaf) for leaf in leaves[:-1]])
+  return np.concatenate(leaves), begins
 
 
-def _object_points(log, config, steps, rng):
-  """Points of tracked agents in their box frames.
-
-  Lidar points within a box, mirrored across its length because vehicles are
-  symmetric and their far side is never seen; where there are too few, points
-  on the box's faces.
+def _cover(points, colors, num):
+  """`num` Gaussians that cover at least as many points, as dense as these are.
 
   Returns:
-    Means `[M, 3]`, nodes `[M]` and colours `[M, 3]`.
+    Means `[num, 3]`, log scales `[num, 3]`, quaternions `[num, 4]`, colours
+    `[num, 3]`.
   """
-  budget = config.gaussians_per_object
-  means, nodes, colors = [], [], []
+  if not num:
+    return tuple(np.zeros((0, n)) for n in (3, 3, 4, 3))
+  order, begins = _patches(points, num)
+  points, colors = points[order].astype(np.float64), colors[order]
+  count = np.diff(np.append(begins, len(points)))[:, None]
+  mean = np.add.reduceat(points, begins) / count
+  offset = points - np.repeat(mean, count[:, 0], 0)
+  outer = np.einsum('ni,nj->nij', offset, offset)
+  covariance = np.add.reduceat(outer, begins) / count[..., None]
+  # A patch of a few points says little of its shape, so it keeps some of the
+  # size that its neighbours leave it.
+  nearest = spatial.KDTree(mean).query(mean, min(4, num))[0].reshape(num, -1)
+  round_ = np.mean(nearest**2, 1)[:, None, None] / 12 * np.eye(3)
+  trust = count[..., None] / (count[..., None] + 3)
+  covariance = trust * covariance + (1 - trust) * round_
+  scales, quats = _principal_axes(covariance)
+  color = np.add.reduceat(colors, begins) / count
+  return mean, np.log(scales), quats, color
+
+
+def _principal_axes(covariance):
+  """Scales `[M, 3]` in metres and quaternions `[M, 4]` of covariances."""
+  variance, axes = np.linalg.eigh(covariance)
+  # Right-handed.
+  axes[:, :, 2] *= np.linalg.det(axes)[:, None]
+  quats = spatial.transform.Rotation.from_matrix(axes).as_quat()
+  width = _SPREAD * np.sqrt(np.maximum(variance, 0))
+  width = np.maximum(width, _MIN_WIDTH)
+  return np.maximum(width, _MIN_FLATNESS * width[:, 2:]), quats[:, [3, 0, 1, 2]]
+
+
+def _object_points(log, steps):
+  """Points and colours of each tracked agent that is ever there.
+
+  Returns:
+    Dictionary from the agent to points `[M, 3]` in its box frame, mirrored
+    across its length because vehicles are symmetric and their far side is
+    never seen, and colours `[M, 3]`.
+  """
+  clouds = {}
   for k in range(1, len(log.sizes)):
     half = np.asarray(log.sizes[k], np.float64) / 2
-    seen, seen_times, world = [], [], []
-    for t in steps:
-      agent = types.take(log.tracks, (t, k))
-      if not agent.valid:
-        continue
+    local, world, times = [], [], []
+    there = [t for t in steps if log.tracks.valid[t, k]]
+    for t in there:
       cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-      local = grids.to_box(cloud, agent)
-      inside = np.all(np.abs(local) <= half + 0.1, -1)
+      points = grids.to_box(cloud, types.take(log.tracks, (t, k)))
+      inside = np.all(np.abs(points) <= half + 0.1, -1)
       # The road below the car is not the car.
-      inside &= local[:, 2] > -half[2] + 0.08
-      seen.append(local[inside])
+      inside &= points[:, 2] > -half[2] + 0.08
+      local.append(points[inside])
       world.append(cloud[inside])
-      seen_times.append(np.full(inside.sum(), t))
-    if not seen:
+      times.append(np.full(inside.sum(), t))
+    if not there:
       continue
-    local, world = np.concatenate(seen), np.concatenate(world)
-    color = _colors(log, world, np.concatenate(seen_times))
-    is_seen = ~np.isnan(color[:, 0])
-    local, color = local[is_seen], color[is_seen]
-    default = color.mean(0) if len(color) else np.full(3, 0.5)
-    order = rng.permutation(len(local))[: budget // 2]
-    local, color = local[order], color[order]
-    mirrored = local * [1, -1, 1]
-    missing = budget - 2 * len(local)
-    face = rng.uniform(-1, 1, (missing, 3))
-    axis = rng.integers(0, 3, missing)
-    face[np.arange(missing), axis] = np.sign(face[np.arange(missing), axis])
-    means += [local, mirrored, face * half * 0.9]
-    colors += [color, color, np.tile(default, (missing, 1))]
-    nodes.append(np.full(budget, k))
-  if not means:
-    return np.zeros((0, 3)), np.zeros(0, np.int32), np.zeros((0, 3))
+    colors = _colors(log, np.concatenate(world), np.concatenate(times))
+    is_seen = ~np.isnan(colors[:, 0])
+    local, colors = np.concatenate(local)[is_seen], colors[is_seen]
+    clouds[k] = (
+      np.concatenate([local, local * [1, -1, 1]]),
+      np.concatenate([colors, colors]),
+    )
+  return clouds
+
+
+def _complete(points, colors, size, num, rng):
+  """Adds points on a box's faces where an object has fewer than `num`."""
+  missing = max(num - len(points), 0)
+  face = rng.uniform(-1, 1, (missing, 3))
+  axis = rng.integers(0, 3, missing)
+  face[np.arange(missing), axis] = np.sign(face[np.arange(missing), axis])
+  color = colors.mean(0) if len(colors) else np.full(3, 0.5)
   return (
-    np.concatenate(means),
-    np.concatenate(nodes),
-    np.clip(np.concatenate(colors), 0, 1),
+    np.concatenate([points, 0.45 * face * size]),
+    np.concatenate([colors, np.tile(color, (missing, 1))]),
   )
 
 
@@ -285,23 +309,11 @@ def _sky_cell(rays, size):
   return np.minimum(row, size[0] - 1), np.minimum(column, size[1] - 1)
 
 
-def _shape(points, num_neighbours=6):
-  """Log scales `[M, 3]` and quaternions `[M, 4]` that cover a surface.
-
-  Widths are the mean distance to the nearest points; the thin axis is the
-  normal of the plane through them.
-  """
+def _shape(points):
+  """Log scales `[M, 3]` and quaternions `[M, 4]` of round, touching ones."""
   num = len(points)
-  if num <= num_neighbours:
-    return np.full((num, 3), -1.5), np.tile([1.0, 0, 0, 0], (num, 1))
-  distance, index = spatial.KDTree(points).query(points, num_neighbours + 1)
-  width = np.clip(distance[:, 1:4].mean(-1), 0.02, 10) * 0.8
-  offsets = points[index] - points[index].mean(1, keepdims=True)
-  _, axes = np.linalg.eigh(np.einsum('nki,nkj->nij', offsets, offsets))
-  # The normal first, then a right-handed frame.
-  axes[:, :, 2] *= np.linalg.det(axes)[:, None]
-  quats = spatial.transform.Rotation.from_matrix(axes).as_quat()[
-    :, [3, 0, 1, 2]
-  ]
-  scales = width[:, None] * np.array([_FLATNESS, 1, 1])
-  return np.log(scales), quats
+  if not num:
+    return np.zeros((0, 3)), np.zeros((0, 4))
+  distance, _ = spatial.KDTree(points).query(points, min(4, num))
+  width = np.clip(distance.reshape(num, -1).mean(-1), 0.05, 10)
+  return np.log(np.tile(width[:, None], 3)), np.tile([1.0, 0, 0, 0], (num, 1))
