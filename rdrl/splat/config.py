@@ -19,8 +19,10 @@ class Config:
     eps2d: pixel^2 added to the projected variances (gsplat's low-pass).
     max_alpha: largest opacity of one Gaussian in one pixel; gsplat 1.5 has
       0.999, its main branch 0.99.
-    entries_per_gaussian: capacity of the tile lists of an image; what does not
-      fit is the farthest, is left out and is counted.
+    entries_per_gaussian: capacity of the tile lists of an image, together with
+      the next; what does not fit is the farthest, is left out and is counted.
+    entries_per_tile: grows the capacity with the image, since a surface that is
+      covered stays so at every resolution.
     num_steps: steps of a fit, one image each.
     refit_steps: steps of a refit.
     extra_share: share of a refit's steps that look at an extra view.
@@ -54,7 +56,8 @@ class Config:
   far: float = 1000.0
   eps2d: float = 0.3
   max_alpha: float = 0.999
-  entries_per_gaussian: float = 6.0
+  entries_per_gaussian: float = 4.0
+  entries_per_tile: float = 80.0
   num_steps: int = 800
   refit_steps: int = 400
   extra_share: float = 0.25

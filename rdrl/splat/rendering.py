@@ -63,9 +63,9 @@ def render(
     project.project(gaussians, camera, config, node_poses, node_valid)
   )
   height, width = camera.height, camera.width
-  capacity = int(len(gaussians.node) * config.entries_per_gaussian)
+  room = tiles.capacity(len(gaussians.node), height, width, config)
   lists = jax.lax.optimization_barrier(
-    tiles.bin_splats(splats, height, width, max(capacity, 1))
+    tiles.bin_splats(splats, height, width, room)
   )
   image = _rasterize(splats, lists, height, width, config)
   accumulated, alpha = image[..., 3], image[..., 4]

@@ -6,6 +6,8 @@ low bits: on every backend that is several times cheaper than sorting floats or
 key-value pairs, and it makes the sort stable.
 """
 
+import math
+
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -40,6 +42,18 @@ def tile_counts(height, width):
   return -(-height // composite.TILE_HEIGHT), -(-width // composite.TILE_WIDTH)
 
 
+def capacity(num_gaussians, height, width, config):
+  """(tile, Gaussian) pairs that an image has room for."""
+  num_tiles = math.prod(tile_counts(height, width))
+  return max(
+    1,
+    int(
+      num_gaussians * config.entries_per_gaussian
+      + num_tiles * config.entries_per_tile
+    ),
+  )
+
+
 def depth_order(depth, visible):
   """`[N]` int32 indices by depth, exact; what is invisible comes last."""
   num = len(depth)
@@ -56,26 +70,26 @@ def depth_order(depth, visible):
   return order.astype(jnp.int32)
 
 
-def bin_splats(splats, height, width, capacity):
+def bin_splats(splats, height, width, room):
   """`TileLists` of one image.
 
   Args:
     splats: `project.Splats` of `N` Gaussians.
     height: pixels.
     width: pixels.
-    capacity: (tile, Gaussian) pairs to make room for, counted over the tiles of
-      the bounding rectangles. What does not fit is the farthest.
+    room: (tile, Gaussian) pairs to make room for, counted over the tiles of the
+      bounding rectangles. What does not fit is the farthest.
 
   Raises:
-    ValueError: if tiles and capacity together need more than 32 bits.
+    ValueError: if tiles and room together need more than 32 bits.
   """
   splats = jax.lax.stop_gradient(splats)
   rows, columns = tile_counts(height, width)
   tiles = rows * columns
-  bits = max((capacity - 1).bit_length(), 1)
+  bits = max((room - 1).bit_length(), 1)
   if (tiles + 1) << bits > 1 << 32:
     raise ValueError(
-      f'{tiles} tiles with {capacity} entries do not fit a 32-bit sort key'
+      f'{tiles} tiles with {room} entries do not fit a 32-bit sort key'
     )
 
   order = depth_order(splats.depth, splats.visible)
@@ -93,12 +107,12 @@ def bin_splats(splats, height, width, capacity):
   area = jnp.where(splats.visible[order], span[:, 0] * span[:, 1], 0)
   ends = jnp.cumsum(area)
   starts = ends - area
-  overflow = jnp.maximum(ends[-1] - capacity, 0)
+  overflow = jnp.maximum(ends[-1] - room, 0)
 
   # Entry e belongs to the last Gaussian whose entries start at or before it.
-  marks = jnp.zeros(capacity, jnp.int32).at[starts].add(1, mode='drop')
+  marks = jnp.zeros(room, jnp.int32).at[starts].add(1, mode='drop')
   owner = jnp.cumsum(marks) - 1
-  entry = jnp.arange(capacity, dtype=jnp.int32)
+  entry = jnp.arange(room, dtype=jnp.int32)
   table = jnp.stack([starts, begin[:, 0], begin[:, 1], span[:, 0]], -1)[owner]
   within = entry - table[:, 0]
   width_of = jnp.maximum(table[:, 3], 1)
@@ -118,14 +132,14 @@ def bin_splats(splats, height, width, capacity):
   count = -(-(edges[1:] - edges[:-1]) // block)
   last = jnp.cumsum(count)
   first = last - count
-  blocks = capacity // block + tiles
+  blocks = room // block + tiles
   index = jnp.arange(blocks, dtype=jnp.int32)
   tile_of_block = jnp.searchsorted(last, index, side='right').astype(jnp.int32)
   tile_of_block = jnp.minimum(tile_of_block, tiles - 1)
   start = edges[tile_of_block] + block * (index - first[tile_of_block])
   position = start[:, None] + jnp.arange(block)
   return TileLists(
-    gaussian=gaussian[jnp.minimum(position, capacity - 1)],
+    gaussian=gaussian[jnp.minimum(position, room - 1)],
     valid=position < edges[tile_of_block + 1][:, None],
     tile=tile_of_block,
     first=first,

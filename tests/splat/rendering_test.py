@@ -379,7 +379,9 @@ def test_overflow_is_counted_and_drops_the_farthest():
   num_tiles = np.prod(tiles.tile_counts(HEIGHT, WIDTH))
   # Each covers the image, so there is room for this many whole ones.
   image, overflow = _render(
-    g, jnp.zeros(3), config=splat.Config(entries_per_gaussian=4.0)
+    g,
+    jnp.zeros(3),
+    config=splat.Config(entries_per_gaussian=4.0, entries_per_tile=0.0),
   )
   assert overflow == 64 * num_tiles - 4 * 64
   nearest = jnp.argsort(g.means[:, 2])[: 4 * 64 // num_tiles]
