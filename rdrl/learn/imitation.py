@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from rdrl import geometry
 from rdrl import policy as policies
 from rdrl import training
 from rdrl import types
@@ -28,13 +29,19 @@ class ImitationConfig:
   """Imitation.
 
   Attributes:
-    stride: steps between two demonstrations of one drive.
+    stride: steps between two moments of one drive, each of which is
+      demonstrated as driven and once more with the ego displaced.
+    shift: greatest displacement to either side, metres.
+    turn: greatest displacement of the heading, rad.
+    speed_change: greatest displacement of the speed, m/s.
+    rejoin_time: seconds ahead at which a displaced ego aims at the path.
     log_share: weight of the recorded drives; cousins get the rest.
     balance_steps: steps ahead at which manoeuvres are told apart.
     balance_offset: added to the count of a bin before it divides.
     balance_cap: greatest weight, over the mean.
-    target_width: standard deviation in anchors of the soft target; 0 is cross
-      entropy with the nearest anchor, as in RAD's code.
+    target_widths: standard deviations in anchors of the soft targets, lateral
+      and longitudinal; 0 is cross entropy with the nearest anchor, as in RAD's
+      code. Their width is what PPO later explores.
     brightness: greatest relative change of the images' brightness.
     batch_size: demonstrations per step.
     num_steps: of training.
@@ -42,12 +49,16 @@ class ImitationConfig:
     weight_decay: of AdamW.
   """
 
-  stride: int = 3
+  stride: int = 5
+  shift: float = 1.2
+  turn: float = 0.14
+  speed_change: float = 2.0
+  rejoin_time: float = 1.2
   log_share: float = 0.5
   balance_steps: int = 30
   balance_offset: float = 5.0
   balance_cap: float = 10.0
-  target_width: float = 1.0
+  target_widths: tuple[float, float] = (1.0, 2.0)
   brightness: float = 0.2
   batch_size: int = 64
   num_steps: int = 500
@@ -71,16 +82,22 @@ class Demonstrations:
 
 
 def imitation_data(env, config, key):
-  """Renders what the ego would see on its references, and labels it.
+  """Renders what the ego would see on and beside its references, and labels it.
 
-  The label is the feasible anchor nearest to where the reference is half a
-  second later. Manoeuvres are balanced: the weight of a demonstration falls
-  with the number of those whose change of speed and of heading is like its own.
+  On a reference the label is the feasible anchor nearest to where the reference
+  is half a second later. Each moment comes twice, the second time with the ego
+  moved to the side, turned, and faster or slower, at random: the label then
+  steers on a circle to the path ahead (pure pursuit, Coulter 1992) and halves
+  the error of the speed. Without such recoveries a policy that drifts meets
+  what no demonstration shows.
+
+  Manoeuvres are balanced: the weight of a demonstration falls with the number
+  of those whose change of speed and of heading is like its own.
 
   Args:
     env: `sim.Env`.
     config: an `ImitationConfig`.
-    key: shuffles the order, nothing else.
+    key: of displacements and order.
 
   Returns:
     `Demonstrations` in host memory, of all scenarios without an adversary.
@@ -92,28 +109,29 @@ def imitation_data(env, config, key):
   pairs = _moments(scenarios, config)
   if not len(pairs):
     raise ValueError('imitation_data: no scenario is without an adversary')
-  pairs = np.asarray(jax.random.permutation(key, pairs))
-  observations = []
+  order_key, displacement_key = jax.random.split(key)
+  limits = jnp.array([config.shift, config.turn, config.speed_change])
+  displacement = limits * jax.random.uniform(
+    displacement_key, (len(pairs), 3), minval=-1
+  )
+  displacement = np.concatenate([np.zeros_like(displacement), displacement])
+  pairs = np.concatenate([pairs, pairs])
+  order = np.asarray(jax.random.permutation(order_key, len(pairs)))
+  pairs, displacement = pairs[order], displacement[order]
+  parts = []
   for begin in range(0, len(pairs), _RENDER_BATCH):
-    batch = np.resize(pairs[begin:], (_RENDER_BATCH, 2))
-    if begin + _RENDER_BATCH <= len(pairs):
-      batch = pairs[begin : begin + _RENDER_BATCH]
-    observations.append(jax.device_get(_observe(env, batch)))
-  observation = jax.tree.map(
-    lambda *x: np.concatenate(x)[: len(pairs)], *observations
+    # The last batch is filled up by repetition, so that one program does.
+    rows = np.arange(begin, begin + _RENDER_BATCH) % len(pairs)
+    parts.append(
+      jax.device_get(_demonstrate(env, pairs[rows], displacement[rows], config))
+    )
+  observation, action = jax.tree.map(
+    lambda *x: np.concatenate(x)[: len(pairs)], *parts
   )
   ego = types.take(scenarios.tracks, (slice(None), slice(None), 0))
-  now = types.take(ego, (pairs[:, 0], pairs[:, 1]))
-  ahead = round(anchors.DURATION / types.TIME_STEP)
-  future = types.take(ego, (pairs[:, 0], pairs[:, 1] + ahead))
-  action = anchors.label(
-    jax.tree.map(jnp.asarray, now),
-    jax.tree.map(jnp.asarray, future),
-    env.config,
-  )
   return Demonstrations(
     observation=observation,
-    action=np.asarray(action),
+    action=action,
     weight=_weights(ego, scenarios.behaviour, pairs, config),
   )
 
@@ -158,19 +176,106 @@ def _weights(ego, behaviour, pairs, config):
   return (weight / weight.mean()).astype(np.float32)
 
 
-@jax.jit
-def _observe(env, pairs):
-  return jax.vmap(env.expert_observation)(pairs[:, 0], pairs[:, 1])
+@functools.partial(jax.jit, static_argnames='config')
+def _demonstrate(env, pairs, displacement, config):
+  """`Observation` `[m]` and actions `[m, 2]` of moments `[m, 2]`."""
+  return jax.vmap(_demonstration, (None, 0, 0, 0, None))(
+    env, pairs[:, 0], pairs[:, 1], displacement, config
+  )
 
 
-def imitation_loss(output, action, weight, target_width):
+def _demonstration(env, scenario, step, displacement, config):
+  """`Observation` and action `[2]` of one moment, displaced `[3]`."""
+  tracks = types.take(env.scenarios.tracks, scenario)
+  now = types.take(tracks, step)
+  moved = _displaced(now, now, 0.0, displacement)
+  sizes = env.scenes.sizes[env.scenarios.scene[scenario]]
+  displacement *= _is_free(env, scenario, moved, sizes)
+  images = None
+  for ago in reversed(range(env.config.frames)):
+    before = ago * env.config.decision_steps
+    then = types.take(tracks, jnp.maximum(step - before, 0))
+    moved = _displaced(then, now, before * types.TIME_STEP, displacement)
+    observation = env.observe(scenario, moved, images)
+    images = observation.images
+
+  ego = types.take(now, 0)
+  ahead = round(anchors.DURATION / types.TIME_STEP)
+  future = types.take(tracks, (step + ahead, 0))
+  gone = geometry.safe_norm(future.xy - ego.xy)
+  recovery = _pursuit(
+    observation,
+    gone + displacement[2] / 2 * anchors.DURATION,
+    config.rejoin_time,
+    env.config,
+  )
+  action = jnp.where(
+    jnp.any(displacement != 0),
+    recovery,
+    anchors.label(ego, future, env.config),
+  )
+  return observation, action
+
+
+def _displaced(then, now, ago, displacement):
+  """Agents `[A]` some seconds ago, had the ego come to where it is displaced.
+
+  Args:
+    then: `[A]` as recorded.
+    now: `[A]` as recorded.
+    ago: `[]` seconds between them.
+    displacement: `[3]` metres to the left, rad and m/s, now.
+  """
+  shift, turn, speed_change = displacement
+  behind = geometry.safe_norm(now.xy[0] - then.xy[0])
+  offset = jnp.stack([-speed_change * ago, shift - turn * behind])
+  is_ego = jnp.arange(len(then.yaw)) == 0
+  moved = then.xy + geometry.rotate_2d(offset, then.yaw[0])
+  return then.replace(
+    xy=jnp.where(is_ego[:, None], moved, then.xy),
+    yaw=jnp.where(is_ego, geometry.wrap_angle(then.yaw + turn), then.yaw),
+    speed=jnp.where(
+      is_ego, jnp.maximum(then.speed + speed_change, 0), then.speed
+    ),
+  )
+
+
+def _is_free(env, scenario, agents, sizes):
+  """Whether the ego overlaps nobody and keeps to the road, `[]`."""
+  ego = types.take(agents, 0)
+  meets = geometry.boxes_overlap(
+    ego.xy, ego.yaw, sizes[0], agents.xy, agents.yaw, sizes
+  )
+  meets &= agents.valid.at[0].set(False)
+  corners = geometry.box_corners(ego.xy, ego.yaw, sizes[0])
+  return ~jnp.any(meets) & jnp.all(env.drivable(scenario, corners) > 0)
+
+
+def _pursuit(observation, length, rejoin_time, config):
+  """The action `[2]` that goes `length` metres on the circle to the route."""
+  points, speed = observation.route, observation.speed
+  along = jnp.clip(
+    speed * rejoin_time, config.route_points[0], config.route_points[-1]
+  )
+  x, y = (
+    jnp.interp(along, jnp.array(config.route_points), points[:, i])
+    for i in range(2)
+  )
+  curvature, _ = anchors.arc(y, x + config.rear_axle_to_center)
+  angle = curvature * length
+  # (sin a / k, (1 - cos a) / k) without the division.
+  chord = length * jnp.sinc(angle / (2 * jnp.pi))
+  return anchors.nearest(chord * jnp.sin(angle / 2), chord * jnp.cos(angle / 2))
+
+
+def imitation_loss(output, action, weight, target_widths):
   """Cross entropy of both streams with soft targets about an action.
 
   Args:
     output: `policy.Output` `[B]`.
     action: `[B, 2]` int32.
     weight: `[B]`.
-    target_width: standard deviation of the target in anchors.
+    target_widths: standard deviations of the targets in anchors, lateral first.
 
   Returns:
     `[]`.
@@ -179,8 +284,8 @@ def imitation_loss(output, action, weight, target_width):
   logs = policies.log_probs(output, action[:, 1])
   for i, log in enumerate(logs):
     anchor = jnp.arange(log.shape[-1])
-    if target_width > 0:
-      distance = (anchor - action[:, i, None]) / target_width
+    if target_widths[i] > 0:
+      distance = (anchor - action[:, i, None]) / target_widths[i]
       # What is infeasible has a log-probability of minus infinity, nearly.
       logits = jnp.where(log > -1e30, -0.5 * distance**2, -jnp.inf)
       target = jax.nn.softmax(logits)
@@ -250,7 +355,7 @@ def _step(state, demonstrations, key, i, config, network):
   def loss_fn(params):
     output = policies.apply(policies.Policy(params, network), batch.observation)
     loss = imitation_loss(
-      output, batch.action, batch.weight, config.target_width
+      output, batch.action, batch.weight, config.target_widths
     )
     error = jnp.abs(policies.mode(output) - batch.action)
     return loss, jnp.mean(error, 0)

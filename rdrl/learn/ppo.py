@@ -45,6 +45,8 @@ class PpoConfig:
     edited_share: of the rollouts that meet an adversary, where there are any.
     discount: per decision [RAD].
     gae_lambda: [RAD].
+    least_deviation: by which advantages are divided: a stream to which nothing
+      happened has only the errors of its values.
     clips: of the lateral and the longitudinal stream [RAD].
     num_epochs: passes over a rollout.
     num_minibatches: into which its time is split.
@@ -58,6 +60,7 @@ class PpoConfig:
       rollout's updates is skipped.
     warmup_updates: rollouts that train the values alone.
     imitation_batch_size: demonstrations per minibatch.
+    imitation_widths: see `ImitationConfig.target_widths`.
     learning_rate: of Adam, constant.
     gradient_clip: greatest norm.
   """
@@ -67,6 +70,7 @@ class PpoConfig:
   edited_share: float = 0.7
   discount: float = 0.9
   gae_lambda: float = 0.95
+  least_deviation: float = 0.1
   clips: tuple[float, float] = (0.1, 0.2)
   num_epochs: int = 3
   num_minibatches: int = 4
@@ -78,6 +82,7 @@ class PpoConfig:
   target_kl: float = 0.05
   warmup_updates: int = 2
   imitation_batch_size: int = 32
+  imitation_widths: tuple[float, float] = (1.0, 2.0)
   learning_rate: float = 3e-4
   gradient_clip: float = 0.5
 
@@ -89,6 +94,8 @@ class Batch:
   Attributes:
     transition: as collected.
     advantage: `[T, E, len(REWARD_TERMS)]` of each term, not normalised.
+    stream_advantage: `[T, E, 2]` sums over the terms of each stream,
+      normalised.
     target: `[T, E, len(REWARD_TERMS)]` of the values.
     side: `[T, E, 4]` of the event that ended the episode, for the terms with an
       auxiliary loss: `Events.front`, `obstacle_side`, `position_side`,
@@ -98,6 +105,7 @@ class Batch:
 
   transition: types.Transition
   advantage: types.Array
+  stream_advantage: types.Array
   target: types.Array
   side: types.Array
   reference: policies.Output
@@ -292,6 +300,17 @@ def _batch(transition, last_value, anchor, config):
   return Batch(
     transition=transition,
     advantage=advantage,
+    stream_advantage=jnp.stack(
+      [
+        _normalise(
+          jnp.sum(advantage[..., jnp.array(terms)], -1),
+          transition.weight,
+          config.least_deviation,
+        )
+        for terms in sim.STREAMS
+      ],
+      -1,
+    ),
     target=advantage + transition.value,
     side=side,
     reference=policies.apply(anchor, transition.observation),
@@ -375,14 +394,11 @@ def _loss(params, anchor, batch, demonstration, is_warm, config):
   reference = policies.log_probs(batch.reference, longitudinal)
 
   surrogate, unclipped, divergence, entropy = 0.0, [], 0.0, 0.0
-  for stream, terms in enumerate(sim.STREAMS):
-    advantage = _normalise(
-      jnp.sum(batch.advantage[..., jnp.array(terms)], -1), weight
-    )
+  for stream in (_LATERAL, _LONGITUDINAL):
     loss, is_free = ppo_loss(
       log_prob[..., stream],
       transition.log_prob[..., stream],
-      advantage,
+      batch.stream_advantage[..., stream],
       config.clips[stream],
       weight,
     )
@@ -398,7 +414,7 @@ def _loss(params, anchor, batch, demonstration, is_warm, config):
     policies.apply(policy, demonstration.observation),
     demonstration.action,
     demonstration.weight,
-    1.0,
+    config.imitation_widths,
   )
   loss = (
     jnp.where(is_warm, surrogate - config.entropy_weight * entropy, 0)
@@ -453,9 +469,10 @@ def _mean(x, weight):
   return jnp.sum(x * weight) / jnp.maximum(jnp.sum(weight), 1.0)
 
 
-def _normalise(x, weight):
+def _normalise(x, weight, least_deviation):
   x = x - _mean(x, weight)
-  return x / (jnp.sqrt(_mean(x**2, weight)) + 1e-4)
+  deviation = jnp.sqrt(_mean(x**2, weight))
+  return x / jnp.maximum(deviation, least_deviation)
 
 
 def _kl(logs, reference):

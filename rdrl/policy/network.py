@@ -18,8 +18,9 @@ from rdrl import sim
 from rdrl import types
 from rdrl.sim import anchors
 
-# Brings speeds and route points to about unit size.
-_SPEED_SCALE, _ROUTE_SCALE = 10.0, 20.0
+# m/s and metres ahead and aside that bring speed and route to about unit size.
+# A metre aside decides more than a metre ahead.
+_SPEED_SCALE, _ROUTE_SCALE = 10.0, (20.0, 2.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Network(nn.Module):
     state = jnp.concatenate(
       [
         observation.speed[:, None] / _SPEED_SCALE,
-        observation.route.reshape(len(tokens), -1) / _ROUTE_SCALE,
+        (observation.route / jnp.array(_ROUTE_SCALE)).reshape(len(tokens), -1),
       ],
       -1,
     )
