@@ -42,7 +42,7 @@ class Config:
   """
 
   train_seeds: tuple[int, ...] = (1, 2)
-  test_seeds: tuple[int, ...] = (101,)
+  test_seeds: tuple[int, ...] = (102,)
   num_agents: int = 12
   num_test_drives: int = 64
   kitti_num_lidar: int = 32768

@@ -321,21 +321,11 @@ class Road:
     scenes = [place.scene for place in places]
     config = self.config.sim
     if is_real:
-      scenes = [
-        place.scene.replace(
-          **dict(
-            zip(
-              ('drivable', 'occupancy', 'ground'),
-              world.truth_grids(place.street),
-              strict=True,
-            )
-          )
-        )
-        for place in places
-      ]
+      scenes = [_with_true_grids(place) for place in places]
       config = dataclasses.replace(config, dynamics=self.config.reality)
-    scenarios = jax.tree.map(lambda *x: np.concatenate(x), *variants)
-    return sim.Env.create(scenes, scenarios, self.renderer(is_real), config)
+    return sim.Env.create(
+      scenes, scenario.concatenate(variants), self.renderer(is_real), config
+    )
 
   def renderer(self, is_real, height=None, width=None):
     """What draws all places: the reconstructions, or the truth."""
@@ -359,6 +349,14 @@ class Road:
     edited = np.flatnonzero(adversary)
     indices = edited if len(edited) else np.arange(len(adversary))
     return indices[: self.config.num_test_drives]
+
+
+def _with_true_grids(place):
+  """The scene of a place whose rasters are those of its street."""
+  drivable, occupancy, ground = world.truth_grids(place.street)
+  return place.scene.replace(
+    drivable=drivable, occupancy=occupancy, ground=ground
+  )
 
 
 def _only_adversaries(config, count):

@@ -43,8 +43,8 @@ def reconstruction_scores(place, config):
         continue
       for row, value in _psnr_rows(splat.evaluate(scene, log, config.splat)):
         held_out.setdefault(prefix + row, {})[stage] = value
-    if place.street is not None:
-      shifted[stage] = offset_curve(place, scene, config)
+  if place.street is not None:
+    shifted = offset_curves(place, stages, config)
   return {'held_out': held_out, 'shifted': shifted}
 
 
@@ -58,52 +58,38 @@ def _psnr_rows(found):
     yield label.removeprefix('psnr_').replace('_', ' '), found[name]
 
 
-def offset_curve(place, scene, config):
+def offset_curves(place, scenes, config):
   """PSNR against the built-in world beside the recorded path.
 
   Views whose shifted car would touch another one or a wall are left out: there
   is nothing to see inside them.
 
+  Args:
+    place: `road.Place` with a street.
+    scenes: stage to `Scene`.
+    config: `presets.Config`.
+
   Returns:
-    Offsets in metres to either side, `[n]`, and dB, `[n]`: of the mean squared
-    error over all views of both sides.
+    Stage to offsets in metres to either side, `[n]`, and dB, `[n]`: of the mean
+    squared error over all views of both sides.
   """
   steps = np.arange(0, len(place.log.times), _SHIFT_STRIDE)
-  psnrs = []
+  psnrs = {stage: [] for stage in scenes}
   for offset in config.shown_offsets:
-    errors = []
+    errors = {stage: [] for stage in scenes}
     for signed in {offset, -offset}:
-      free = np.asarray(refine.is_free(scene, signed, steps))
-      error = _shifted_errors(
-        place.street,
-        scene,
-        refine.shifted_cameras(scene, signed, steps),
-        types.take(scene.tracks, steps),
-        config.splat,
-      )
-      errors.append(np.asarray(error)[free])
-    mean = np.mean(np.concatenate(errors))
-    psnrs.append(float(-10 * np.log10(mean)))
-  return list(config.shown_offsets), psnrs
-
-
-@functools.partial(jax.jit, static_argnames='config')
-def _shifted_errors(street, scene, cameras, agents, config):
-  """Mean squared error `[S, C]` of `scene` against the truth."""
-
-  def error(pair):
-    cameras, agents = pair
-
-    def of_camera(camera, index):
-      seen = splat.render_scene(scene, camera, agents, index, config).color
-      truth, _ = world.render(
-        street, camera, agents, street.sizes, street.classes, supersample=2
-      )
-      return jnp.mean((jnp.clip(seen, 0, 1) - truth) ** 2)
-
-    return jax.vmap(of_camera)(cameras, jnp.arange(len(cameras.intrinsics)))
-
-  return jax.lax.map(error, (cameras, agents))
+      free = np.asarray(refine.is_free(place.scene, signed, steps))
+      cameras = refine.shifted_cameras(place.scene, signed, steps)
+      agents = types.take(place.scene.tracks, steps)
+      truth = _truth(place.street, cameras, agents)
+      for stage, scene in scenes.items():
+        seen = _rendered(scene, cameras, agents, config.splat)
+        error = jnp.mean((seen - truth) ** 2, (-1, -2, -3))
+        errors[stage].append(np.asarray(error)[free])
+    for stage, found in errors.items():
+      mean = np.mean(np.concatenate(found))
+      psnrs[stage].append(float(-10 * np.log10(mean)))
+  return {stage: (list(config.shown_offsets), x) for stage, x in psnrs.items()}
 
 
 def write_report(road):
@@ -157,8 +143,8 @@ def _names(count):
 
 
 @functools.partial(jax.jit, static_argnames='config')
-def _panoramas(scene, cameras, agents, config):
-  """uint8 `[S, C, H, W, 3]` of cameras `[S, C]` and agents `[S, A]`."""
+def _rendered(scene, cameras, agents, config):
+  """`[S, C, H, W, 3]` in [0, 1] of cameras `[S, C]` and agents `[S, A]`."""
 
   def moment(pair):
     cameras, agents = pair
@@ -168,16 +154,36 @@ def _panoramas(scene, cameras, agents, config):
         splat.render_scene(scene, camera, agents, i, config).color
       )
     )(cameras, index)
-    return jnp.round(255 * jnp.clip(color, 0, 1)).astype(jnp.uint8)
+    return jnp.clip(color, 0, 1)
 
   return jax.lax.map(moment, (cameras, agents))
+
+
+@jax.jit
+def _truth(street, cameras, agents):
+  """What `_rendered` should have shown."""
+
+  def moment(pair):
+    cameras, agents = pair
+    rgb, _ = jax.vmap(
+      lambda camera: world.render(
+        street, camera, agents, street.sizes, street.classes, supersample=2
+      )
+    )(cameras)
+    return rgb
+
+  return jax.lax.map(moment, (cameras, agents))
+
+
+def _to_bytes(images):
+  return np.round(255 * np.asarray(images)).astype(np.uint8)
 
 
 def _reconstruction(name, place, config):
   log = place.log
   count = log.images.shape[1]
-  rendered = np.asarray(
-    _panoramas(
+  rendered = _to_bytes(
+    _rendered(
       place.scene,
       jax.tree.map(jnp.asarray, log.cameras),
       jax.tree.map(jnp.asarray, log.tracks),
@@ -213,14 +219,14 @@ def _shift(name, place, config):
   steps = steps[:, 0].reshape(-1)
   cameras = refine.shifted_cameras(place.scene, offset, steps)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
-  refined = np.asarray(_panoramas(place.scene, cameras, agents, config.splat))
+  refined = _to_bytes(_rendered(place.scene, cameras, agents, config.splat))
   frames = {
     'as reconstructed': by_moment(info['degraded']),
     'as restored': by_moment(info['restored']),
     'after refinement': refined[:, order],
   }
   if place.street is not None:
-    frames['the truth'] = np.asarray(_truth(place.street, cameras, agents))[
+    frames['the truth'] = _to_bytes(_truth(place.street, cameras, agents))[
       :, order
     ]
   return report.page.Shift(
@@ -230,20 +236,6 @@ def _shift(name, place, config):
     frames=frames,
     psnr=place.scores['shifted'],
   )
-
-
-@jax.jit
-def _truth(street, cameras, agents):
-  def moment(pair):
-    cameras, agents = pair
-    rgb, _ = jax.vmap(
-      lambda camera: world.render(
-        street, camera, agents, street.sizes, street.classes, supersample=2
-      )
-    )(cameras)
-    return jnp.round(255 * rgb).astype(jnp.uint8)
-
-  return jax.lax.map(moment, (cameras, agents))
 
 
 def _counts(places):

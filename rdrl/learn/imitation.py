@@ -61,7 +61,7 @@ class ImitationConfig:
   target_widths: tuple[float, float] = (1.0, 2.0)
   brightness: float = 0.2
   batch_size: int = 64
-  num_steps: int = 500
+  num_steps: int = 300
   learning_rate: float = 1e-3
   weight_decay: float = 1e-4
 
@@ -163,7 +163,7 @@ def _weights(ego, behaviour, pairs, config):
   later = np.minimum(step + config.balance_steps, ego.speed.shape[1] - 1)
   speed = ego.speed[scenario, later] - ego.speed[scenario, step]
   turn = ego.yaw[scenario, later] - ego.yaw[scenario, step]
-  turn = (turn + np.pi) % (2 * np.pi) - np.pi
+  turn = np.asarray(geometry.wrap_angle(turn))
   cell = np.digitize(speed, _SPEED_EDGES) * (len(_YAW_EDGES) + 1)
   cell += np.digitize(turn, _YAW_EDGES)
   weight = 1 / (np.bincount(cell)[cell] + config.balance_offset)

@@ -66,7 +66,7 @@ class PpoConfig:
   """
 
   num_envs: int = 8
-  num_updates: int = 40
+  num_updates: int = 30
   edited_share: float = 0.7
   discount: float = 0.9
   gae_lambda: float = 0.95

@@ -42,9 +42,9 @@ def v_loss(predict, data, key, sigma_max):
   Args:
     predict: `(noisy [B, ...], angle [B]) -> velocity [B, ...]`.
     data: `[B, ...]` of about unit variance.
-    key: draws noise and angles, one angle per example, up to that of
-      `sigma_max`, with a density that rises linearly, since much noise is what
-      few sampler steps see; evenly spread over the batch to lower the variance.
+    key: draws noise and angles. Half of the examples are at `sigma_max`, where
+      every sampler starts and one of few steps mostly is; the others are spread
+      evenly below it.
     sigma_max: the highest noise level that the sampler visits.
 
   Returns:
@@ -53,7 +53,7 @@ def v_loss(predict, data, key, sigma_max):
   angle_key, noise_key = jax.random.split(key)
   batch = data.shape[0]
   spread = (jnp.arange(batch) + jax.random.uniform(angle_key)) / batch
-  angle = jnp.sqrt(spread) * jnp.arctan(sigma_max)
+  angle = jnp.minimum(2 * spread, 1) * jnp.arctan(sigma_max)
   noise = jax.random.normal(noise_key, data.shape, data.dtype)
   wide = angle.reshape(batch, *(1,) * (data.ndim - 1))
   error = predict(diffuse(data, noise, wide), angle) - velocity(

@@ -61,7 +61,7 @@ class Config:
   learning_rate: float = 2e-3
   weight_decay: float = 1e-4
   ema_decay: float = 0.98
-  sigma_max: float = 8.0
+  sigma_max: float = 20.0
   solver: str = 'euler'
   sampler_steps: int = 1
   num_samples: int = 1

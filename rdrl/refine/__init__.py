@@ -4,9 +4,9 @@
 from rdrl.refine.conditions import box_raster as box_raster
 from rdrl.refine.conditions import lane_grid as lane_grid
 from rdrl.refine.conditions import lane_raster as lane_raster
-from rdrl.refine.refine import Config as Config
-from rdrl.refine.refine import is_free as is_free
-from rdrl.refine.refine import refine as refine
-from rdrl.refine.refine import training_clips as training_clips
+from rdrl.refine.repair import Config as Config
+from rdrl.refine.repair import is_free as is_free
+from rdrl.refine.repair import refine as refine
+from rdrl.refine.repair import training_clips as training_clips
 from rdrl.refine.views import CHANNELS as CHANNELS
 from rdrl.refine.views import shifted_cameras as shifted_cameras

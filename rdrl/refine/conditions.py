@@ -117,10 +117,10 @@ def lane_raster(camera, lines, ground, max_depth=80.0):
     max_depth: metres beyond which nothing is drawn.
 
   Returns:
-    `[H, W, 2]` nearness to a painted line and to a lane centre, 1 on the line,
-    falling to 0 over 0.15 m, or over a cell of `lines`, or over what a pixel
-    covers there. `[H, W]` depth
-    of the ground, infinite where the ray does not meet it.
+    `[H, W, 2]` nearness to a painted line and to a lane centre: 1 on the line,
+    falling to 0 over 0.15 m or a cell of `lines`, and less where a pixel covers
+    more than that. `[H, W]` depth of the ground, infinite where the ray does
+    not meet it.
   """
   origin, directions = geometry.pixel_rays(camera)
   falls = directions[..., 2] < -1e-3

@@ -36,6 +36,8 @@ CHANNELS = (
 _HALF_DEPTH = 10.0
 # Metres beyond which a render is masked: its depth is a guess.
 _FAR = 80.0
+# Share of the depth of the ground within which a render means the ground.
+_ROAD = 0.15
 
 
 @struct.dataclass
@@ -97,28 +99,44 @@ def recording(scene, log, usable, splat_config):
   )
 
 
-def reference_steps(tracks, usable, step, least, number):
-  """Usable steps whose ego was at least `least` metres away, nearest first.
+def references(tracks, usable, steps, camera_index, num_cameras, config, least):
+  """Recorded frames in which to look up the points of each view of a clip.
+
+  The same camera from where the ego was `config.reference_distances` further
+  along its path, and the other cameras from the first of these places.
 
   Args:
     tracks: `[T, A]`.
     usable: `[T]` bool.
-    step: of the view.
-    least: metres; 0 allows `step` itself.
-    number: how many; where too few qualify the rest is -1.
+    steps: `[F]` of the views.
+    camera_index: of the views.
+    num_cameras: of the recording.
+    config: with `reference_distances` in metres.
+    least: metres that a reference must at least be away; 0 allows the step of
+      the view itself.
 
   Returns:
-    `[number]` int32.
+    `[F, R, 2]` int32 step and camera, best first; step -1 where there is none.
   """
   xy = np.asarray(tracks.xy)[:, 0]
-  distance = np.linalg.norm(xy - xy[step], axis=-1)
-  # Steps decide between equal distances, as where the ego stands.
-  apart = np.abs(np.arange(len(xy)) - step)
-  order = np.lexsort((apart, distance))
-  order = order[usable[order] & (distance[order] >= least)][:number]
-  return np.pad(order, (0, number - len(order)), constant_values=-1).astype(
-    np.int32
-  )
+  along = np.append(0, np.cumsum(np.linalg.norm(np.diff(xy, axis=0), axis=-1)))
+  others = (camera_index + np.arange(1, num_cameras)) % num_cameras
+  rows = []
+  for step in steps:
+    away = along - along[step]
+    found = []
+    for distance in config.reference_distances:
+      miss = np.where(usable & (np.abs(away) >= least), 0, np.inf)
+      miss += np.abs(away - distance)
+      # Steps decide between equal distances, as where the ego stands.
+      best = np.lexsort((np.abs(np.arange(len(away)) - step), miss))[0]
+      is_near = miss[best] <= max(least, 2.0)
+      found.append(best if is_near else -1)
+    rows.append(
+      [(best, camera_index) for best in found]
+      + [(found[0], other) for other in others]
+    )
+  return np.array(rows, np.int32)
 
 
 @functools.partial(jax.jit, static_argnames='splat_config')
@@ -133,7 +151,7 @@ def render_clip(
     cameras: `[F]`.
     steps: `[F]` int32, which say where the agents are.
     camera_index: `[]` int32, whose exposure and recorded frames to use.
-    references: `[F, R]` int32 steps of recorded frames; -1 where none is.
+    references: `[F, R, 2]` int32, what `references` returned.
     splat_config: of rendering.
 
   Returns:
@@ -165,8 +183,16 @@ def render_clip(
       ],
       -1,
     )
+    # Depths of a road that was seen at a grazing angle are wavy; it is flat.
+    is_road = jnp.abs(depth - ground_depth) < _ROAD * ground_depth
+    is_road &= jnp.isfinite(ground_depth) & (box_depth > depth)
     reference, weight = _reference(
-      scene, recording, camera, depth, agents, camera_index, references
+      scene,
+      recording,
+      camera,
+      jnp.where(is_road, ground_depth, depth),
+      agents,
+      references,
     )
     reference = rendered.color + weight * (reference - rendered.color)
     condition = jnp.concatenate([geometric, boxes, lines, weight], -1)
@@ -175,9 +201,7 @@ def render_clip(
   return jax.lax.map(view, (cameras, steps, references))
 
 
-def _reference(
-  scene, recording, camera, depth, agents, camera_index, references
-):
+def _reference(scene, recording, camera, depth, agents, references):
   """Recorded colour `[H, W, 3]` of each pixel's point; weight `[H, W, 1]`."""
   origin, directions = geometry.pixel_rays(camera)
   points = origin + depth[..., None] * directions
@@ -194,7 +218,8 @@ def _reference(
   is_owned = jnp.any(inside, 0)
   local = jnp.take_along_axis(local, owner[None, ..., None], 0)[0]
 
-  def look(step):
+  def look(reference):
+    step, camera_index = reference
     there = jax.tree.map(lambda x: x[step], scene.tracks)
     other_pose = geometry.world_from_box(there)[owner]
     moved = (
@@ -225,12 +250,13 @@ def _reference(
     usable &= ~is_owned | there.valid[owner]
     return sampled[..., :3], jnp.where(usable, agreement, 0)
 
+  # What the better references leave open, the others fill.
   color, weight = jax.vmap(look)(references)
-  total = jnp.sum(weight, 0)
-  mean = jnp.sum(color * weight[..., None], 0)
-  mean = mean / jnp.maximum(total, 1e-6)[..., None]
-  sure = jnp.max(weight, 0)
-  return mean, sure[..., None]
+  left_open = jnp.cumprod(1 - weight, 0)
+  weight = weight.at[1:].multiply(left_open[:-1])
+  sure = jnp.sum(weight, 0)[..., None]
+  mean = jnp.sum(color * weight[..., None], 0) / jnp.maximum(sure, 1e-6)
+  return mean, sure
 
 
 def _sample(image, xy):

@@ -55,7 +55,7 @@ class Config:
   """
 
   num_proposals: int = 64
-  num_accepted: tuple[int, ...] = (4, 8, 8, 4, 4)
+  num_accepted: tuple[int, ...] = (4, 24, 24, 4, 4)
   first_start: int = 5
   episode_steps: int = 80
   reactive: bool = True

@@ -56,7 +56,7 @@ class Config:
   far: float = 1000.0
   eps2d: float = 0.3
   max_alpha: float = 0.999
-  entries_per_gaussian: float = 4.0
+  entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
   num_steps: int = 800
   refit_steps: int = 400

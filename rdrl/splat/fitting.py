@@ -222,7 +222,8 @@ def _pool(log, config, extra):
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
   sparse = [initialise.lidar_pixels(log, t, c) for t, c in pairs]
-  length = max(1, *(len(pixel) for pixel, _ in sparse))
+  # Not the longest list: programs are shared by logs of one shape.
+  length = min(log.lidar.shape[1], log.cameras.height * log.cameras.width)
   pixels = np.zeros((len(pairs), length), np.int32)
   depths = np.zeros((len(pairs), length), np.float32)
   for i, (pixel, depth) in enumerate(sparse):

@@ -6,6 +6,8 @@ compared: the clamp of the Jacobian to 1.3 fields of view, the low-pass `eps2d`
 on the projected covariance, colours 0.5 + spherical harmonics cut at zero.
 """
 
+import operator
+
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -61,7 +63,7 @@ class Splats:
 
 
 def sh_basis(direction, num_coefficients):
-  """`[N, K]` real spherical harmonics of unit `[N, 3]` directions, K <= 16."""
+  """`K` real spherical harmonics `[N]` of unit directions `[N, 3]`, K <= 16."""
   x, y, z = jnp.unstack(direction, axis=-1)
   basis = [jnp.full_like(x, _SH0)]
   if num_coefficients > 1:
@@ -85,7 +87,7 @@ def sh_basis(direction, num_coefficients):
       _SH3[5] * z * (xx - yy),
       _SH3[6] * x * (xx - 3 * yy),
     ]
-  return jnp.stack(basis, -1)
+  return basis
 
 
 def project(
@@ -109,29 +111,30 @@ def project(
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
   """
-  poses = jnp.eye(4)[None]
-  node = jnp.zeros_like(gaussians.node)
-  visible = jnp.ones(node.shape, bool)
-  if node_poses is not None:
-    poses = jnp.concatenate([poses, node_poses[1:]])
-    node = gaussians.node
-    if node_valid is not None:
-      visible = (node == 0) | node_valid[node]
-  camera_from_local = geometry.compose(camera.camera_from_world, poses)
-  center = geometry.inverse(camera_from_local)[:, :3, 3]
-  table = jnp.concatenate(
-    [camera_from_local[:, :3].reshape(-1, 12), center], -1
-  )[node]
-  pose, center = table[:, :12], table[:, 12:]
-  pose = jnp.unstack(pose, axis=-1)
-  pose = [pose[4 * i : 4 * i + 4] for i in range(3)]
-
+  # First into the world, which cameras share under `vmap`, then into the
+  # camera, whose pose is the same for all Gaussians and need not be gathered.
   # Products with 3x3 matrices are written out: many small ones are slow on
   # every backend, and a TPU would round them.
   mean = jnp.unstack(gaussians.means, axis=-1)
-  point = [
-    sum(pose[i][j] * mean[j] for j in range(3)) + pose[i][3] for i in range(3)
-  ]
+  axes = _local_axes(gaussians.quats, gaussians.log_scales)
+  visible = jnp.ones(gaussians.node.shape, bool)
+  view = camera.camera_from_world
+  center = geometry.inverse(view)[:3, 3]
+  if node_poses is not None:
+    node = gaussians.node
+    poses = jnp.concatenate([jnp.eye(4)[None], node_poses[1:]])
+    pose = jnp.unstack(poses[:, :3].reshape(-1, 12)[node], axis=-1)
+    pose = [pose[4 * i : 4 * i + 4] for i in range(3)]
+    mean = [sum(map(operator.mul, row, [*mean, 1.0])) for row in pose]
+    axes = _product(pose, axes)
+    mean, axes = jax.lax.optimization_barrier((mean, axes))
+    center = jax.vmap(geometry.transform_points, (0, None))(
+      geometry.inverse(poses), center
+    )[node]
+    if node_valid is not None:
+      visible = (node == 0) | node_valid[node]
+  point = [sum(map(operator.mul, row, [*mean, 1.0])) for row in view[:3]]
+  in_camera = _product(view, axes)
   depth = point[2]
   visible &= (depth > config.near) & (depth < config.far)
   z = jnp.where(visible, depth, 1.0)
@@ -152,11 +155,6 @@ def project(
   )
 
   # J W R S: its rows are the image-plane directions of the principal axes.
-  axes = _local_axes(gaussians.quats, gaussians.log_scales)
-  in_camera = [
-    [sum(pose[i][j] * axes[j][k] for j in range(3)) for k in range(3)]
-    for i in range(3)
-  ]
   u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
   v = [fy / z * (in_camera[1][k] - slope_y * in_camera[2][k]) for k in range(3)]
   var_x = sum(x * x for x in u) + config.eps2d
@@ -190,7 +188,9 @@ def project(
     geometry.safe_norm(direction, keepdims=True), 1e-12
   )
   basis = sh_basis(direction, gaussians.sh.shape[1])
-  color = 0.5 + jnp.sum(basis[:, :, None] * gaussians.sh, 1)
+  color = 0.5 + sum(
+    b[:, None] * gaussians.sh[:, k] for k, b in enumerate(basis)
+  )
   return Splats(
     xy=xy,
     conic=conic,
@@ -200,6 +200,14 @@ def project(
     depth=depth,
     visible=visible,
   )
+
+
+def _product(rows, matrix):
+  """Rows of a 3x3 product, the elements in lists."""
+  return [
+    [sum(rows[i][j] * matrix[j][k] for j in range(3)) for k in range(3)]
+    for i in range(3)
+  ]
 
 
 def _local_axes(quats, log_scales):

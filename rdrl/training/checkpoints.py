@@ -81,7 +81,7 @@ def restore(directory, like, step=None):
 
 
 def read(directory, cls, step=None):
-  """One of our nouns as saved, its shapes taken from the checkpoint.
+  """One of our nouns in host memory, its shapes taken from the checkpoint.
 
   Args:
     directory: where `save` wrote.
@@ -101,7 +101,7 @@ def read(directory, cls, step=None):
     metadata.metadata,
     is_leaf=lambda x: hasattr(x, 'shape'),
   )
-  saved = ocp.load(path, like)
+  saved = jax.device_get(ocp.load(path, like))
   notes = metadata.custom_metadata
   for name, shape in notes['empty'].items():
     _put(saved, name.split('.'), shape)
@@ -109,10 +109,10 @@ def read(directory, cls, step=None):
 
 
 def stage(directory, cls, compute):
-  """`compute()`, or what an earlier run of the same stage saved of it."""
+  """`compute()` in host memory, or what an earlier run of it saved."""
   if latest_step(directory) is not None:
     return read(directory, cls)
-  tree = compute()
+  tree = jax.device_get(compute())
   save(directory, 0, tree)
   return tree
 

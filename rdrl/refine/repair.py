@@ -37,14 +37,15 @@ class Config:
     scale_noise: likewise, of the logarithm of their scales.
     color_noise: likewise, of their spherical harmonics.
     drop: share of them that vanish.
-    num_references: recorded frames that each view looks up.
-    reference_distance: metres between a training view and its references at
-      least, about what lies between a shifted view and its own.
+    reference_distances: metres along the path from a view to the recorded
+      frames in which its points are looked up, best first.
+    reference_gap: metres between a training view and its references at least,
+      about what lies between a shifted view and its own.
     offsets: metres to the left, the paths of each round of repair.
     clip_period: steps between the starts of two restored clips of one path.
     view_weight: of a fully trusted restored pixel; a recorded one has 1.
-    doubt: standard deviation of a restored pixel over its draws at which its
-      weight falls to 1/e.
+    doubt: standard deviation of a restored pixel over the draws of the prior
+      at which its weight falls to 1/e; one draw leaves no doubt.
   """
 
   num_frames: int = 4
@@ -54,9 +55,9 @@ class Config:
   scale_noise: float = 0.3
   color_noise: float = 0.03
   drop: float = 0.2
-  num_references: int = 3
-  reference_distance: float = 2.0
-  offsets: tuple[tuple[float, ...], ...] = ((-3.0, -1.5, 1.5, 3.0),)
+  reference_distances: tuple[float, ...] = (0.0, -4.0, 4.0, -10.0)
+  reference_gap: float = 2.0
+  offsets: tuple[tuple[float, ...], ...] = ((-3.0, 3.0),)
   clip_period: int = 16
   view_weight: float = 1.0
   doubt: float = 0.1
@@ -108,7 +109,15 @@ def training_clips(log, snapshots, config, key, *, splat_config):
       types.take(log.cameras, (steps, camera_index)),
       steps,
       camera_index,
-      _references(log.tracks, usable, steps, config.reference_distance, config),
+      views.references(
+        log.tracks,
+        usable,
+        steps,
+        camera_index,
+        num_cameras,
+        config,
+        config.reference_gap,
+      ),
       splat_config,
     )
     pairs.append((*map(np.asarray, known), log.images[steps, camera_index]))
@@ -179,7 +188,6 @@ def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
       steps = np.minimum(start + window, num_steps - 1)
       cameras = views.shifted_cameras(scene, offset, steps)
       free = is_free(scene, offset, steps)
-      references = _references(log.tracks, usable, steps, 0.0, config)
       for camera_index in range(num_cameras):
         camera = jax.tree.map(lambda x, c=camera_index: x[:, c], cameras)
         degraded, reference, condition = views.render_clip(
@@ -188,7 +196,9 @@ def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
           camera,
           steps,
           camera_index,
-          references,
+          views.references(
+            log.tracks, usable, steps, camera_index, num_cameras, config, 0.0
+          ),
           splat_config,
         )
         number = len(clips)
@@ -267,15 +277,6 @@ def _windows(usable, config):
   starts = np.arange(max(len(usable) - window[-1], 0))
   steps = starts[:, None] + window
   return steps[np.all(usable[steps], -1)].astype(np.int32)
-
-
-def _references(tracks, usable, steps, least, config):
-  return np.stack(
-    [
-      views.reference_steps(tracks, usable, step, least, config.num_references)
-      for step in steps
-    ]
-  )
 
 
 def _flat(x):
