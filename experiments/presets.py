@@ -59,13 +59,67 @@ class Config:
   ppo: learn.PpoConfig = learn.PpoConfig()
 
 
+_CPU = (
+  'splat.num_steps=1500',
+  'splat.refit_steps=800',
+  'prior.num_steps=400',
+  'imitation.num_steps=400',
+  'ppo.num_updates=50',
+)
+# One accelerator of 80 GB: sizes of the papers where they give any.
+_GPU = (
+  'train_seeds=(1,2,3,4,5,6,7,8)',
+  'test_seeds=(101,102)',
+  'world.height=192',
+  'world.width=320',
+  'world.num_lidar=16384',
+  'splat.num_gaussians=131072',
+  'splat.gaussians_per_object=1024',
+  'splat.sh_degree=3',
+  'splat.sky_height=256',
+  'splat.num_steps=15000',
+  'splat.refit_steps=8000',
+  'prior.channels=128',
+  'prior.multipliers=(1,2,4,4)',
+  'prior.num_blocks=2',
+  'prior.num_heads=8',
+  'prior.dtype=bfloat16',
+  'prior.crop_height=128',
+  'prior.crop_width=224',
+  'prior.batch_size=16',
+  'prior.num_steps=30000',
+  'prior.learning_rate=3e-4',
+  'prior.ema_decay=0.999',
+  'refine.num_frames=8',
+  'refine.num_clips=512',
+  'refine.offsets=((-1.5,1.5),(-3.0,3.0))',
+  'refine.clip_period=8',
+  'sim.image_height=96',
+  'sim.image_width=160',
+  'policy.channels=(64,128,256)',
+  'policy.width=256',
+  'policy.num_layers=4',
+  'policy.num_heads=8',
+  'imitation.stride=2',
+  'imitation.batch_size=512',
+  'imitation.num_steps=5000',
+  'imitation.learning_rate=3e-4',
+  'num_test_drives=128',
+  'ppo.num_envs=64',
+  'ppo.num_updates=500',
+  'ppo.imitation_batch_size=256',
+  'ppo.learning_rate=1e-4',
+)
+# The batch of PPO grows with the devices; everything before it is per scene.
+_POD = (
+  *_GPU,
+  f'train_seeds={tuple(range(1, 33))}',
+  'ppo.num_envs=1024',
+  'ppo.num_updates=1000',
+)
+
 # Overrides of the defaults, in the words of `--set`.
-PRESETS = {
-  'quickstart': (),
-  'cpu': (),
-  'gpu': (),
-  'pod': (),
-}
+PRESETS = {'quickstart': (), 'cpu': _CPU, 'gpu': _GPU, 'pod': _POD}
 
 
 def get(name):

@@ -6,6 +6,7 @@ computes a noun keeps it as a checkpoint. Running a finished work directory
 again therefore only reads.
 """
 
+from concurrent import futures
 import contextlib
 import dataclasses
 import pathlib
@@ -66,7 +67,7 @@ class Place:
   """One recorded drive and what becomes of it.
 
   Attributes:
-    log: the views to fit.
+    log: the views to fit, None until recorded.
     street: the built-in street that it was recorded in, or None.
     is_test: whether the final scores are taken here.
     is_training: whether prior and policy learn here.
@@ -79,7 +80,7 @@ class Place:
     counts: of scenarios by behaviour and reason.
   """
 
-  log: types.Log
+  log: types.Log | None
   street: world.Street | None = None
   is_test: bool = True
   is_training: bool = True
@@ -156,13 +157,17 @@ class Road:
 
   def fit(self):
     """Fits Gaussians to each drive."""
-    for name, place in self.places.items():
+
+    def fit(name):
+      place = self.places[name]
       place.fit = splat.fit(
         place.log,
         self.config.splat,
         self._key('fit', name),
         self.workdir / 'fit' / name,
       )
+
+    _for_each(fit, self.places)
 
   def prior(self):
     """Trains the restorer on under-trained renders of the training drives."""
@@ -186,7 +191,9 @@ class Road:
 
   def refine(self):
     """Repairs each scene where the drive never was, and measures both."""
-    for name, place in self.places.items():
+
+    def repair(name):
+      place = self.places[name]
       place.scene, place.info = refine.refine(
         place.fit.scene,
         place.log,
@@ -197,6 +204,8 @@ class Road:
         splat_config=self.config.splat,
       )
       place.scores = showing.reconstruction_scores(place, self.config)
+
+    _for_each(repair, self.places)
 
   def scenarios(self):
     """Cousins and adversaries of every scene."""
@@ -250,7 +259,9 @@ class Road:
       self.test_envs['world'] = self._env(variants, is_real=True)
     self.test_indices = self._test_indices()
     self.drives = {}
-    for world_name, env in self.test_envs.items():
+
+    def drive(world_name):
+      env = self.test_envs[world_name]
       for policy_name, policy in (
         ('imitation', self.imitator),
         ('ppo', self.driver),
@@ -258,10 +269,12 @@ class Road:
         self.drives[policy_name, world_name] = training.checkpoints.stage(
           self.workdir / 'drives' / f'{policy_name}_{world_name}',
           types.Drive,
-          lambda policy=policy, env=env: report.evaluate(
+          lambda policy=policy: report.evaluate(
             policy, env, self.test_indices, self._key('evaluate')
           ),
         )
+
+    _for_each(drive, self.test_envs)
 
   def report(self):
     """Writes the page and `metrics.json`; returns the page's path."""
@@ -280,16 +293,22 @@ class Road:
     seeds = [(seed, False) for seed in config.train_seeds]
     seeds += [(seed, True) for seed in config.test_seeds]
     for seed, is_test in seeds:
-      name = f'world_{seed}'
-      street = world.build(seed, config.world)
-      log = training.checkpoints.stage(
+      self.places[f'world_{seed}'] = Place(
+        None,
+        world.build(seed, config.world),
+        is_test=is_test,
+        is_training=not is_test,
+      )
+
+    def record(name):
+      place = self.places[name]
+      place.log = training.checkpoints.stage(
         self.workdir / 'logs' / name,
         types.Log,
-        lambda street=street: world.record(street, config.world),
+        lambda: world.record(place.street, config.world),
       )
-      self.places[name] = Place(
-        log, street, is_test=is_test, is_training=not is_test
-      )
+
+    _for_each(record, self.places)
 
   def _read_drives(self):
     prepared = self.request.data_dir
@@ -349,6 +368,21 @@ class Road:
     edited = np.flatnonzero(adversary)
     indices = edited if len(edited) else np.arange(len(adversary))
     return indices[: self.config.num_test_drives]
+
+
+def _for_each(function, names):
+  """Calls `function` with each name, two at a time on a CPU.
+
+  Neither compiling nor rendering keeps two cores busy. An accelerator is busy
+  with one, and processes must enter their collectives in one order.
+  """
+  if jax.default_backend() != 'cpu' or jax.process_count() > 1:
+    for name in names:
+      function(name)
+    return
+  with futures.ThreadPoolExecutor(2) as pool:
+    for _ in pool.map(function, names):
+      pass
 
 
 def _with_true_grids(place):

@@ -20,7 +20,7 @@ _ORDER = (1, 0, 2)
 _NAMES = ('front', 'front left', 'front right')
 
 # Steps between two of the moments at which shifted views are compared.
-_SHIFT_STRIDE = 12
+_SHIFT_STRIDE = 20
 
 
 def reconstruction_scores(place, config):
@@ -70,13 +70,13 @@ def offset_curves(place, scenes, config):
     config: `presets.Config`.
 
   Returns:
-    Stage to offsets in metres to either side, `[n]`, and dB, `[n]`: of the mean
-    squared error over all views of both sides.
+    Stage to offsets in metres to either side, `[n]`, and dB, `[n]`: the mean
+    over the views of both sides.
   """
   steps = np.arange(0, len(place.log.times), _SHIFT_STRIDE)
   psnrs = {stage: [] for stage in scenes}
   for offset in config.shown_offsets:
-    errors = {stage: [] for stage in scenes}
+    found = {stage: [] for stage in scenes}
     for signed in {offset, -offset}:
       free = np.asarray(refine.is_free(place.scene, signed, steps))
       cameras = refine.shifted_cameras(place.scene, signed, steps)
@@ -84,11 +84,9 @@ def offset_curves(place, scenes, config):
       truth = _truth(place.street, cameras, agents)
       for stage, scene in scenes.items():
         seen = _rendered(scene, cameras, agents, config.splat)
-        error = jnp.mean((seen - truth) ** 2, (-1, -2, -3))
-        errors[stage].append(np.asarray(error)[free])
-    for stage, found in errors.items():
-      mean = np.mean(np.concatenate(found))
-      psnrs[stage].append(float(-10 * np.log10(mean)))
+        found[stage].append(np.asarray(splat.psnr(seen, truth))[free])
+    for stage, values in found.items():
+      psnrs[stage].append(float(np.mean(np.concatenate(values))))
   return {stage: (list(config.shown_offsets), x) for stage, x in psnrs.items()}
 
 
@@ -142,37 +140,46 @@ def _names(count):
   return ['front'] if count == 1 else [f'camera {i}' for i in range(count)]
 
 
-@functools.partial(jax.jit, static_argnames='config')
 def _rendered(scene, cameras, agents, config):
   """`[S, C, H, W, 3]` in [0, 1] of cameras `[S, C]` and agents `[S, A]`."""
+  return _by_moment(
+    lambda *moment: _render(scene, *moment, config), cameras, agents
+  )
 
-  def moment(pair):
-    cameras, agents = pair
-    index = jnp.arange(len(cameras.intrinsics))
-    color = jax.vmap(
-      lambda camera, i: (
-        splat.render_scene(scene, camera, agents, i, config).color
-      )
-    )(cameras, index)
-    return jnp.clip(color, 0, 1)
 
-  return jax.lax.map(moment, (cameras, agents))
+def _truth(street, cameras, agents):
+  """What `_rendered` should have shown."""
+  return _by_moment(lambda *moment: _raycast(street, *moment), cameras, agents)
+
+
+def _by_moment(function, cameras, agents):
+  """One call for each moment: one program serves any number of them."""
+  moments = jax.tree.map(np.asarray, (cameras, agents))
+  return np.stack(
+    [
+      np.asarray(function(*types.take(moments, i)))
+      for i in range(len(agents.valid))
+    ]
+  )
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _render(scene, cameras, agents, config):
+  index = jnp.arange(len(cameras.intrinsics))
+  color = jax.vmap(
+    lambda camera, i: splat.render_scene(scene, camera, agents, i, config).color
+  )(cameras, index)
+  return jnp.clip(color, 0, 1)
 
 
 @jax.jit
-def _truth(street, cameras, agents):
-  """What `_rendered` should have shown."""
-
-  def moment(pair):
-    cameras, agents = pair
-    rgb, _ = jax.vmap(
-      lambda camera: world.render(
-        street, camera, agents, street.sizes, street.classes, supersample=2
-      )
-    )(cameras)
-    return rgb
-
-  return jax.lax.map(moment, (cameras, agents))
+def _raycast(street, cameras, agents):
+  rgb, _ = jax.vmap(
+    lambda camera: world.render(
+      street, camera, agents, street.sizes, street.classes, supersample=2
+    )
+  )(cameras)
+  return rgb
 
 
 def _to_bytes(images):

@@ -49,7 +49,7 @@ class ImitationConfig:
     weight_decay: of AdamW.
   """
 
-  stride: int = 5
+  stride: int = 7
   shift: float = 1.2
   turn: float = 0.14
   speed_change: float = 2.0
@@ -61,7 +61,7 @@ class ImitationConfig:
   target_widths: tuple[float, float] = (1.0, 2.0)
   brightness: float = 0.2
   batch_size: int = 64
-  num_steps: int = 300
+  num_steps: int = 220
   learning_rate: float = 1e-3
   weight_decay: float = 1e-4
 
@@ -191,14 +191,18 @@ def _demonstration(env, scenario, step, displacement, config):
   moved = _displaced(now, now, 0.0, displacement)
   sizes = env.scenes.sizes[env.scenarios.scene[scenario]]
   displacement *= _is_free(env, scenario, moved, sizes)
-  images = None
-  for ago in reversed(range(env.config.frames)):
-    before = ago * env.config.decision_steps
-    then = types.take(tracks, jnp.maximum(step - before, 0))
-    moved = _displaced(then, now, before * types.TIME_STEP, displacement)
-    observation = env.observe(scenario, moved, images)
-    images = observation.images
-
+  ago = env.config.decision_steps * jnp.arange(env.config.frames)[::-1]
+  observation = env.observe_past(
+    scenario,
+    jax.vmap(
+      lambda before: _displaced(
+        types.take(tracks, jnp.maximum(step - before, 0)),
+        now,
+        before * types.TIME_STEP,
+        displacement,
+      )
+    )(ago),
+  )
   ego = types.take(now, 0)
   ahead = round(anchors.DURATION / types.TIME_STEP)
   future = types.take(tracks, (step + ahead, 0))
@@ -306,7 +310,7 @@ def imitate(policy, demonstrations, config, key, directory=None):
     directory: for metric lines and checkpoints; None keeps nothing.
 
   Returns:
-    The trained `Policy`.
+    The trained `Policy`, in host memory.
   """
   optimizer = _optimizer(config)
   # Copies, since training donates its state.
@@ -322,7 +326,7 @@ def imitate(policy, demonstrations, config, key, directory=None):
   params, _ = training.loop.run(
     step, state, config.num_steps, name='imitation', directory=directory
   )
-  return policy.replace(params=params)
+  return policy.replace(params=jax.device_get(params))
 
 
 def draw(demonstrations, key, batch_size, brightness):

@@ -66,7 +66,7 @@ class PpoConfig:
   """
 
   num_envs: int = 8
-  num_updates: int = 30
+  num_updates: int = 32
   edited_share: float = 0.7
   discount: float = 0.9
   gae_lambda: float = 0.95
@@ -123,7 +123,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     directory: for metric lines and checkpoints; None keeps nothing.
 
   Returns:
-    The `Policy` after `config.num_updates` updates.
+    The `Policy` after `config.num_updates` updates, in host memory: as it comes
+    from a mesh, whatever drives it would compile anew.
 
   Raises:
     ValueError: if the environments cannot be spread over the devices, or the
@@ -160,7 +161,7 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     log_every=1,
     save_every=10,
   )
-  return policy.replace(params=params)
+  return policy.replace(params=jax.device_get(params))
 
 
 def _scenario_weights(scenarios, config):

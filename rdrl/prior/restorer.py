@@ -57,7 +57,7 @@ class Config:
   crop_height: int = 48
   crop_width: int = 80
   batch_size: int = 4
-  num_steps: int = 250
+  num_steps: int = 160
   learning_rate: float = 2e-3
   weight_decay: float = 1e-4
   ema_decay: float = 0.98

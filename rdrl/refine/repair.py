@@ -50,7 +50,7 @@ class Config:
 
   num_frames: int = 4
   stride: int = 2
-  num_clips: int = 84
+  num_clips: int = 64
   position_noise: float = 0.7
   scale_noise: float = 0.3
   color_noise: float = 0.03

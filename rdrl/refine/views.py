@@ -38,6 +38,8 @@ _HALF_DEPTH = 10.0
 _FAR = 80.0
 # Share of the depth of the ground within which a render means the ground.
 _ROAD = 0.15
+# Share of it from which on it does where nothing stands.
+_HOVER = 0.5
 
 
 @struct.dataclass
@@ -86,8 +88,10 @@ def shifted_cameras(scene, offset, steps):
 
 def recording(scene, log, usable, splat_config):
   """The `Recording` of a log, depths rendered from `scene`."""
+  lines = jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map))
+  scene = jax.tree.map(jnp.asarray, scene)
   depth = [
-    _depths(scene, *_at(log, step), splat_config)
+    _depths(scene, lines, *_at(log, step), splat_config)
     for step in range(len(log.times))
   ]
   return Recording(
@@ -95,7 +99,7 @@ def recording(scene, log, usable, splat_config):
     depth=jnp.stack(depth),
     cameras=jax.tree.map(jnp.asarray, log.cameras),
     usable=np.asarray(usable),
-    lines=jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map)),
+    lines=lines,
   )
 
 
@@ -183,14 +187,11 @@ def render_clip(
       ],
       -1,
     )
-    # Depths of a road that was seen at a grazing angle are wavy; it is flat.
-    is_road = jnp.abs(depth - ground_depth) < _ROAD * ground_depth
-    is_road &= jnp.isfinite(ground_depth) & (box_depth > depth)
     reference, weight = _reference(
       scene,
       recording,
       camera,
-      jnp.where(is_road, ground_depth, depth),
+      _flat(scene, camera, depth, ground_depth, box_depth),
       agents,
       references,
     )
@@ -259,6 +260,23 @@ def _reference(scene, recording, camera, depth, agents, references):
   return mean, sure
 
 
+def _flat(scene, camera, depth, ground_depth, box_depth):
+  """Depths that mean the road, put on it: seen at a grazing angle, it waves.
+
+  Nothing is seen below the ground, and what hovers over ground where lidar
+  found no obstacle is most likely the ground.
+  """
+  origin, directions = geometry.pixel_rays(camera)
+  is_hit = jnp.isfinite(ground_depth)
+  xy = (origin + jnp.where(is_hit, ground_depth, 0)[..., None] * directions)[
+    ..., :2
+  ]
+  is_clear = geometry.sample_grid(scene.occupancy, xy) > 0
+  nearest = jnp.where(is_clear, _HOVER, 1 - _ROAD) * ground_depth
+  is_road = is_hit & (depth > nearest) & (box_depth > ground_depth)
+  return jnp.where(is_road, ground_depth, depth)
+
+
 def _sample(image, xy):
   """Bilinear `[H, W, D]` of an image at `[H, W, 2]` column and row."""
   height, width = image.shape[:2]
@@ -273,14 +291,18 @@ def _sample(image, xy):
 
 
 @functools.partial(jax.jit, static_argnames='splat_config')
-def _depths(scene, cameras, agents, splat_config):
+def _depths(scene, lines, cameras, agents, splat_config):
   """`[C, H, W]` metres."""
-  return jax.lax.map(
-    lambda camera: (
-      splat.render_scene(scene, camera, agents, None, splat_config).depth
-    ),
-    cameras,
-  )
+
+  def view(camera):
+    rendered = splat.render_scene(scene, camera, agents, None, splat_config)
+    _, box_depth = conditions.box_raster(
+      camera, agents, scene.sizes, scene.classes
+    )
+    _, ground_depth = conditions.lane_raster(camera, lines, scene.ground)
+    return _flat(scene, camera, rendered.depth, ground_depth, box_depth)
+
+  return jax.lax.map(view, cameras)
 
 
 def _at(log, step):

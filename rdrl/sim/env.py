@@ -287,11 +287,20 @@ class Env:
     """
     ago = self.config.decision_steps * jnp.arange(self.config.frames)[::-1]
     steps = jnp.maximum(step - ago, 0)
-    images = jax.vmap(
-      lambda step: self._render(scenario, self._tracks(scenario, step))
-    )(steps)
-    ego = types.take(self._tracks(scenario, step), 0)
-    return self._observation(scenario, ego, images)
+    return self.observe_past(
+      scenario, jax.vmap(lambda step: self._tracks(scenario, step))(steps)
+    )
+
+  def observe_past(self, scenario, agents) -> types.Observation:
+    """What the policy sees after some moments.
+
+    Args:
+      scenario: `[]` int32.
+      agents: `[F, A]`, one decision apart, now last.
+    """
+    images = jax.vmap(self._render, (None, 0))(scenario, agents)
+    now = types.take(agents, -1)
+    return self._observation(scenario, types.take(now, 0), images)
 
   def drivable(self, scenario, xy):
     """Metres `[...]` from world points to the edge of the drivable area."""

@@ -58,9 +58,9 @@ class Config:
   max_alpha: float = 0.999
   entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
-  num_steps: int = 800
-  refit_steps: int = 400
-  extra_share: float = 0.25
+  num_steps: int = 850
+  refit_steps: int = 650
+  extra_share: float = 0.5
   holdout: int = 8
   snapshot_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
   learning_rate_means: float = 0.01

@@ -1,12 +1,17 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A user's mistake ends in one line, exit code 1, and nothing overwritten."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from experiments import presets
+from rdrl import training
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -66,6 +71,28 @@ def test_workdir_of_another_run_is_left_intact(tmp_path):
   result = _run(f'--workdir={tmp_path}', '--seed=0')
   _assert_one_line(result, str(record), 'another --workdir')
   assert record.read_text() == '{"seed": 5}\n'
+
+
+def test_checkpoint_of_another_shape_is_left_intact(tmp_path):
+  directory = tmp_path / 'fit' / 'world_1' / 'checkpoints'
+  training.checkpoints.save(directory, 1, {'trained': np.zeros(3)})
+  result = _run(
+    f'--workdir={tmp_path}',
+    '--until=fit',
+    '--set=train_seeds=(1,)',
+    '--set=world.height=24',
+    '--set=world.width=40',
+    '--set=world.num_steps=24',
+  )
+  _assert_one_line(result, f'{directory}/1', 'missing in the checkpoint')
+  assert training.checkpoints.latest_step(directory) == 1
+
+
+@pytest.mark.parametrize('name', presets.PRESETS)
+def test_presets_name_fields_that_there_are(name):
+  config = presets.get(name)
+  assert dataclasses.is_dataclass(config)
+  assert (config == presets.Config()) == (name == 'quickstart')
 
 
 if __name__ == '__main__':
