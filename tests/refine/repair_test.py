@@ -199,7 +199,8 @@ def test_reference_of_a_recorded_view_is_the_recorded_frame():
   sure = condition[..., -1] > 250
   assert np.mean(sure) > 0.5
   error = np.abs(np.int32(reference) - _log().images[[5, 7], 0])
-  assert np.mean(error[sure] > 2) < 0.01
+  # Some of the blobs that make up the road hover and are put on the ground.
+  assert np.mean(error[sure] > 2) < 0.03
 
 
 def test_reference_follows_the_world_and_the_moving_car():
