@@ -1,8 +1,6 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Measures the stages of a run and shows them in its report."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,8 +140,11 @@ def _names(count):
 
 def _rendered(scene, cameras, agents, config):
   """`[S, C, H, W, 3]` in [0, 1] of cameras `[S, C]` and agents `[S, A]`."""
+  scene = jax.tree.map(jnp.asarray, scene)
   return _by_moment(
-    lambda *moment: _render(scene, *moment, config), cameras, agents
+    lambda *moment: splat.render_moment(scene, *moment, config).color,
+    cameras,
+    agents,
   )
 
 
@@ -161,15 +162,6 @@ def _by_moment(function, cameras, agents):
       for i in range(len(agents.valid))
     ]
   )
-
-
-@functools.partial(jax.jit, static_argnames='config')
-def _render(scene, cameras, agents, config):
-  index = jnp.arange(len(cameras.intrinsics))
-  color = jax.vmap(
-    lambda camera, i: splat.render_scene(scene, camera, agents, i, config).color
-  )(cameras, index)
-  return jnp.clip(color, 0, 1)
 
 
 @jax.jit

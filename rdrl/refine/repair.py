@@ -93,7 +93,7 @@ def training_clips(log, snapshots, config, key, *, splat_config):
     )
   num_cameras = log.images.shape[1]
   # The last scene knows best which recorded frame sees what.
-  recording = views.recording(snapshots[-1], log, usable, splat_config)
+  recording = views.recording(snapshots[-1], log, splat_config)
   shares = np.arange(1, len(snapshots) + 1)
   ends = np.round(np.cumsum(shares) / np.sum(shares) * config.num_clips)
   pairs = []
@@ -177,7 +177,7 @@ def refine(
 
 def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
   """Cameras `[M, F]` of shifted clips and what `refine` shows of them."""
-  recording = views.recording(scene, log, usable, splat_config)
+  recording = views.recording(scene, log, splat_config)
   num_steps, num_cameras = log.images.shape[:2]
   span = config.stride * (config.num_frames - 1)
   starts = np.arange(0, max(num_steps - span, 1), config.clip_period)

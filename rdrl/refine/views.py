@@ -48,16 +48,15 @@ class Recording:
 
   Attributes:
     images: `[T, C, H, W, 3]` uint8, recorded.
-    depth: `[T, C, H, W]` metres, rendered; 0 where nothing is.
+    depth: `[T, C, H, W]` metres, rendered, what means the road put on it; 0
+      where nothing is.
     cameras: `[T, C]`.
-    usable: `[T]` bool, steps that are not held out.
     lines: what `conditions.lane_grid` returned.
   """
 
   images: types.Array
   depth: types.Array
   cameras: types.Camera
-  usable: types.Array
   lines: types.Grid
 
 
@@ -86,7 +85,7 @@ def shifted_cameras(scene, offset, steps):
   return cameras.replace(intrinsics=jnp.broadcast_to(scene.intrinsics, shape))
 
 
-def recording(scene, log, usable, splat_config):
+def recording(scene, log, splat_config):
   """The `Recording` of a log, depths rendered from `scene`."""
   lines = jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map))
   scene = jax.tree.map(jnp.asarray, scene)
@@ -98,7 +97,6 @@ def recording(scene, log, usable, splat_config):
     images=jnp.asarray(log.images),
     depth=jnp.stack(depth),
     cameras=jax.tree.map(jnp.asarray, log.cameras),
-    usable=np.asarray(usable),
     lines=lines,
   )
 
@@ -154,7 +152,7 @@ def render_clip(
     recording: its `Recording`.
     cameras: `[F]`.
     steps: `[F]` int32, which say where the agents are.
-    camera_index: `[]` int32, whose exposure and recorded frames to use.
+    camera_index: `[]` int32, whose exposure to use.
     references: `[F, R, 2]` int32, what `references` returned.
     splat_config: of rendering.
 

@@ -16,4 +16,5 @@ from rdrl.splat.ply import save_ply as save_ply
 from rdrl.splat.renderer import Renderer as Renderer
 from rdrl.splat.rendering import Rendered as Rendered
 from rdrl.splat.rendering import render as render
+from rdrl.splat.rendering import render_moment as render_moment
 from rdrl.splat.rendering import render_scene as render_scene

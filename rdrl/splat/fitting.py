@@ -464,17 +464,6 @@ def _relocate(trained, node, optimizer, key, config):
   return trained, gaussians.node, optimizer
 
 
-@functools.partial(jax.jit, static_argnames='config')
-def _views_of_step(gaussians, sky, exposure, cameras, agents, config):
-  def one(camera, exposure):
-    rendered = rendering.render_world(
-      gaussians, sky, exposure, camera, agents, config
-    )
-    return jnp.clip(rendered.color, 0, 1), rendered.overflow
-
-  return jax.vmap(one)(cameras, exposure)
-
-
 def evaluate(scene, log, config: Config):
   """Scores of a scene on the log's held-out frames.
 
@@ -486,22 +475,18 @@ def evaluate(scene, log, config: Config):
   steps = np.arange(len(log.times))
   held_out = steps[is_held_out(steps, config)]
   scores = {'psnr': [], 'ssim': [], 'psnr_lidar': [], 'overflow': []}
-  device = jax.tree.map(
-    jnp.asarray, (scene.gaussians, scene.sky, scene.exposure)
-  )
+  scene = jax.tree.map(jnp.asarray, scene)
   for t in held_out:
-    images, overflow = _views_of_step(
-      *device,
-      types.take(log.cameras, t),
-      types.take(log.tracks, t),
-      config,
+    rendered = rendering.render_moment(
+      scene, types.take(log.cameras, t), types.take(log.tracks, t), config
     )
+    images = rendered.color
     truth = np.asarray(log.images[t], np.float32) / 255
     mask = np.stack([_lidar_mask(log, t, c) for c in range(len(truth))])
     scores['psnr'].append(metrics.psnr(images, truth))
     scores['psnr_lidar'].append(metrics.psnr(images, truth, mask))
     scores['ssim'].append(_ssims(images, truth))
-    scores['overflow'].append(overflow)
+    scores['overflow'].append(rendered.overflow)
   table = {k: np.array(v) for k, v in jax.device_get(scores).items()}
   result = {k: float(table[k].mean()) for k in ('psnr', 'ssim', 'psnr_lidar')}
   result['overflow'] = int(table['overflow'].max())

@@ -1,6 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Images of Gaussians, differentiable in everything that is not an integer."""
 
+import functools
+
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -153,6 +155,27 @@ def render_scene(
     scene.gaussians, scene.sky, exposure, camera, agents, config
   )
   return rendered.replace(color=jnp.clip(rendered.color, 0, 1))
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def render_moment(
+  scene: types.Scene, cameras: types.Camera, agents: types.AgentState, config
+):
+  """What the cameras of a rig see at one moment.
+
+  Args:
+    scene: one.
+    cameras: `[C]`, camera c with the exposure of the scene's camera c.
+    agents: `[A]`; the ego, agent 0, is not drawn.
+    config: rendering settings.
+
+  Returns:
+    `Rendered` `[C]`, the colours between 0 and 1.
+  """
+  index = jnp.arange(len(cameras.intrinsics))
+  return jax.vmap(
+    lambda camera, i: render_scene(scene, camera, agents, i, config)
+  )(cameras, index)
 
 
 def render_world(gaussians, sky_map, exposure, camera, agents, config):

@@ -181,7 +181,7 @@ def test_references_are_usable_and_as_far_away_as_asked():
 
 def _clip(least, offset=0.0, steps=(5, 7)):
   scene, log, steps = _scene(), _log(), np.array(steps)
-  recording = views.recording(scene, log, USABLE, SPLAT)
+  recording = views.recording(scene, log, SPLAT)
   cameras = refine.shifted_cameras(scene, offset, steps)
   return views.render_clip(
     scene,
