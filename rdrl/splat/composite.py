@@ -67,8 +67,28 @@ def exponent_coefficients(offset, conic, log_opacity):
   return jnp.stack([constant, along_x, along_y, -0.5 * a, -b, -0.5 * c], -1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def composite(coefficients, features, first, count, max_alpha):
+def _unpack(rows, valid, middle):
+  """Coefficients `[..., 6]` and features `[..., 5]` of blocks of entries.
+
+  Args:
+    rows: `[..., BLOCK, 10]` of the table, see `composite`.
+    valid: `[..., BLOCK]`.
+    middle: `[..., 2]` pixels.
+  """
+  coefficients = exponent_coefficients(
+    rows[..., :2] - middle[..., None, :], rows[..., 2:5], rows[..., 5]
+  )
+  # exp(-100) is skipped like every alpha below 1/255.
+  nothing = jnp.array([-100.0, 0, 0, 0, 0, 0])
+  coefficients = jnp.where(valid[..., None], coefficients, nothing)
+  features = jnp.concatenate(
+    [rows[..., 6:10], jnp.ones_like(rows[..., :1])], -1
+  )
+  return coefficients, features
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
+def composite(table, gaussian, valid, middle, first, count, max_alpha):
   """Blends the blocks of every tile, front to back.
 
   Entry k adds its features times alpha_k T_k, where alpha is
@@ -76,49 +96,63 @@ def composite(coefficients, features, first, count, max_alpha):
   is finished before the entry that would leave less than 1e-4 of the light, as
   in gsplat.
 
+  Only blocks that some slot reaches are gathered, so that room for entries that
+  an image does not have costs next to nothing.
+
   Args:
-    coefficients: `[blocks, BLOCK, 6]` of the exponents.
-    features: `[blocks, BLOCK, 5]`, the last of them 1.
+    table: `[N, 10]` of each Gaussian: where it is in pixels, inverse covariance
+      xx, xy, yy, logarithm of its opacity, and four features.
+    gaussian: `[blocks, BLOCK]` int32 row of the table of each entry.
+    valid: `[blocks, BLOCK]` bool, whether there is an entry.
+    middle: `[blocks, 2]` middle in pixels of the tile of each block.
     first: `[tiles]` int32 index of a tile's first block.
     count: `[tiles]` int32 number of its blocks, which follow each other.
     max_alpha: Python float below 1.
 
   Returns:
-    `[tiles, 5, pixels]`.
+    `[tiles, 5, pixels]`, the last of the five the sum of the weights.
   """
-  return _forward(max_alpha)(coefficients, features, first, count)
+  return _forward(max_alpha)(table, gaussian, valid, middle, first, count)
 
 
-def _composite_fwd(coefficients, features, first, count, max_alpha):
-  image = _forward(max_alpha)(coefficients, features, first, count)
-  return image, (coefficients, features, first, count, image)
+def _composite_fwd(table, gaussian, valid, middle, first, count, max_alpha):
+  known = table, gaussian, valid, middle, first, count
+  image = _forward(max_alpha)(*known)
+  return image, (*known, image)
 
 
 def _composite_bwd(max_alpha, residuals, cotangent):
-  coefficients, features, first, count, image = residuals
-  d_coefficients, d_features = _backward(max_alpha)(
-    coefficients, features, first, count, image, cotangent
+  table, gaussian, valid, middle, first, count, image = residuals
+  blocks, pull = jax.vjp(
+    lambda table: _unpack(table[gaussian], valid, middle), table
   )
-  return d_coefficients, d_features, None, None
+  gradients = _backward(max_alpha)(*blocks, first, count, image, cotangent)
+  return *pull(gradients), None, None, None, None, None
 
 
 composite.defvjp(_composite_fwd, _composite_bwd)
 
 
-def _queue_batched(function):
-  """Batches by joining the queues of the batch into one."""
+def _queue_batched(function, pointers):
+  """Batches by joining the queues of the batch into one.
+
+  Args:
+    function: of arrays whose leading axes are joined.
+    pointers: argument that holds rows of another one to that other one; both
+      by number.
+  """
   batched = custom_batching.custom_vmap(function)
 
   @batched.def_vmap
-  def rule(size, in_batched, coefficients, features, first, count, *images):
-    arguments = [coefficients, features, first, count, *images]
+  def rule(size, in_batched, *arguments):
     arguments = [
       x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
       for x, is_batched in zip(arguments, in_batched, strict=True)
     ]
-    blocks = arguments[0].shape[1]
-    shift = blocks * jnp.arange(size, dtype=jnp.int32)
-    arguments[2] = arguments[2] + shift[:, None]
+    for pointer, target in pointers.items():
+      x = arguments[pointer]
+      shift = arguments[target].shape[1] * jnp.arange(size, dtype=jnp.int32)
+      arguments[pointer] = x + shift.reshape(-1, *[1] * (x.ndim - 1))
     flat = [x.reshape(-1, *x.shape[2:]) for x in arguments]
     out = batched(*flat)
     unflat = jax.tree.map(lambda x: x.reshape(size, -1, *x.shape[1:]), out)
@@ -205,11 +239,14 @@ def _run_queue(first, count, turn, per_tile, results):
 
 @functools.cache
 def _forward(max_alpha):
-  def run(coefficients, features, first, count):
+  def run(table, gaussian, valid, middle, first, count):
     tiles = len(first)
 
     def turn(block, transmittance, pixel, image, tile):
-      alpha, _ = _alphas(jnp.swapaxes(coefficients[block], 0, 1), max_alpha)
+      coefficients, features = _unpack(
+        table[gaussian[block]], valid[block], middle[block]
+      )
+      alpha, _ = _alphas(jnp.swapaxes(coefficients, 0, 1), max_alpha)
 
       def blend(carry, entry):
         before, pixel = carry
@@ -221,7 +258,7 @@ def _forward(max_alpha):
       (transmittance, pixel), _ = jax.lax.scan(
         blend,
         (transmittance, pixel),
-        (alpha, jnp.swapaxes(features[block], 0, 1)),
+        (alpha, jnp.swapaxes(features, 0, 1)),
       )
       return transmittance, pixel, image.at[tile].set(pixel)
 
@@ -232,7 +269,7 @@ def _forward(max_alpha):
     image = jnp.zeros((tiles + 1, NUM_FEATURES, _PIXELS), jnp.float32)
     return _run_queue(first, count, turn, per_tile, image)[:tiles]
 
-  return _queue_batched(run)
+  return _queue_batched(run, {1: 0, 4: 1})
 
 
 @functools.cache
@@ -297,4 +334,4 @@ def _backward(max_alpha):
     gradients = _run_queue(first, count, turn, per_tile, gradients)
     return gradients[0][:blocks], gradients[1][:blocks]
 
-  return _queue_batched(run)
+  return _queue_batched(run, {2: 0})

@@ -80,7 +80,7 @@ def render(
 def _rasterize(splats, lists, height, width, config):
   """`[H, W, 5]`: accumulated colour and depth, and alpha."""
   rows, columns = tiles.tile_counts(height, width)
-  # One gather of one table, so that its transpose is one scatter.
+  # One table, so that the transpose of its gather is one scatter.
   table = jnp.concatenate(
     [
       splats.xy,
@@ -92,7 +92,7 @@ def _rasterize(splats, lists, height, width, config):
     -1,
   )
   # What is invisible is in no list; its values may be infinite.
-  table = jnp.where(splats.visible[:, None], table, 0)[lists.gaussian]
+  table = jnp.where(splats.visible[:, None], table, 0)
   tile_row, tile_column = lists.tile // columns, lists.tile % columns
   middle = jnp.stack(
     [
@@ -101,17 +101,14 @@ def _rasterize(splats, lists, height, width, config):
     ],
     -1,
   )
-  coefficients = composite.exponent_coefficients(
-    table[..., :2] - middle[:, None], table[..., 2:5], table[..., 5]
-  )
-  # exp(-100) is skipped like every alpha below 1/255.
-  nothing = jnp.array([-100.0, 0, 0, 0, 0, 0])
-  coefficients = jnp.where(lists.valid[..., None], coefficients, nothing)
-  features = jnp.concatenate(
-    [table[..., 6:10], jnp.ones_like(table[..., :1])], -1
-  )
   image = composite.composite(
-    coefficients, features, lists.first, lists.count, config.max_alpha
+    table,
+    lists.gaussian,
+    lists.valid,
+    middle,
+    lists.first,
+    lists.count,
+    config.max_alpha,
   )
   image = image.reshape(
     rows,
