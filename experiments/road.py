@@ -6,7 +6,6 @@ computes a noun keeps it as a checkpoint. Running a finished work directory
 again therefore only reads.
 """
 
-from concurrent import futures
 import contextlib
 import dataclasses
 import pathlib
@@ -18,6 +17,7 @@ import numpy as np
 
 from experiments import presets
 from experiments import showing
+from experiments import threads
 from rdrl import learn
 from rdrl import logs
 from rdrl import policy as policies
@@ -167,21 +167,23 @@ class Road:
         self.workdir / 'fit' / name,
       )
 
-    _for_each(fit, self.places)
+    threads.each(fit, self.places)
 
   def prior(self):
     """Trains the restorer on under-trained renders of the training drives."""
-    clips = [
-      refine.training_clips(
+
+    def clips(name):
+      place = self.places[name]
+      return refine.training_clips(
         place.log,
         place.fit.snapshots,
         self.config.refine,
         self._key('clips', name),
         splat_config=self.config.splat,
       )
-      for name, place in self.places.items()
-      if place.is_training
-    ]
+
+    training = [name for name, p in self.places.items() if p.is_training]
+    clips = threads.each(clips, training)
     self.restorer = priors.train(
       jax.tree.map(lambda *x: np.concatenate(x), *clips),
       self.config.prior,
@@ -205,7 +207,7 @@ class Road:
       )
       place.scores = showing.reconstruction_scores(place, self.config)
 
-    _for_each(repair, self.places)
+    threads.each(repair, self.places)
 
   def scenarios(self):
     """Cousins and adversaries of every scene."""
@@ -274,7 +276,7 @@ class Road:
           ),
         )
 
-    _for_each(drive, self.test_envs)
+    threads.each(drive, self.test_envs)
 
   def report(self):
     """Writes the page and `metrics.json`; returns the page's path."""
@@ -308,7 +310,7 @@ class Road:
         lambda: world.record(place.street, config.world),
       )
 
-    _for_each(record, self.places)
+    threads.each(record, self.places)
 
   def _read_drives(self):
     prepared = self.request.data_dir
@@ -368,21 +370,6 @@ class Road:
     edited = np.flatnonzero(adversary)
     indices = edited if len(edited) else np.arange(len(adversary))
     return indices[: self.config.num_test_drives]
-
-
-def _for_each(function, names):
-  """Calls `function` with each name, two at a time on a CPU.
-
-  Neither compiling nor rendering keeps two cores busy. An accelerator is busy
-  with one, and processes must enter their collectives in one order.
-  """
-  if jax.default_backend() != 'cpu' or jax.process_count() > 1:
-    for name in names:
-      function(name)
-    return
-  with futures.ThreadPoolExecutor(2) as pool:
-    for _ in pool.map(function, names):
-      pass
 
 
 def _with_true_grids(place):

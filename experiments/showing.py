@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import threads
 from rdrl import refine
 from rdrl import report
 from rdrl import scenario
@@ -104,11 +105,12 @@ def write_report(road):
     title='ReconDreamer-RL',
     facts=facts,
     timing=road.timing,
-    reconstructions=[
-      _reconstruction(name, place, road.config)
-      for name, place in places.items()
-    ],
-    shifts=[_shift(name, place, road.config) for name, place in places.items()],
+    reconstructions=threads.each(
+      lambda name: _reconstruction(name, places[name], road.config), places
+    ),
+    shifts=threads.each(
+      lambda name: _shift(name, places[name], road.config), places
+    ),
     scenarios=_counts(places),
     curves=_curves(road.workdir),
     driving=report.page.Driving(
@@ -271,42 +273,40 @@ def _curves(workdir):
 
 
 def _showcases(road):
+  return threads.each(
+    lambda world_name: _showcase(road, world_name), road.test_envs
+  )
+
+
+def _showcase(road, world_name):
   """A drive that imitation fails and PPO masters, where there is one."""
-  showcases = []
-  places = list(road.places.values())
-  for world_name, env in road.test_envs.items():
-    drives = [road.drives[p, world_name] for p in ('imitation', 'ppo')]
-    failed = [
-      np.any(d.events.dynamic_collision | d.events.static_collision, -1)
-      for d in drives
-    ]
-    telling = np.flatnonzero(failed[0] & ~failed[1])
-    chosen = int(telling[0]) if len(telling) else 0
-    scene_index = int(env.scenarios.scene[int(drives[0].scenario[chosen])])
-    place = places[scene_index]
-    height, width = place.log.images.shape[2:4]
-    is_real = world_name == 'world'
-    renderer = road.renderer(is_real, height, width)
-    order = list(_order(place.log.images.shape[1]))
-    filmed = {}
-    for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
-      one = types.take(drive, chosen)
-      frames = report.film(
-        renderer, place.scene, scene_index, one, height, width
-      )
-      filmed[label] = one, frames[:, order]
-    reason = (
-      'the first one in which imitation collides and PPO does not'
-      if len(telling)
-      else 'the first one'
-    )
-    showcases.append(
-      report.page.Showcase(
-        name=f'One scenario in the {world_name}',
-        caption=f'Of the scored scenarios, {reason}.',
-        cameras=_names(len(order)),
-        lane_map=place.log.map,
-        drives=filmed,
-      )
-    )
-  return showcases
+  env = road.test_envs[world_name]
+  drives = [road.drives[p, world_name] for p in ('imitation', 'ppo')]
+  failed = [
+    np.any(d.events.dynamic_collision | d.events.static_collision, -1)
+    for d in drives
+  ]
+  telling = np.flatnonzero(failed[0] & ~failed[1])
+  chosen = int(telling[0]) if len(telling) else 0
+  scene_index = int(env.scenarios.scene[int(drives[0].scenario[chosen])])
+  place = list(road.places.values())[scene_index]
+  height, width = place.log.images.shape[2:4]
+  renderer = road.renderer(world_name == 'world', height, width)
+  order = list(_order(place.log.images.shape[1]))
+  filmed = {}
+  for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
+    one = types.take(drive, chosen)
+    frames = report.film(renderer, place.scene, scene_index, one, height, width)
+    filmed[label] = one, frames[:, order]
+  reason = (
+    'the first one in which imitation collides and PPO does not'
+    if len(telling)
+    else 'the first one'
+  )
+  return report.page.Showcase(
+    name=f'One scenario in the {world_name}',
+    caption=f'Of the scored scenarios, {reason}.',
+    cameras=_names(len(order)),
+    lane_map=place.log.map,
+    drives=filmed,
+  )

@@ -8,6 +8,7 @@ gives the same bytes.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent import futures
 import dataclasses
 import json
 import math
@@ -254,21 +255,33 @@ def _build(folder, content):
     lstrip_blocks=True,
   )
   environment.filters['number'] = _number
-  page = environment.get_template('page.html').render(
-    title=content.title,
-    facts=content.facts,
-    tiles=_tiles(content, scored),
-    reconstructions=[
-      _reconstruction(media, i, r)
-      for i, r in enumerate(content.reconstructions)
-    ],
-    shifts=[_shift(media, i, s) for i, s in enumerate(content.shifts)],
-    scenarios=_scenarios(media, content.scenarios),
-    curves=[_curve(media, i, c) for i, c in enumerate(content.curves)],
-    driving=scored,
-    showcases=[_showcase(media, i, s) for i, s in enumerate(content.showcases)],
-    worst=_worst(media, content.driving, scored) if scored else None,
-  )
+  template = environment.get_template('page.html')
+  # Encoders are processes of their own and run while the next video is made.
+  with futures.ThreadPoolExecutor(2) as pool:
+    encoding = []
+
+    def film(name, frames):
+      encoding.append(pool.submit(videos.write, media / name, frames))
+
+    page = template.render(
+      title=content.title,
+      facts=content.facts,
+      tiles=_tiles(content, scored),
+      reconstructions=[
+        _reconstruction(film, i, r)
+        for i, r in enumerate(content.reconstructions)
+      ],
+      shifts=[_shift(film, media, i, s) for i, s in enumerate(content.shifts)],
+      scenarios=_scenarios(media, content.scenarios),
+      curves=[_curve(media, i, c) for i, c in enumerate(content.curves)],
+      driving=scored,
+      showcases=[
+        _showcase(film, i, s) for i, s in enumerate(content.showcases)
+      ],
+      worst=_worst(media, content.driving, scored) if scored else None,
+    )
+    for video in encoding:
+      video.result()
   (folder / 'index.html').write_text(page, encoding='utf-8')
 
 
@@ -454,12 +467,12 @@ def _at_offset(shift):
   return (values[0], values[-1]) if len(values) > 1 else None
 
 
-def _reconstruction(media, index, reconstruction):
+def _reconstruction(film, index, reconstruction):
   r = reconstruction
   name = f'reconstruction_{index}.mp4'
   marks = [' · held out' if held else '' for held in np.asarray(r.held_out)]
-  videos.write(
-    media / name,
+  film(
+    name,
     _above_each_other(
       {'recorded': r.recorded, 'reconstructed': r.rendered}, marks
     ),
@@ -479,10 +492,10 @@ def _reconstruction(media, index, reconstruction):
   }
 
 
-def _shift(media, index, shift):
+def _shift(film, media, index, shift):
   name = f'shift_{index}.mp4'
   count = len(next(iter(shift.frames.values())))
-  videos.write(media / name, _above_each_other(shift.frames, [''] * count))
+  film(name, _above_each_other(shift.frames, [''] * count))
   side = 'left' if shift.offset >= 0 else 'right'
   plot = None
   if shift.psnr:
@@ -546,7 +559,7 @@ def _curve(media, index, curve):
   return {'title': curve.title, 'caption': curve.caption, 'plot': name}
 
 
-def _showcase(media, index, showcase):
+def _showcase(film, index, showcase):
   name = f'drive_{index}.mp4'
   drives = [drive for drive, _ in showcase.drives.values()]
   columns = []
@@ -561,7 +574,7 @@ def _showcase(media, index, showcase):
     ]
     lines[-1] += f' · {_outcome(drive)}'
     columns.append(videos.caption(videos.stack([seen, above], 0), lines))
-  videos.write(media / name, videos.beside(columns))
+  film(name, videos.beside(columns))
   return {
     'name': showcase.name,
     'video': name,

@@ -125,8 +125,7 @@ def panorama(images):
 
 def stack(videos, gap=4):
   """Videos above each other; see `beside`."""
-  turned = [np.swapaxes(video, 1, 2) for video in videos]
-  return np.swapaxes(beside(turned, gap), 1, 2)
+  return _joined(videos, gap, 1)
 
 
 def beside(videos, gap=4):
@@ -139,18 +138,21 @@ def beside(videos, gap=4):
     videos: list of `[N, H, W, 3]`.
     gap: pixels between two.
   """
+  return _joined(videos, gap, 2)
+
+
+def _joined(videos, gap, axis):
   length = max(len(video) for video in videos)
-  height = max(video.shape[1] for video in videos)
-  columns = []
+  shape = [length, *(max(v.shape[i] for v in videos) for i in (1, 2)), 3]
+  shape[axis] = sum(v.shape[axis] for v in videos) + gap * (len(videos) - 1)
+  joined = np.empty(shape, np.uint8)
+  # Row by row: filling pixel by pixel takes longer than all the rest.
+  joined.reshape(*shape[:2], -1)[:] = np.tile(np.uint8(_PAPER), shape[2])
+  begin = 0
   for video in videos:
-    if columns:
-      columns.append(_background(length, height, gap))
-    held = video[np.minimum(np.arange(length), len(video) - 1)]
-    missing = height - video.shape[1]
-    fill = _background(length, missing, video.shape[2])
-    columns.append(np.concatenate([held, fill], 1))
-  return np.concatenate(columns, 2)
-
-
-def _background(n, height, width):
-  return np.broadcast_to(np.uint8(_PAPER), (n, height, width, 3))
+    place = [slice(None), slice(video.shape[1]), slice(video.shape[2])]
+    place[axis] = slice(begin, begin + video.shape[axis])
+    joined[tuple(place)][: len(video)] = video
+    joined[tuple(place)][len(video) :] = video[-1]
+    begin += video.shape[axis] + gap
+  return joined
