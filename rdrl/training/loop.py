@@ -20,6 +20,7 @@ def run(
   directory=None,
   log_every=50,
   save_every=200,
+  stride=1,
 ):
   """Applies `step` until `num_steps` have been done, ever.
 
@@ -35,6 +36,8 @@ def run(
     directory: where `metrics.jsonl` and `checkpoints/` go; None writes nothing.
     log_every: steps between two metric lines.
     save_every: steps between two checkpoints; the last step is always saved.
+    stride: steps that one call of `step` does, from the i-th on, or as many as
+      are left; divides `log_every` and `save_every`.
 
   Returns:
     The state after `num_steps` steps.
@@ -58,10 +61,10 @@ def run(
   with tqdm.tqdm(
     total=num_steps, initial=start, desc=name, mininterval=1
   ) as bar:
-    for i in range(start, num_steps):
+    for i in range(start, num_steps, stride):
       state, metrics = step(state, i)
-      done = i + 1
-      bar.update()
+      done = min(i + stride, num_steps)
+      bar.update(done - i)
       if done % log_every == 0 or done == num_steps:
         metrics = {k: float(v) for k, v in jax.device_get(metrics).items()}
         if not np.isfinite(metrics.get('loss', 0.0)):

@@ -51,6 +51,22 @@ def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
   ) == training.loop.read_metrics(tmp_path / 'cut')
 
 
+def test_several_steps_per_call_end_after_the_last_one():
+  calls = []
+
+  def step(state, i):
+    calls.append(i)
+    for j in range(i, min(i + 4, 10)):
+      state, metrics = _step(state, j)
+    return state, metrics
+
+  state = training.loop.run(
+    step, {'x': jnp.zeros(3)}, 10, name='walk', stride=4
+  )
+  assert calls == [0, 4, 8]
+  assert jnp.array_equal(state['x'], _run(10, None)['x'])
+
+
 def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
   _run(4, tmp_path)
   with (tmp_path / 'metrics.jsonl').open('a') as file:
