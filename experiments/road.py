@@ -172,7 +172,7 @@ class Road:
   def prior(self):
     """Trains the restorer on under-trained renders of the training drives."""
 
-    def clips(name):
+    def pairs(name):
       place = self.places[name]
       return refine.training_clips(
         place.log,
@@ -182,8 +182,9 @@ class Road:
         splat_config=self.config.splat,
       )
 
-    training = [name for name, p in self.places.items() if p.is_training]
-    clips = threads.each(clips, training)
+    clips = threads.each(
+      pairs, [name for name, p in self.places.items() if p.is_training]
+    )
     self.restorer = priors.train(
       jax.tree.map(lambda *x: np.concatenate(x), *clips),
       self.config.prior,

@@ -405,7 +405,7 @@ def _loss(params, anchor, batch, demonstration, is_warm, config):
   """Loss of one minibatch `[t, E]`."""
   transition, weight = batch.transition, batch.transition.weight
   policy = anchor.replace(params=params)
-  # One pass over both: half the program to compile.
+  # One pass over both: the network and its gradient are compiled once.
   output, imitating = _apply_both(
     policy, transition.observation, demonstration.observation
   )

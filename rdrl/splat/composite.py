@@ -96,8 +96,8 @@ def composite(table, gaussian, valid, middle, first, count, max_alpha):
   is finished before the entry that would leave less than 1e-4 of the light, as
   in gsplat.
 
-  Only blocks that some slot reaches are gathered, so that room for entries that
-  an image does not have costs next to nothing.
+  Only blocks that some slot reaches are gathered, so that here room for entries
+  that an image does not have costs nothing; the gradient prepares all of it.
 
   Args:
     table: `[N, 10]` of each Gaussian: where it is in pixels, inverse covariance
