@@ -22,8 +22,9 @@ class Config:
   """Everything that decides a run; the defaults are preset `quickstart`.
 
   Attributes:
-    train_seeds: built-in streets that the prior and the policy learn on.
-    test_seeds: built-in streets that only the final scores see.
+    train_seeds: built-in streets that the policy learns on.
+    test_seeds: built-in streets of the final scores, which the policy never
+      learns on.
     num_agents: budget of agents per log, the ego among them.
     num_test_drives: edited drives that each score is taken over.
     kitti_num_lidar: budget of lidar points per step of a KITTI drive.
@@ -63,6 +64,7 @@ _CPU = (
   'splat.num_steps=1500',
   'splat.refit_steps=800',
   'prior.num_steps=400',
+  'refine.num_clips=64',
   'imitation.num_steps=400',
   'ppo.num_updates=50',
 )

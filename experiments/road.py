@@ -3,7 +3,7 @@
 
 A stage that trains resumes from the checkpoints of its own loop; one that
 computes a noun keeps it as a checkpoint. Running a finished work directory
-again therefore only reads.
+again therefore reads, and computes only scenarios, scores and pictures anew.
 """
 
 import contextlib
@@ -70,11 +70,10 @@ class Place:
     log: the views to fit, None until recorded.
     street: the built-in street that it was recorded in, or None.
     is_test: whether the final scores are taken here.
-    is_training: whether prior and policy learn here.
+    is_training: whether the policy learns here.
     aside: a log of the same drive through a camera that is never fitted.
     fit: the reconstruction.
-    scene: the reconstruction after refinement.
-    info: what refinement shows of itself.
+    repair: what refinement made of it.
     scores: of the reconstruction before and after refinement.
     variants: scenarios.
     counts: of scenarios by behaviour and reason.
@@ -86,11 +85,15 @@ class Place:
   is_training: bool = True
   aside: types.Log | None = None
   fit: splat.FitResult | None = None
-  scene: types.Scene | None = None
-  info: dict | None = None
+  repair: refine.Repair | None = None
   scores: dict | None = None
   variants: types.Scenario | None = None
   counts: dict | None = None
+
+  @property
+  def scene(self):
+    """The reconstruction after refinement."""
+    return self.repair.scene
 
 
 def run(request, workdir, until=STAGES[-1]):
@@ -170,23 +173,26 @@ class Road:
     threads.each(fit, self.places)
 
   def prior(self):
-    """Trains the restorer on under-trained renders of the training drives."""
+    """Trains the restorer on under-trained renders of what it will repair."""
 
     def pairs(name):
       place = self.places[name]
-      return refine.training_clips(
-        place.log,
-        place.fit.snapshots,
-        self.config.refine,
-        self._key('clips', name),
-        splat_config=self.config.splat,
+      return training.checkpoints.stage(
+        self.workdir / 'clips' / name,
+        priors.Clips,
+        lambda: refine.training_clips(
+          place.log,
+          place.fit.snapshots,
+          self.config.refine,
+          self._key('clips', name),
+          splat_config=self.config.splat,
+        ),
       )
 
-    clips = threads.each(
-      pairs, [name for name, p in self.places.items() if p.is_training]
-    )
     self.restorer = priors.train(
-      jax.tree.map(lambda *x: np.concatenate(x), *clips),
+      jax.tree.map(
+        lambda *x: np.concatenate(x), *threads.each(pairs, self.places)
+      ),
       self.config.prior,
       self._key('prior'),
       self.workdir / 'prior',
@@ -197,14 +203,19 @@ class Road:
 
     def repair(name):
       place = self.places[name]
-      place.scene, place.info = refine.refine(
-        place.fit.scene,
-        place.log,
-        self.restorer,
-        self.config.refine,
-        self._key('refine', name),
-        self.workdir / 'refine' / name,
-        splat_config=self.config.splat,
+      directory = self.workdir / 'refine' / name
+      place.repair = training.checkpoints.stage(
+        directory / 'repair',
+        refine.Repair,
+        lambda: refine.refine(
+          place.fit.scene,
+          place.log,
+          self.restorer,
+          self.config.refine,
+          self._key('refine', name),
+          directory,
+          splat_config=self.config.splat,
+        ),
       )
       place.scores = showing.reconstruction_scores(place, self.config)
 

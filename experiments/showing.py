@@ -204,9 +204,9 @@ def _reconstruction(name, place, config):
 
 def _shift(name, place, config):
   """The last round's restored clips at one offset, and what became of them."""
-  info = place.info
-  offset = float(np.max(info['offset']))
-  at_offset = np.flatnonzero(info['offset'] == np.float32(offset))
+  repair = place.repair
+  offset = float(np.max(repair.offset))
+  at_offset = np.flatnonzero(repair.offset == np.float32(offset))
   count = place.log.images.shape[1]
   order = list(_order(count))
 
@@ -216,14 +216,14 @@ def _shift(name, place, config):
     moments = np.moveaxis(clips, 1, 2)[:, :, order]
     return moments.reshape(-1, count, *moments.shape[3:])
 
-  steps = info['steps'][at_offset].reshape(-1, count, info['steps'].shape[1])
+  steps = repair.steps[at_offset].reshape(-1, count, repair.steps.shape[1])
   steps = steps[:, 0].reshape(-1)
   cameras = refine.shifted_cameras(place.scene, offset, steps)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
   refined = _to_bytes(_rendered(place.scene, cameras, agents, config.splat))
   frames = {
-    'as reconstructed': by_moment(info['degraded']),
-    'as restored': by_moment(info['restored']),
+    'as reconstructed': by_moment(repair.degraded),
+    'as restored': by_moment(repair.restored),
     'after refinement': refined[:, order],
   }
   if place.street is not None:

@@ -127,8 +127,8 @@ def _drive(env, action):
 
   key = jax.random.key(1)
   states = jax.tree.map(lambda x: x[None], reset(env))
-  _, record = sim.rollout(env, act, states, key, 17)
-  return jax.tree.map(lambda x: x[0], record)
+  drive = sim.rollout(env, act, states, key, 17)
+  return jax.tree.map(lambda x: x[0], drive)
 
 
 def drive(env, action):

@@ -67,7 +67,7 @@ class PpoConfig:
   """
 
   num_envs: int = 8
-  num_updates: int = 32
+  num_updates: int = 20
   edited_share: float = 0.7
   discount: float = 0.9
   gae_lambda: float = 0.95
@@ -193,7 +193,7 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
       mesh, jax.sharding.PartitionSpec(training.mesh.AXIS)
     ),
   )
-  states = jax.vmap(env.reset, (None, 0))(reset_key, scenario)
+  states = jax.vmap(env.start, (None, 0))(reset_key, scenario)
   transition, last_value = collect(
     anchor.replace(params=params), env, states, act_key
   )
@@ -243,7 +243,7 @@ def collect(policy, env, states, key):
   Args:
     policy: acts by drawing from its distribution.
     env: `sim.Env`.
-    states: `SimState` `[E]`, freshly reset.
+    states: `SimState` `[E]`, from a vmapped `env.start`.
     key: of the actions.
 
   Returns:
@@ -251,28 +251,29 @@ def collect(policy, env, states, key):
     observation.
   """
 
-  def decide(states, t):
-    output = policies.apply(policy, states.observation)
-    action = policies.sample(output, jax.random.fold_in(key, t))
-    after = jax.vmap(env.step)(states, action)
-    over = states.terminated | states.truncated
-    transition = types.Transition(
-      observation=states.observation,
-      action=action,
-      log_prob=policies.log_prob(output, action),
-      value=output.values,
-      reward=after.reward,
-      events=after.events,
-      terminated=after.terminated,
-      truncated=after.truncated,
-      weight=1.0 - over,
-    )
-    return after, transition
+  def act(observation, key):
+    output = policies.apply(policy, observation)
+    action = policies.sample(output, key)
+    log_prob = policies.log_prob(output, action)
+    return action, (observation, log_prob, output.values)
 
-  last, transition = jax.lax.scan(
-    decide, states, jnp.arange(env.config.horizon)
+  # By the horizon all is over; one decision more only looks at what is left.
+  _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1)
+  last_value = decisions.aux[-1][-1]
+  decisions = types.take(decisions, slice(-1))
+  observation, log_prob, value = decisions.aux
+  transition = types.Transition(
+    observation=observation,
+    action=decisions.action,
+    log_prob=log_prob,
+    value=value,
+    reward=decisions.reward,
+    events=decisions.events,
+    terminated=decisions.terminated,
+    truncated=decisions.truncated,
+    weight=1.0 * decisions.active,
   )
-  return transition, policies.apply(policy, last.observation).values
+  return transition, last_value
 
 
 def _batch(transition, last_value, anchor, config):

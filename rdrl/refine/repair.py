@@ -13,6 +13,7 @@ weighs each restored pixel by how far it can be trusted, as FaithFusion does
 import dataclasses
 import pathlib
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +51,7 @@ class Config:
 
   num_frames: int = 4
   stride: int = 2
-  num_clips: int = 64
+  num_clips: int = 44
   position_noise: float = 0.7
   scale_noise: float = 0.3
   color_noise: float = 0.03
@@ -61,6 +62,31 @@ class Config:
   clip_period: int = 16
   view_weight: float = 1.0
   doubt: float = 0.1
+
+
+@struct.dataclass
+class Repair:
+  """A repaired scene and the clips of the last round that repaired it.
+
+  Attributes:
+    scene: after all rounds.
+    degraded: `[M, F, h, w, 3]` uint8 renders beside the path.
+    reference: `[M, F, h, w, 3]` uint8 recorded colours in these views.
+    restored: `[M, F, h, w, 3]` uint8 what the prior made of both.
+    weight: `[M, F, h, w]` of the restored pixels in the fit.
+    offset: `[M]` metres to the left of the path.
+    steps: `[M, F]` int32.
+    camera_index: `[M]` int32.
+  """
+
+  scene: types.Scene
+  degraded: types.Array
+  reference: types.Array
+  restored: types.Array
+  weight: types.Array
+  offset: types.Array
+  steps: types.Array
+  camera_index: types.Array
 
 
 def training_clips(log, snapshots, config, key, *, splat_config):
@@ -146,23 +172,20 @@ def refine(
     splat_config: of the fitting.
 
   Returns:
-    The repaired `Scene`, and what to show of it: a dictionary of arrays over
-    the clips of the last round, `degraded`, `reference` and `restored`
-    `[M, F, h, w, 3]` uint8, `weight` `[M, F, h, w]`, `offset` `[M]`, `steps`
-    `[M, F]` and `camera_index` `[M]`.
+    A `Repair`, in host memory.
   """
   usable = _usable(log, splat_config)
   for number, offsets in enumerate(config.offsets):
     restore_key, fit_key = jax.random.split(jax.random.fold_in(key, number))
-    cameras, info = _restored(
+    cameras, clips = _restored(
       scene, log, usable, prior, offsets, config, restore_key, splat_config
     )
     extra = splat.Views(
-      images=_flat(info['restored']),
-      weights=_flat(info['weight']),
+      images=_flat(clips['restored']),
+      weights=_flat(clips['weight']),
       cameras=jax.tree.map(_flat, cameras),
-      camera_index=np.repeat(info['camera_index'], config.num_frames),
-      steps=_flat(info['steps']),
+      camera_index=np.repeat(clips['camera_index'], config.num_frames),
+      steps=_flat(clips['steps']),
     )
     scene = splat.refit(
       scene,
@@ -172,11 +195,11 @@ def refine(
       fit_key,
       None if directory is None else pathlib.Path(directory) / f'{number}',
     )
-  return scene, info
+  return Repair(scene, **clips)
 
 
 def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
-  """Cameras `[M, F]` of shifted clips and what `refine` shows of them."""
+  """Cameras `[M, F]` of shifted clips, and fields of `Repair` by name."""
   recording = views.recording(scene, log, splat_config)
   num_steps, num_cameras = log.images.shape[:2]
   span = config.stride * (config.num_frames - 1)

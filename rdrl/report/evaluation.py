@@ -52,14 +52,13 @@ def evaluate(policy, env, scenario_indices, key, batch_size=16):
 
 @jax.jit
 def _drive(policy, env, indices, keys):
-  states = jax.vmap(env.reset)(keys, indices)
+  states = jax.vmap(env.start)(keys, indices)
 
   def act(observation, key):
     del key  # The mode is no draw.
     return policies.mode(policies.apply(policy, observation))
 
-  _, drive = sim.rollout(env, act, states, keys[0], env.config.horizon)
-  return drive
+  return sim.rollout(env, act, states, keys[0], env.config.horizon)
 
 
 def film(renderer, scene, scene_index, drive, height, width):

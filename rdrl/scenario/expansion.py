@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """From one scene to many scenarios."""
 
+import dataclasses
 import functools
 
 import jax
@@ -15,17 +16,39 @@ from rdrl.scenario.config import CUT_IN
 from rdrl.scenario.config import HARD_BRAKE
 from rdrl.scenario.config import LOG
 
-# Proposals that are checked at once; bounds the memory.
+# Proposals that are drawn at once; bounds the memory.
 _CHUNK = 16
 
 
-@functools.partial(jax.jit, static_argnames='config')
 def proposals(context, behaviours, keys, config):
-  """`Proposal` `[M]` of behaviours `[M]` int32 and keys `[M]`."""
-  return jax.lax.map(
-    lambda pair: planning.propose(context, *pair, config),
-    (behaviours, keys),
-    batch_size=_CHUNK,
+  """Proposals of one scene, in host memory.
+
+  Args:
+    context: from `planning.prepare`.
+    behaviours: `[M]` int32.
+    keys: `[M]`.
+    config: `scenario.Config`; one compiled program serves all numbers of
+      proposals.
+
+  Returns:
+    `Proposal` `[M]`.
+  """
+  config = dataclasses.replace(config, num_proposals=0, num_accepted=())
+  behaviours = jnp.asarray(behaviours)
+  chunks = []
+  for begin in range(0, len(behaviours), _CHUNK):
+    # The last chunk is filled up by repetition.
+    rows = np.arange(begin, begin + _CHUNK) % len(behaviours)
+    chunks.append(
+      jax.device_get(_propose(context, behaviours[rows], keys[rows], config))
+    )
+  return jax.tree.map(lambda *x: np.concatenate(x)[: len(behaviours)], *chunks)
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _propose(context, behaviours, keys, config):
+  return jax.vmap(planning.propose, (None, 0, 0, None))(
+    context, behaviours, keys, config
   )
 
 
@@ -102,12 +125,8 @@ def expand(scene, scene_index, config, key):
   count = config.num_proposals
   behaviours = np.repeat(np.arange(1, len(BEHAVIOURS), dtype=np.int32), count)
   drawn = proposals(
-    context,
-    jnp.asarray(behaviours),
-    jax.random.split(key, len(behaviours)),
-    config,
+    context, behaviours, jax.random.split(key, len(behaviours)), config
   )
-  drawn = jax.tree.map(np.asarray, drawn)
   unedited = _unedited(context, config.num_accepted[LOG], config)
   parts = [_scenarios(context, unedited, LOG, scene_index, config)]
   counts = {}

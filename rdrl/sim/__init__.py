@@ -8,6 +8,7 @@ from rdrl.sim.env import Env
 from rdrl.sim.env import NoRenderer
 from rdrl.sim.rollout import replay
 from rdrl.sim.rollout import rollout
+from rdrl.sim.rollout import unroll
 
 __all__ = [
   'STREAMS',
@@ -17,4 +18,5 @@ __all__ = [
   'anchors',
   'replay',
   'rollout',
+  'unroll',
 ]

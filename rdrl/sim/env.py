@@ -222,26 +222,9 @@ class Env:
       key: draws the scenario, uniformly.
       scenario: `[]` int32, to choose it.
     """
-    if scenario is None:
-      scenario = jax.random.randint(key, (), 0, self.num_scenarios)
-    scenario = jnp.asarray(scenario, jnp.int32)
-    step = self.scenarios.start[scenario].astype(jnp.int32)
-    agents = self._tracks(scenario, step)
-    ego = types.take(agents, 0)
-    past = jnp.maximum(step - jnp.arange(self.config.decision_steps)[::-1], 0)
-    return types.SimState(
-      scenario=scenario,
-      step=step,
-      decision=jnp.int32(0),
-      agents=agents,
-      vehicle=self._vehicle(scenario, step, ego),
-      progress=self.track_progress[scenario, step],
-      trace=jax.vmap(lambda t: self._tracks(scenario, t))(past),
-      observation=self.expert_observation(scenario, step),
-      reward=jnp.zeros(len(types.REWARD_TERMS)),
-      events=events_lib.none(),
-      terminated=jnp.zeros((), bool),
-      truncated=jnp.zeros((), bool),
+    state = self.start(key, scenario)
+    return state.replace(
+      observation=self.expert_observation(state.scenario, state.step)
     )
 
   def step(self, state: types.SimState, action) -> types.SimState:
@@ -253,29 +236,63 @@ class Env:
       action: `[2]` int32, lateral and longitudinal anchor index.
     """
     over = state.terminated | state.truncated
+    moved = self.advance(state, action)
+    return _where(over, moved, self.look(moved))
+
+  def start(self, key, scenario=None) -> types.SimState:
+    """What `reset` gives, before anything was seen: its images are black."""
+    if scenario is None:
+      scenario = jax.random.randint(key, (), 0, self.num_scenarios)
+    scenario = jnp.asarray(scenario, jnp.int32)
+    step = self.scenarios.start[scenario].astype(jnp.int32)
+    agents = self._tracks(scenario, step)
+    ego = types.take(agents, 0)
+    config = self.config
+    past = jnp.maximum(step - jnp.arange(config.decision_steps)[::-1], 0)
+    num_cameras = self.scenes.intrinsics.shape[1]
+    size = config.image_height, config.image_width
+    images = jnp.zeros((config.frames, num_cameras, *size, 3), jnp.uint8)
+    return types.SimState(
+      scenario=scenario,
+      step=step,
+      decision=jnp.int32(0),
+      agents=agents,
+      vehicle=self._vehicle(scenario, step, ego),
+      progress=self.track_progress[scenario, step],
+      trace=jax.vmap(lambda t: self._tracks(scenario, t))(past),
+      observation=self._observation(scenario, ego, images),
+      reward=jnp.zeros(len(types.REWARD_TERMS)),
+      events=events_lib.none(),
+      terminated=jnp.zeros((), bool),
+      truncated=jnp.zeros((), bool),
+    )
+
+  def advance(self, state: types.SimState, action) -> types.SimState:
+    """What `step` gives, before anything new was seen."""
+    over = state.terminated | state.truncated
     frozen = state.replace(
       reward=jnp.zeros_like(state.reward), events=events_lib.none()
     )
-    moved = self._advance(state, action)
-    return jax.tree.map(
-      lambda old, new: jnp.where(over, old, new), frozen, moved
-    )
+    return _where(over, frozen, self._advance(state, action))
 
-  def observe(self, scenario, agents, images=None) -> types.Observation:
-    """What the policy sees of one moment.
+  def look(self, state: types.SimState, ago=0) -> types.SimState:
+    """Adds what is seen now to the images, whose oldest frame makes room.
 
     Args:
-      scenario: `[]` int32.
-      agents: `[A]`, anywhere.
-      images: `[F, C, h, w, 3]` uint8 of the observation before, whose oldest
-        frame makes room; None shows the present in every frame.
+      state: of one environment.
+      ago: `[]` int32 decisions; if positive, what was seen from the tracks then
+        is added instead.
     """
-    image = self._render(scenario, agents)
-    if images is None:
-      images = jnp.broadcast_to(image, (self.config.frames, *image.shape))
-    else:
-      images = jnp.concatenate([images[1:], image[None]])
-    return self._observation(scenario, types.take(agents, 0), images)
+    before = state.step - ago * self.config.decision_steps
+    past = self._tracks(state.scenario, jnp.maximum(before, 0))
+    agents = _where(jnp.asarray(ago) > 0, past, state.agents)
+    image = self._render(state.scenario, agents)
+    images = jnp.concatenate([state.observation.images[1:], image[None]])
+    return state.replace(
+      observation=self._observation(
+        state.scenario, types.take(agents, 0), images
+      )
+    )
 
   def expert_observation(self, scenario, step) -> types.Observation:
     """What the policy sees with everybody on their tracks.
@@ -454,7 +471,6 @@ class Env:
       vehicle=jnp.append(vehicle, acceleration),
       progress=progress,
       trace=trace,
-      observation=self.observe(index, agents, state.observation.images),
       reward=reward,
       events=events,
       terminated=terminated,

@@ -2,7 +2,9 @@
 """Drives in an environment, recorded."""
 
 import dataclasses
+from typing import Any
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 
@@ -11,57 +13,121 @@ from rdrl import types
 from rdrl.sim import env as env_lib
 
 
+@struct.dataclass
+class Decisions:
+  """What came of some decisions.
+
+  Attributes:
+    action: `[..., 2]` int32.
+    aux: whatever the policy adds.
+    active: bool, whether the drive was not over before.
+    moved: int32 steps of the clock.
+    trace: `[..., decision_steps, A]` agents at each of them.
+    reward: `[..., len(REWARD_TERMS)]`.
+    events: what happened.
+    terminated: bool.
+    truncated: bool.
+  """
+
+  action: types.Array
+  aux: Any
+  active: types.Array
+  moved: types.Array
+  trace: types.AgentState
+  reward: types.Array
+  events: types.Events
+  terminated: types.Array
+  truncated: types.Array
+
+
+def unroll(env, act, states, key, num_decisions):
+  """Drives a batch of environments.
+
+  Images are rendered in one place of the program, those from before the first
+  decision included: rendering is most of what there is to compile.
+
+  Args:
+    env: environment.
+    act: `(observation [B], key) -> (action [B, 2], aux)`.
+    states: `SimState` `[B]`, from a vmapped `env.start`.
+    key: of the actions; decision i draws from `fold_in(key, i)`.
+    num_decisions: D, static.
+
+  Returns:
+    The last `SimState` `[B]` and a `Decisions` `[D, B]`.
+  """
+  num_before = env.config.frames - 1
+
+  def decide(states, i):
+    ago = jnp.maximum(num_before - i, 0)
+    states = jax.vmap(env.look, (0, None))(states, ago)
+    action, aux = act(
+      states.observation, jax.random.fold_in(key, i - num_before)
+    )
+    after = jax.vmap(env.advance)(states, action)
+    after = jax.tree.map(
+      lambda old, new: jnp.where(ago > 0, old, new), states, after
+    )
+    return after, Decisions(
+      action=jnp.asarray(action, jnp.int32),
+      aux=aux,
+      active=~(states.terminated | states.truncated),
+      moved=after.step - states.step,
+      trace=after.trace,
+      reward=after.reward,
+      events=after.events,
+      terminated=after.terminated,
+      truncated=after.truncated,
+    )
+
+  last, decisions = jax.lax.scan(
+    decide, states, jnp.arange(num_before + num_decisions)
+  )
+  return last, types.take(decisions, slice(num_before, None))
+
+
 def rollout(env, act, states, key, num_decisions):
   """Drives a batch of environments and records what any metric needs.
 
   Args:
     env: environment.
     act: `(observation [B], key) -> [B, 2]` int32 actions.
-    states: `SimState` `[B]`, from a vmapped `env.reset`.
+    states: `SimState` `[B]`, from a vmapped `env.start`.
     key: of the actions; decision i draws from `fold_in(key, i)`.
     num_decisions: D, static.
 
   Returns:
-    The last `SimState` `[B]` and `Drive` `[B]`.
+    `Drive` `[B]`.
   """
-
-  def decide(states, decision):
-    action = act(states.observation, jax.random.fold_in(key, decision))
-    after = jax.vmap(env.step)(states, action)
-    record = {
-      'active': ~(states.terminated | states.truncated),
-      'moved': after.step - states.step,
-      'trace': after.trace,
-      'action': jnp.asarray(action, jnp.int32),
-      'reward': after.reward,
-      'events': after.events,
-    }
-    return after, record
-
-  last, record = jax.lax.scan(decide, states, jnp.arange(num_decisions))
-  record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)
-  drive = jax.vmap(_drive, (None, 0, 0, 0))(env, states, last, record)
-  return last, drive
+  last, decisions = unroll(
+    env,
+    lambda observation, key: (act(observation, key), ()),
+    states,
+    key,
+    num_decisions,
+  )
+  decisions = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), decisions)
+  return jax.vmap(_drive, (None, 0, 0, 0))(env, states, last, decisions)
 
 
-def _drive(env, first, last, record):
+def _drive(env, first, last, decisions):
   index = first.scenario
   scene = env.scenarios.scene[index]
   substeps = env.config.decision_steps
   # What is frozen keeps showing the state at the end.
-  stays = ~record['active'][:, None]
+  stays = ~decisions.active[:, None]
   trace = jax.tree.map(
     lambda x, e: jnp.where(stays.reshape(-1, 1, *(1,) * e.ndim), e, x).reshape(
       -1, *e.shape
     ),
-    record['trace'],
+    decisions.trace,
     last.agents,
   )
   agents = jax.tree.map(
     lambda x, rest: jnp.concatenate([x[None], rest]), first.agents, trace
   )
-  happened = record['active'][:, None] & (
-    jnp.arange(substeps) < record['moved'][:, None]
+  happened = decisions.active[:, None] & (
+    jnp.arange(substeps) < decisions.moved[:, None]
   )
   valid = jnp.append(True, happened.reshape(-1))
   path = types.take(env.scenarios.tracks, (index, slice(None), 0))
@@ -77,10 +143,10 @@ def _drive(env, first, last, record):
     reference=types.take(path, jnp.minimum(time, last.step)),
     path=path,
     drivable=jnp.min(env.drivable(index, corners), -1),
-    action=record['action'],
-    reward=record['reward'],
-    events=record['events'],
-    active=record['active'],
+    action=decisions.action,
+    reward=decisions.reward,
+    events=decisions.events,
+    active=decisions.active,
     terminated=last.terminated,
     scenario=index,
     adversary=env.scenarios.adversary[index],
@@ -98,7 +164,9 @@ def replay(env, scenarios, num_decisions=None):
     scenarios: `[B]` int32.
     num_decisions: those of the config's horizon where None.
   """
-  config = dataclasses.replace(env.config, dynamics='replay')
+  config = dataclasses.replace(
+    env.config, dynamics='replay', image_height=1, image_width=1
+  )
   env = env.replace(
     config=config,
     renderer=env_lib.NoRenderer(env.scenes.intrinsics.shape[1], 1, 1),
@@ -113,5 +181,5 @@ def _replay(env, scenarios, num_decisions):
     return jnp.zeros((*observation.speed.shape, 2), jnp.int32)
 
   key = jax.random.key(0)
-  states = jax.vmap(env.reset, (None, 0))(key, scenarios)
-  return rollout(env, act, states, key, num_decisions)[1]
+  states = jax.vmap(env.start, (None, 0))(key, scenarios)
+  return rollout(env, act, states, key, num_decisions)

@@ -58,7 +58,7 @@ class Config:
   max_alpha: float = 0.999
   entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
-  num_steps: int = 850
+  num_steps: int = 900
   refit_steps: int = 650
   extra_share: float = 0.5
   holdout: int = 8

@@ -301,7 +301,7 @@ def _run(scene, log, extra, config, num_steps, key, name, directory):
     step,
     state,
     num_steps,
-    name=name,
+    name=f'{name} {log.name}',
     directory=None if directory is None else pathlib.Path(directory),
   )
 

@@ -257,14 +257,14 @@ def test_refining_refits_and_shows_what_was_restored():
     log, (scene,), CONFIG, jax.random.key(0), splat_config=SPLAT
   )
   restorer = prior.train(clips, PRIOR, jax.random.key(1))
-  repaired, info = refine.refine(
+  repair = refine.refine(
     scene, log, restorer, CONFIG, jax.random.key(2), splat_config=SPLAT
   )
   # Two offsets, starts at 0, 6 and 12, two cameras.
-  assert info['restored'].shape == (12, 2, HEIGHT, WIDTH, 3)
-  np.testing.assert_array_equal(np.unique(info['offset']), [-1, 1])
-  assert info['weight'].min() >= 0 and 0.5 < info['weight'].max() <= 1
-  before, after = scene.gaussians.means, repaired.gaussians.means
+  assert repair.restored.shape == (12, 2, HEIGHT, WIDTH, 3)
+  np.testing.assert_array_equal(np.unique(repair.offset), [-1, 1])
+  assert repair.weight.min() >= 0 and 0.5 < repair.weight.max() <= 1
+  before, after = scene.gaussians.means, repair.scene.gaussians.means
   assert 0 < np.abs(after - before).max() < 1
 
 

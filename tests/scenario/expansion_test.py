@@ -28,14 +28,11 @@ def _scene(road, *agents):
 
 
 def _propose(scene, behaviour, seed=0):
-  return jax.tree.map(
-    np.asarray,
-    scenario.proposals(
-      scenario.prepare(scene),
-      jnp.full(64, behaviour, jnp.int32),
-      jax.random.split(jax.random.key(seed), 64),
-      CONFIG,
-    ),
+  return scenario.proposals(
+    scenario.prepare(scene),
+    np.full(64, behaviour, np.int32),
+    jax.random.split(jax.random.key(seed), 64),
+    CONFIG,
   )
 
 

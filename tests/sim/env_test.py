@@ -196,6 +196,29 @@ def test_observation(road, street):
   )
 
 
+def test_a_batch_sees_what_single_steps_see(road, street):
+  env = road.environment(street)
+
+  def act(observation, key):
+    del key
+    return KEEP_10[None], observation
+
+  @jax.jit
+  def unroll(env):
+    states = jax.vmap(env.start, (None, 0))(jax.random.key(0), jnp.zeros(1))
+    return sim.unroll(env, act, states, jax.random.key(1), 3)[1]
+
+  decisions = unroll(env)
+  state = road.reset(env)
+  for i in range(3):
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4),
+      types.take(decisions.aux, (i, 0)),
+      state.observation,
+    )
+    state = road.step(env, state, KEEP_10)
+
+
 def test_reset_draws_another_scenario_by_each_key(road, street):
   scenarios = jax.tree.map(lambda x: np.repeat(x, 8, 0), road.scenario(street))
   scenarios = scenarios.replace(start=np.arange(8, dtype=np.int32))
