@@ -110,7 +110,6 @@ _GPU = (
   'ppo.num_envs=64',
   'ppo.num_updates=500',
   'ppo.imitation_batch_size=256',
-  'ppo.learning_rate=1e-4',
 )
 # The batch of PPO grows with the devices; everything before it is per scene.
 _POD = (

@@ -84,7 +84,7 @@ class PpoConfig:
   warmup_updates: int = 2
   imitation_batch_size: int = 32
   imitation_widths: tuple[float, float] = (1.0, 2.0)
-  learning_rate: float = 3e-4
+  learning_rate: float = 1e-4
   gradient_clip: float = 0.5
 
 
