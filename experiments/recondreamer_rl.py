@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""The whole road: from a recorded drive to a policy that was scored.
 
-On the built-in world (two CPU cores, about twelve minutes):
+On the built-in world (two CPU cores, 12 to 15 minutes):
 
   python -m experiments.recondreamer_rl --preset=quickstart \
     --workdir=runs/quickstart
