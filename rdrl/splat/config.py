@@ -59,8 +59,8 @@ class Config:
   entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
   num_steps: int = 900
-  refit_steps: int = 650
-  extra_share: float = 0.5
+  refit_steps: int = 750
+  extra_share: float = 0.4
   holdout: int = 8
   snapshot_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
   learning_rate_means: float = 0.01
