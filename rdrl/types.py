@@ -403,6 +403,26 @@ def take(tree, index):
   return jax.tree.map(lambda x: x[index], tree)
 
 
+def map_batches(function, tree, batch_size):
+  """What `function` makes of all rows of a tree, in host memory.
+
+  Args:
+    function: of a tree of `batch_size` rows, to a tree of as many; compiled
+      once, since the last batch is filled up by repetition.
+    tree: arrays `[n, ...]`, n at least 1.
+    batch_size: rows at a time.
+
+  Returns:
+    Tree of `[n, ...]` NumPy arrays.
+  """
+  count = len(jax.tree.leaves(tree)[0])
+  parts = []
+  for begin in range(0, count, batch_size):
+    rows = np.arange(begin, begin + batch_size) % count
+    parts.append(jax.device_get(function(take(tree, rows))))
+  return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
+
+
 def stack(trees):
   """One tree whose arrays stack those of `trees` along a new leading axis.
 

@@ -120,15 +120,10 @@ def imitation_data(env, config, key):
   pairs = np.concatenate([pairs, pairs])
   order = np.asarray(jax.random.permutation(order_key, len(pairs)))
   pairs, displacement = pairs[order], displacement[order]
-  parts = []
-  for begin in range(0, len(pairs), _RENDER_BATCH):
-    # The last batch is filled up by repetition, so that one program does.
-    rows = np.arange(begin, begin + _RENDER_BATCH) % len(pairs)
-    parts.append(
-      jax.device_get(_demonstrate(env, pairs[rows], displacement[rows], config))
-    )
-  observation, action = jax.tree.map(
-    lambda *x: np.concatenate(x)[: len(pairs)], *parts
+  observation, action = types.map_batches(
+    lambda rows: _demonstrate(env, *rows, config),
+    (pairs, displacement),
+    _RENDER_BATCH,
   )
   ego = types.take(scenarios.tracks, (slice(None), slice(None), 0))
   return Demonstrations(

@@ -38,16 +38,11 @@ def evaluate(policy, env, scenario_indices, key, batch_size=16):
       f'evaluate: scenario_indices: {wrong.tolist() or "none"} of {count}'
     )
   batch_size = min(batch_size, len(indices))
-  # The last batch drives some scenarios twice; the copies are dropped.
-  padded = np.resize(indices, -(-len(indices) // batch_size) * batch_size)
-  keys = jax.random.split(key, len(padded))
-  drives = []
-  for i in range(0, len(padded), batch_size):
-    batch = slice(i, i + batch_size)
-    drives.append(
-      jax.device_get(_drive(policy, env, padded[batch], keys[batch]))
-    )
-  return jax.tree.map(lambda *x: np.concatenate(x)[: len(indices)], *drives)
+  return types.map_batches(
+    lambda rows: _drive(policy, env, *rows),
+    (indices, jax.random.split(key, len(indices))),
+    batch_size,
+  )
 
 
 @jax.jit

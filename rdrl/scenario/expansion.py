@@ -5,7 +5,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rdrl import types
@@ -34,15 +33,9 @@ def proposals(context, behaviours, keys, config):
     `Proposal` `[M]`.
   """
   config = dataclasses.replace(config, num_proposals=0, num_accepted=())
-  behaviours = jnp.asarray(behaviours)
-  chunks = []
-  for begin in range(0, len(behaviours), _CHUNK):
-    # The last chunk is filled up by repetition.
-    rows = np.arange(begin, begin + _CHUNK) % len(behaviours)
-    chunks.append(
-      jax.device_get(_propose(context, behaviours[rows], keys[rows], config))
-    )
-  return jax.tree.map(lambda *x: np.concatenate(x)[: len(behaviours)], *chunks)
+  return types.map_batches(
+    lambda rows: _propose(context, *rows, config), (behaviours, keys), _CHUNK
+  )
 
 
 @functools.partial(jax.jit, static_argnames='config')

@@ -2,6 +2,7 @@
 """Drives in an environment, recorded."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from flax import struct
@@ -65,9 +66,7 @@ def unroll(env, act, states, key, num_decisions):
       states.observation, jax.random.fold_in(key, i - num_before)
     )
     after = jax.vmap(env.advance)(states, action)
-    after = jax.tree.map(
-      lambda old, new: jnp.where(ago > 0, old, new), states, after
-    )
+    after = jax.tree.map(functools.partial(jnp.where, ago > 0), states, after)
     return after, Decisions(
       action=jnp.asarray(action, jnp.int32),
       aux=aux,
