@@ -256,17 +256,25 @@ def _curves(workdir):
 
   curves = [
     report.page.Curve.from_lines(
-      'Prior', lines('prior'), {'loss': 'v-prediction loss'}, 'loss'
+      'Prior',
+      lines('prior'),
+      {'loss': 'v-prediction loss'},
+      'loss',
+      'Error of the denoised clips, means over the steps between two points.',
     ),
     report.page.Curve.from_lines(
-      'Imitation', lines('imitation'), {'loss': 'cross entropy'}, 'loss'
+      'Imitation',
+      lines('imitation'),
+      {'loss': 'cross entropy'},
+      'loss',
+      'Of the anchors that the expert and its cousins chose, likewise.',
     ),
     report.page.Curve.from_lines(
       'PPO',
       lines('ppo'),
       {'collision_ratio': 'drives with a collision'},
       'share of drives',
-      'While training, on the training scenarios.',
+      'Drives with a collision, by update, on the training scenarios.',
     ),
   ]
   return [c for c in curves if any(len(x) for x, *_ in c.series.values())]

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tqdm
 
@@ -29,12 +30,13 @@ def run(
 
   Args:
     step: `(state, i) -> (state, metrics)`, jitted; `i` is a Python int and
-      `metrics` a flat dictionary of scalars. May donate the state.
+      `metrics` a flat dictionary of scalars, means over the steps that the call
+      did. May donate the state.
     state: PyTree of arrays to start from.
     num_steps: total number of steps.
     name: what the progress bar says.
     directory: where `metrics.jsonl` and `checkpoints/` go; None writes nothing.
-    log_every: steps between two metric lines.
+    log_every: steps between two metric lines, each the mean since the last.
     save_every: steps between two checkpoints; the last step is always saved.
     stride: steps that one call of `step` does, from the i-th on, or as many as
       are left; divides `log_every` and `save_every`.
@@ -43,9 +45,16 @@ def run(
     The state after `num_steps` steps.
 
   Raises:
-    FloatingPointError: if a logged `loss` is not finite; the checkpoints that
-      were there stay.
+    ValueError: if `stride` does not divide `log_every`, nor that `save_every`:
+      a resumed run would write other lines.
+    FloatingPointError: if the `loss` was not finite since the last line; the
+      checkpoints that were there stay.
   """
+  if log_every % stride or save_every % log_every:
+    raise ValueError(
+      f'{name}: stride {stride}, log_every {log_every} and save_every'
+      f' {save_every} do not divide each other'
+    )
   start = 0
   writes = directory is not None and jax.process_index() == 0
   if directory is not None:
@@ -61,12 +70,18 @@ def run(
   with tqdm.tqdm(
     total=num_steps, initial=start, desc=name, mininterval=1
   ) as bar:
+    total, logged = None, start
     for i in range(start, num_steps, stride):
       state, metrics = step(state, i)
       done = min(i + stride, num_steps)
+      total = _add(total, metrics, done - i)
       bar.update(done - i)
       if done % log_every == 0 or done == num_steps:
-        metrics = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        metrics = {
+          k: float(v) / (done - logged)
+          for k, v in jax.device_get(total).items()
+        }
+        total, logged = None, done
         if not np.isfinite(metrics.get('loss', 0.0)):
           raise FloatingPointError(
             f'{name}: loss is {metrics["loss"]} at step {done}'
@@ -88,6 +103,13 @@ def read_metrics(directory):
   if not path.exists():
     return []
   return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@jax.jit
+def _add(total, metrics, count):
+  """`total`, None at first, and `count` times the metrics."""
+  metrics = jax.tree.map(lambda x: count * x, metrics)
+  return metrics if total is None else jax.tree.map(jnp.add, total, metrics)
 
 
 def _drop_lines_from(path, start):

@@ -28,7 +28,7 @@ def _run(num_steps, directory, step=_step):
     name='walk',
     directory=directory,
     log_every=2,
-    save_every=3,
+    save_every=4,
   )
 
 
@@ -36,13 +36,13 @@ def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
   whole = _run(10, tmp_path / 'whole')
 
   def dies(state, i):
-    if i == 8:
+    if i == 7:
       raise KeyboardInterrupt
     return _step(state, i)
 
   with pytest.raises(KeyboardInterrupt):
     _run(10, tmp_path / 'cut', dies)
-  assert training.checkpoints.latest_step(tmp_path / 'cut/checkpoints') == 6
+  assert training.checkpoints.latest_step(tmp_path / 'cut/checkpoints') == 4
   resumed = _run(10, tmp_path / 'cut')
 
   assert jnp.array_equal(whole['x'], resumed['x'])
@@ -61,10 +61,30 @@ def test_several_steps_per_call_end_after_the_last_one():
     return state, metrics
 
   state = training.loop.run(
-    step, {'x': jnp.zeros(3)}, 10, name='walk', stride=4
+    step,
+    {'x': jnp.zeros(3)},
+    10,
+    name='walk',
+    stride=4,
+    log_every=8,
+    save_every=8,
   )
   assert calls == [0, 4, 8]
   assert jnp.array_equal(state['x'], _run(10, None)['x'])
+
+
+def test_line_holds_the_means_since_the_last_one(tmp_path):
+  def step(state, i):
+    return state, {'loss': jnp.float32(i)}
+
+  _run(7, tmp_path, step)
+  lines = training.loop.read_metrics(tmp_path)
+  assert [line['loss'] for line in lines] == [0.5, 2.5, 4.5, 6.0]
+
+
+def test_intervals_that_do_not_nest_are_refused():
+  with pytest.raises(ValueError, match='walk: stride 3, log_every 50'):
+    training.loop.run(_step, {}, 10, name='walk', stride=3)
 
 
 def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
@@ -92,7 +112,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path):
 
   with pytest.raises(FloatingPointError, match='walk: loss is nan at step 6'):
     _run(10, tmp_path, diverges)
-  assert training.checkpoints.latest_step(tmp_path / 'checkpoints') == 3
+  assert training.checkpoints.latest_step(tmp_path / 'checkpoints') == 4
 
 
 if __name__ == '__main__':
