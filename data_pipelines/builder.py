@@ -6,7 +6,9 @@
 record) they are given; TFDS takes a Beam one there as well.
 """
 
+import contextlib
 import errno
+import io
 import itertools
 import os
 import pathlib
@@ -109,12 +111,16 @@ class Steps(_Records):
 
 
 def _build(builder, records, example, data_dir):
-  builder(
-    enumerate(records),
-    example,
-    data_dir=str(data_dir),
-    file_format='array_record',
-  ).download_and_prepare()
+  # TFDS tells of downloads that there are none of, and of a folder that is
+  # about to be renamed.
+  tfds.disable_progress_bar()
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder(
+      enumerate(records),
+      example,
+      data_dir=str(data_dir),
+      file_format='array_record',
+    ).download_and_prepare()
 
 
 def _steps(recordings, log_records, source):

@@ -599,6 +599,7 @@ def main(_):
     num_steps=_NUM_STEPS.value,
   )
   builder.write([log], _OUT_DIR.value, source=_DATA_DIR.value)
+  print(f'wrote {log.name} to {_OUT_DIR.value}')
 
 
 if __name__ == '__main__':

@@ -44,6 +44,7 @@ def main(_):
   config = training.config.override(world.Config(), _SET.value)
   seeds = range(_SEED.value, _SEED.value + _NUM_LOGS.value)
   builder.write(record(seeds, config), _OUT_DIR.value)
+  print(f'wrote {len(seeds)} logs to {_OUT_DIR.value}')
 
 
 if __name__ == '__main__':

@@ -26,7 +26,7 @@ _REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scene and the street.')
 
 
-def _time(name, call, *arguments, **facts):
+def _time(name, call, *arguments, flop=None, **facts):
   begin = time.perf_counter()
   jax.block_until_ready(call(*arguments))
   first = time.perf_counter() - begin
@@ -41,12 +41,21 @@ def _time(name, call, *arguments, **facts):
     'first_call_ms': round(1e3 * first, 1),
     'device': jax.devices()[0].device_kind,
   }
+  if flop is not None:
+    line['gflop_per_s'] = round(1e-9 * flop / statistics.median(times), 1)
   print(json.dumps(line | facts), flush=True)
 
 
 def _yardstick(key):
-  matrix = jax.random.normal(key, (2048, 2048))
-  _time('yardstick: float32 product 2048', jax.jit(jnp.matmul), matrix, matrix)
+  side = 2048
+  matrix = jax.random.normal(key, (side, side))
+  _time(
+    'yardstick: float32 product 2048',
+    jax.jit(jnp.matmul),
+    matrix,
+    matrix,
+    flop=2 * side**3,
+  )
   _time('yardstick: sort 200,000', jax.jit(jnp.sort), matrix.ravel()[:200_000])
 
 

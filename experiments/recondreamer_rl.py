@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""The whole road: from a recorded drive to a policy that was scored.
 
-On the built-in world (two CPU cores, 12 to 15 minutes):
+On the built-in world (two CPU cores, 5 to 15 minutes):
 
   python -m experiments.recondreamer_rl --preset=quickstart \
     --workdir=runs/quickstart
@@ -17,7 +17,7 @@ them all.
 """
 
 import json
-import sys
+import pathlib
 
 from absl import flags
 
@@ -35,7 +35,10 @@ _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Folder of the recording, unless --log=world.'
 )
 _WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/quickstart', 'Where everything is written.'
+  'workdir',
+  None,
+  'Where everything is written; by default runs/PRESET, or'
+  ' runs/LOG of a log that is not built in.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
 _SET = flags.DEFINE_multi_string(
@@ -52,19 +55,25 @@ _PRINT_CONFIG = flags.DEFINE_bool(
 )
 
 
-def main(_):
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
   config = training.config.override(presets.get(_PRESET.value), _SET.value)
   if _PRINT_CONFIG.value:
-    json.dump(training.config.flatten(config), sys.stdout, indent=2)
+    print(json.dumps(training.config.flatten(config), indent=2))
     return
   request = road.Request(
     source=_LOG.value,
-    data_dir=_DATA_DIR.value,
+    data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),
     seed=_SEED.value,
     config=config,
   )
   training.mesh.start(_DISTRIBUTED.value)
-  path = road.run(request, _WORKDIR.value, _UNTIL.value)
+  is_built_in = _LOG.value == road.SOURCES[0]
+  workdir = _WORKDIR.value or pathlib.Path(
+    'runs', _PRESET.value if is_built_in else _LOG.value
+  )
+  path = road.run(request, workdir, _UNTIL.value)
   if path is not None:
     print(f'report: {path}')
 

@@ -108,8 +108,9 @@ def run(request, workdir, until=STAGES[-1]):
     The path of the report's page, or None if it was not reached.
 
   Raises:
-    ConfigError: if the request names nothing that there is, or if `workdir`
-      holds a run of another request.
+    ConfigError: if the request names nothing that there is or contradicts
+      itself, or if `workdir` holds a run of another request.
+    FileNotFoundError: if there is no such `data_dir`.
     OSError: if `workdir` cannot be written.
   """
   for flag, value, known in (
@@ -120,10 +121,23 @@ def run(request, workdir, until=STAGES[-1]):
       raise training.config.ConfigError(
         f'--{flag}={value}: expected one of {", ".join(known)}'
       )
-  if request.source != 'world' and not request.data_dir:
+  for path, value, known in (
+    ('reality', request.config.reality, sim.DYNAMICS),
+    ('sim.dynamics', request.config.sim.dynamics, sim.DYNAMICS),
+    ('prior.dtype', request.config.prior.dtype, priors.DTYPES),
+  ):
+    if value not in known:
+      raise training.config.ConfigError(
+        f'{path}={value}: expected one of {", ".join(known)}'
+      )
+  if request.source == 'world':
+    _check_world(request.config)
+  elif not request.data_dir:
     raise training.config.ConfigError(
       f'--data_dir: not set, but --log={request.source} reads it'
     )
+  elif not pathlib.Path(request.data_dir).is_dir():
+    raise FileNotFoundError(f'{request.data_dir}: --data_dir: no such folder')
   training.config.record(workdir, request)
   road = Road(request, pathlib.Path(workdir))
   for name in STAGES[: STAGES.index(until) + 1]:
@@ -382,6 +396,25 @@ class Road:
     edited = np.flatnonzero(adversary)
     indices = edited if len(edited) else np.arange(len(adversary))
     return indices[: self.config.num_test_drives]
+
+
+def _check_world(config):
+  """Whether the built-in streets can be what the configuration says."""
+  seeds = config.train_seeds + config.test_seeds
+  if (
+    not config.train_seeds
+    or not config.test_seeds
+    or len(set(seeds)) < len(seeds)
+  ):
+    raise training.config.ConfigError(
+      f'train_seeds {config.train_seeds}, test_seeds {config.test_seeds}: one'
+      ' or more of each, all different'
+    )
+  if config.world.num_agents > config.num_agents:
+    raise training.config.ConfigError(
+      f'world.num_agents: {config.world.num_agents} agents, but the budget,'
+      f' num_agents, is {config.num_agents}'
+    )
 
 
 def _with_true_grids(place):

@@ -2,6 +2,7 @@
 """The video diffusion prior: network, noise schedule, loss, sampler."""
 
 from rdrl.prior import diffusion as diffusion
+from rdrl.prior.restorer import DTYPES as DTYPES
 from rdrl.prior.restorer import Clips as Clips
 from rdrl.prior.restorer import Config as Config
 from rdrl.prior.restorer import Prior as Prior

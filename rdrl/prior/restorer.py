@@ -22,6 +22,9 @@ from rdrl import types
 from rdrl.prior import diffusion
 from rdrl.prior import unet
 
+# Values of `Config.dtype`.
+DTYPES = ('float32', 'bfloat16')
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -33,7 +36,7 @@ class Config:
     num_blocks: residual blocks per level and direction.
     patch: side of the pixel patches of the finest level.
     num_heads: of attention.
-    dtype: of activations, 'float32' or 'bfloat16'.
+    dtype: of activations, one of `DTYPES`.
     crop_height: of the training crops, pixels.
     crop_width: of the training crops, pixels.
     batch_size: clips per step.

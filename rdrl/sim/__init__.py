@@ -2,6 +2,7 @@
 """The simulator: dynamics, traffic, collisions, observations and reward."""
 
 from rdrl.sim import anchors
+from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import STREAMS
 from rdrl.sim.config import Config
 from rdrl.sim.env import Env
@@ -11,6 +12,7 @@ from rdrl.sim.rollout import rollout
 from rdrl.sim.rollout import unroll
 
 __all__ = [
+  'DYNAMICS',
   'STREAMS',
   'Config',
   'Env',

@@ -4,6 +4,7 @@
 import dataclasses
 import pathlib
 import shutil
+import threading
 import typing
 
 import jax
@@ -12,6 +13,8 @@ from orbax.checkpoint import v1 as ocp
 
 # How many of the newest checkpoints of a directory are kept.
 _KEEP = 2
+# Orbax fails now and then where two threads of a process save at a time.
+_LOCK = threading.Lock()
 
 
 class CheckpointError(ValueError):
@@ -30,12 +33,13 @@ def save(directory, step, tree):
   directory = pathlib.Path(directory).resolve()
   directory.mkdir(parents=True, exist_ok=True)
   empty = {name: s for name, s in _shapes(tree).items() if 0 in s}
-  ocp.save(
-    directory / str(step),
-    jax.tree.map(_without_empty, tree),
-    overwrite=True,
-    custom_metadata={'static': _static_fields(tree), 'empty': empty},
-  )
+  with _LOCK:
+    ocp.save(
+      directory / str(step),
+      jax.tree.map(_without_empty, tree),
+      overwrite=True,
+      custom_metadata={'static': _static_fields(tree), 'empty': empty},
+    )
   for old in _steps(directory)[:-_KEEP]:
     shutil.rmtree(directory / str(old))
 
@@ -59,7 +63,7 @@ def restore(directory, like, step=None):
     CheckpointError: if a field is missing or has another shape.
   """
   path = _path(directory, step)
-  metadata = ocp.metadata(path)
+  metadata = _metadata(path)
   empty = {k: tuple(v) for k, v in metadata.custom_metadata['empty'].items()}
   saved = _shapes(metadata.metadata) | empty
   wanted = _shapes(like)
@@ -72,7 +76,7 @@ def restore(directory, like, step=None):
       raise CheckpointError(
         f'{path}: {name}: shape is {saved[name]}, expected {wanted[name]}'
       )
-  loaded = ocp.load(path, jax.tree.map(_without_empty, like))
+  loaded = _load(path, jax.tree.map(_without_empty, like))
   return jax.tree.map(
     lambda x, y: np.zeros(y.shape, y.dtype) if 0 in _shape(y) else x,
     loaded,
@@ -93,7 +97,7 @@ def read(directory, cls, step=None):
     CheckpointError: if a field of `cls` is missing.
   """
   path = _path(directory, step)
-  metadata = ocp.metadata(path)
+  metadata = _metadata(path)
   # Naming a sharding restores on machines with other devices too.
   local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   like = jax.tree.map(
@@ -101,7 +105,7 @@ def read(directory, cls, step=None):
     metadata.metadata,
     is_leaf=lambda x: hasattr(x, 'shape'),
   )
-  saved = jax.device_get(ocp.load(path, like))
+  saved = jax.device_get(_load(path, like))
   notes = metadata.custom_metadata
   for name, shape in notes['empty'].items():
     _put(saved, name.split('.'), shape)
@@ -115,6 +119,16 @@ def stage(directory, cls, compute):
   tree = jax.device_get(compute())
   save(directory, 0, tree)
   return tree
+
+
+def _metadata(path):
+  with _LOCK:
+    return ocp.metadata(path)
+
+
+def _load(path, like):
+  with _LOCK:
+    return ocp.load(path, like)
 
 
 def _steps(directory):

@@ -58,8 +58,8 @@ def _coerce(value, old, path):
     raise ConfigError(f'--set={path}: name one of its fields, not the whole')
   if isinstance(old, float) and type(value) is int:
     return float(value)
-  if isinstance(old, tuple) and isinstance(value, list):
-    return tuple(value)
+  if isinstance(old, tuple) and isinstance(value, list | tuple):
+    return tuple(_coerce(x, old[0], path) if old else x for x in value)
   if old is not None and type(value) is not type(old):
     raise ConfigError(
       f'--set={path}: {value!r} is not a {type(old).__name__} like {old!r}'

@@ -45,11 +45,13 @@ def run(
     The state after `num_steps` steps.
 
   Raises:
-    ValueError: if `stride` does not divide `log_every`, nor that `save_every`:
-      a resumed run would write other lines.
+    ValueError: if `num_steps` is negative, or if `stride` does not divide
+      `log_every`, or that `save_every`: a resumed run would write other lines.
     FloatingPointError: if the `loss` was not finite since the last line; the
       checkpoints that were there stay.
   """
+  if num_steps < 0:
+    raise ValueError(f'{name}: number of steps is {num_steps}')
   if log_every % stride or save_every % log_every:
     raise ValueError(
       f'{name}: stride {stride}, log_every {log_every} and save_every'

@@ -49,6 +49,23 @@ def test_misspelt_override(tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize(
+  ('arguments', 'parts'),
+  [
+    (('--set=train_seeds=(102,)',), ('train_seeds (102,)', 'all different')),
+    (('--set=test_seeds=()',), ('test_seeds ()',)),
+    (('--set=world.num_agents=20',), ('world.num_agents: 20', 'num_agents')),
+    (('--set=reality=tyres',), ('reality=tyres', 'single_track')),
+    (('--set=prior.dtype=half',), ('prior.dtype=half', 'bfloat16')),
+    (('stray',), ('stray: not a flag',)),
+  ],
+)
+def test_what_cannot_be_run_is_refused_at_once(arguments, parts, tmp_path):
+  result = _run(*arguments, f'--workdir={tmp_path}/run')
+  _assert_one_line(result, *parts)
+  assert not (tmp_path / 'run').exists()
+
+
 def test_unknown_log_and_missing_data_dir(tmp_path):
   result = _run('--log=tape', f'--workdir={tmp_path}/run')
   _assert_one_line(result, '--log=tape', 'world, kitti, prepared')
@@ -57,6 +74,7 @@ def test_unknown_log_and_missing_data_dir(tmp_path):
     '--log=kitti', f'--data_dir={missing}', f'--workdir={tmp_path}/run'
   )
   _assert_one_line(result, str(missing))
+  assert not (tmp_path / 'run').exists()
 
 
 def test_workdir_that_cannot_be_written():

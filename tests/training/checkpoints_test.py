@@ -1,6 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 
+from concurrent import futures
 import sys
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,23 @@ def test_nouns_come_back_with_their_static_fields(tmp_path):
   camera = checkpoints.read(tmp_path, types.Camera)
   assert (camera.height, camera.width) == (3, 4)
   np.testing.assert_array_equal(camera.intrinsics, _camera().intrinsics)
+
+
+def test_threads_save_one_at_a_time(tmp_path, monkeypatch):
+  inside = threading.Lock()
+  save = checkpoints.ocp.save
+
+  def alone(*arguments, **options):
+    assert inside.acquire(blocking=False)
+    save(*arguments, **options)
+    inside.release()
+
+  monkeypatch.setattr(checkpoints.ocp, 'save', alone)
+  with futures.ThreadPoolExecutor(2) as pool:
+    for name in 'ab':
+      pool.submit(checkpoints.save, tmp_path / name, 0, _camera())
+  for name in 'ab':
+    assert checkpoints.latest_step(tmp_path / name) == 0
 
 
 def test_tuples_and_keys_come_back_as_such(tmp_path):

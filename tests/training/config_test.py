@@ -46,6 +46,7 @@ def test_overrides_reach_nested_fields_and_leave_the_rest():
     ('seed.x=3', '--set=seed.x: seed = 0 has no fields'),
     ('inner.num_steps=ten', "'ten' is not a int like 10"),
     ('inner.num_steps=1.5', '1.5 is not a int like 10'),
+    ('inner.offsets=(3.0, "a")', "'a' is not a float like"),
     ('inner.fast=1', '1 is not a bool like False'),
     ('inner=3', 'name one of its fields'),
     ('seed', 'expected path=value'),

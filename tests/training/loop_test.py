@@ -82,6 +82,11 @@ def test_line_holds_the_means_since_the_last_one(tmp_path):
   assert [line['loss'] for line in lines] == [0.5, 2.5, 4.5, 6.0]
 
 
+def test_negative_number_of_steps_is_refused():
+  with pytest.raises(ValueError, match='walk: number of steps is -1'):
+    _run(-1, None)
+
+
 def test_intervals_that_do_not_nest_are_refused():
   with pytest.raises(ValueError, match='walk: stride 3, log_every 50'):
     training.loop.run(_step, {}, 10, name='walk', stride=3)
