@@ -67,7 +67,7 @@ class PpoConfig:
   """
 
   num_envs: int = 8
-  num_updates: int = 20
+  num_updates: int = 32
   edited_share: float = 0.7
   discount: float = 0.9
   gae_lambda: float = 0.95
