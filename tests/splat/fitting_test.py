@@ -195,7 +195,7 @@ class _KilledError(Exception):
 
 
 def test_killed_fit_goes_on_to_the_same_scene(tmp_path, monkeypatch):
-  run = functools.partial(training.loop.run, save_every=5)
+  run = functools.partial(training.loop.run, log_every=5, save_every=5)
   monkeypatch.setattr(training.loop, 'run', run)
   step = fitting._step
 
