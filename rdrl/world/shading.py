@@ -12,6 +12,7 @@ import math
 from flax import struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rdrl import geometry
 from rdrl import types
@@ -20,9 +21,9 @@ from rdrl.world import street as street_lib
 
 _PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE = range(7)
 
-_SUN = jnp.array([2.1, 1.95, 1.65])
-_AMBIENT = jnp.array([0.62, 0.74, 0.95])
-_HAZE = jnp.array([0.62, 0.72, 0.86])
+_SUN = np.array([2.1, 1.95, 1.65], np.float32)
+_AMBIENT = np.array([0.62, 0.74, 0.95], np.float32)
+_HAZE = np.array([0.62, 0.72, 0.86], np.float32)
 _HAZE_LENGTH = 500.0
 # Where agents go that are not there: out of reach of every ray.
 _NOWHERE = -1e3
