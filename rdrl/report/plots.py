@@ -19,7 +19,7 @@ _STYLE = (
 )
 
 
-def curves(path, series, x_label, y_label):
+def curves(path, series, x_label, y_label, is_logarithmic=False):
   """Lines over a common axis.
 
   Args:
@@ -27,8 +27,11 @@ def curves(path, series, x_label, y_label):
     series: label to (x `[n]`, y `[n]`) or, with a band, (x, y, low, high).
     x_label: of the horizontal axis.
     y_label: of the vertical axis.
+    is_logarithmic: whether both axes are.
   """
   with _axes(path) as axes:
+    if is_logarithmic:
+      axes.loglog()
     for (label, values), color in zip(
       series.items(), _cycle(series), strict=True
     ):

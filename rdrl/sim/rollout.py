@@ -13,6 +13,9 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.sim import env as env_lib
 
+# Environments rendered at a time on a CPU.
+_LOOKS = 2
+
 
 @struct.dataclass
 class Decisions:
@@ -61,7 +64,7 @@ def unroll(env, act, states, key, num_decisions):
 
   def decide(states, i):
     ago = jnp.maximum(num_before - i, 0)
-    states = jax.vmap(env.look, (0, None))(states, ago)
+    states = _look(env, states, ago)
     action, aux = act(
       states.observation, jax.random.fold_in(key, i - num_before)
     )
@@ -83,6 +86,15 @@ def unroll(env, act, states, key, num_decisions):
     decide, states, jnp.arange(num_before + num_decisions)
   )
   return last, types.take(decisions, slice(num_before, None))
+
+
+def _look(env, states, ago):
+  """`env.look` of a batch; on one CPU a few at a time, which stay in cache."""
+  if jax.default_backend() == 'cpu' and jax.device_count() == 1:
+    return jax.lax.map(
+      lambda state: env.look(state, ago), states, batch_size=_LOOKS
+    )
+  return jax.vmap(env.look, (0, None))(states, ago)
 
 
 def rollout(env, act, states, key, num_decisions):

@@ -14,7 +14,10 @@ from rdrl.splat.metrics import ssim as ssim
 from rdrl.splat.ply import load_ply as load_ply
 from rdrl.splat.ply import save_ply as save_ply
 from rdrl.splat.renderer import Renderer as Renderer
+from rdrl.splat.rendering import CHANNELS as CHANNELS
 from rdrl.splat.rendering import Rendered as Rendered
+from rdrl.splat.rendering import contributions as contributions
 from rdrl.splat.rendering import render as render
 from rdrl.splat.rendering import render_moment as render_moment
 from rdrl.splat.rendering import render_scene as render_scene
+from rdrl.splat.rendering import with_capacity as with_capacity

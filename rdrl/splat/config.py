@@ -17,8 +17,14 @@ class Config:
     near: metres; what is closer along the optical axis is not drawn.
     far: metres; likewise what is farther.
     eps2d: pixel^2 added to the projected variances (gsplat's low-pass).
+    antialiased: whether opacities fall as much as that low-pass widens a
+      Gaussian (Mip-Splatting, Yu et al. 2024; gsplat's antialiased mode).
+    radius_clip: pixels; what reaches no farther either way is not drawn.
     max_alpha: largest opacity of one Gaussian in one pixel; gsplat 1.5 has
       0.999, its main branch 0.99.
+    backend: who blends, of `blocks.BACKENDS`; 'auto' takes Triton on a GPU,
+      Mosaic on a TPU and XLA elsewhere.
+    image_dtype: of rendered colours, 'float32' or 'bfloat16'.
     entries_per_gaussian: capacity of the tile lists of an image, together with
       the next; what does not fit is the farthest, is left out and is counted.
     entries_per_tile: grows the capacity with the image, since a surface that is
@@ -55,7 +61,11 @@ class Config:
   near: float = 0.1
   far: float = 1000.0
   eps2d: float = 0.3
+  antialiased: bool = False
+  radius_clip: float = 0.0
   max_alpha: float = 0.999
+  backend: str = 'auto'
+  image_dtype: str = 'float32'
   entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
   num_steps: int = 900

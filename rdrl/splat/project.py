@@ -15,7 +15,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
-from rdrl.splat import composite
+from rdrl.splat import blocks
 
 # Real spherical harmonics, the constants and order of 3DGS (Kerbl et al. 2023).
 _SH0 = 0.28209479177387814
@@ -51,6 +51,8 @@ class Splats:
     color: `[N, 3]`.
     depth: `[N]` metres along the optical axis.
     visible: `[N]` bool.
+    normal: `[N, 3]` unit vectors in the world along the shortest axis, towards
+      the camera; None unless asked for.
   """
 
   xy: jax.Array
@@ -60,6 +62,7 @@ class Splats:
   color: jax.Array
   depth: jax.Array
   visible: jax.Array
+  normal: jax.Array | None = None
 
 
 def sh_basis(direction, num_coefficients):
@@ -96,6 +99,8 @@ def project(
   config,
   node_poses=None,
   node_valid=None,
+  *,
+  normals=False,
 ):
   """`Splats` of Gaussians as one camera sees them.
 
@@ -110,6 +115,7 @@ def project(
       to be in the world.
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
+    normals: whether to find them, too.
   """
   # First into the world, which cameras share under `vmap`, then into the
   # camera, whose pose is the same for all Gaussians and need not be gathered.
@@ -167,20 +173,23 @@ def project(
     u[2] * v[0] - u[0] * v[2],
     u[0] * v[1] - u[1] * v[0],
   ]
-  determinant = sum(x * x for x in cross) + config.eps2d * (
-    var_x + var_y - config.eps2d
-  )
+  sharp = sum(x * x for x in cross)
+  determinant = sharp + config.eps2d * (var_x + var_y - config.eps2d)
   determinant = jnp.where(visible, determinant, 1.0)
   conic = jnp.stack([var_y, -cov, var_x], -1) / determinant[:, None]
 
   log_opacity = jax.nn.log_sigmoid(gaussians.opacity_logits)
-  cutoff = 2 * (log_opacity - np.log(composite.MIN_ALPHA))
+  if config.antialiased:
+    # The floor is far below what could be seen, and keeps gradients finite.
+    log_opacity += 0.5 * jnp.log(jnp.maximum(sharp / determinant, 1e-12))
+  cutoff = 2 * (log_opacity - np.log(blocks.MIN_ALPHA))
   visible &= cutoff > 0
   reach = jnp.sqrt(
     jax.lax.stop_gradient(
       jnp.maximum(cutoff, 0)[:, None] * jnp.stack([var_x, var_y], -1)
     )
   )
+  visible &= jnp.max(reach, -1) > config.radius_clip
   visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
 
   direction = gaussians.means - center
@@ -199,7 +208,20 @@ def project(
     color=jnp.maximum(color, 0),
     depth=depth,
     visible=visible,
+    normal=_normals(in_camera, point, view) if normals else None,
   )
+
+
+def _normals(in_camera, point, view):
+  """See `Splats`; from the rows of W R S, and the means in the camera."""
+  axes = jnp.stack([jnp.stack(row, -1) for row in in_camera], -2)
+  length = geometry.safe_norm(axes, axis=-2)
+  shortest = jnp.argmin(length, -1)[:, None, None]
+  normal = jnp.take_along_axis(axes, shortest, -1)[..., 0]
+  normal /= jnp.maximum(geometry.safe_norm(normal, keepdims=True), 1e-12)
+  away = sum(normal[:, i] * point[i] for i in range(3)) > 0
+  normal = jnp.where(away[:, None], -normal, normal)
+  return sum(normal[:, i, None] * view[i, :3] for i in range(3))
 
 
 def _product(rows, matrix):

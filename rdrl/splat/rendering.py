@@ -1,14 +1,20 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Images of Gaussians, differentiable in everything that is not an integer."""
 
+import dataclasses
 import functools
+import math
 
+import einops
 from flax import struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.splat import blocks
 from rdrl.splat import composite
 from rdrl.splat import project
 from rdrl.splat import sky
@@ -28,12 +34,25 @@ class Rendered:
     alpha: `[H, W]` opacity.
     overflow: `[]` int32 (tile, Gaussian) pairs that found no room in the tile
       lists; not 0 means that the farthest Gaussians are missing.
+    median_depth: `[H, W]` depth in metres of the Gaussian at which less than
+      half of the light is left, 0 where more is left at the end. This and the
+      next are None unless asked for.
+    normal: `[H, W, 3]` sum of the weighted unit normals in the world, no longer
+      than alpha.
+    features: `[H, W, F]` weighted sum of the features that were given.
   """
 
   color: jax.Array
   depth: jax.Array
   alpha: jax.Array
   overflow: jax.Array
+  median_depth: jax.Array | None = None
+  normal: jax.Array | None = None
+  features: jax.Array | None = None
+
+
+# What `render` computes only on request.
+CHANNELS = ('median_depth', 'normal')
 
 
 def render(
@@ -43,6 +62,10 @@ def render(
   *,
   node_poses=None,
   node_valid=None,
+  channels=(),
+  features=None,
+  screen_probe=None,
+  mesh=None,
   config: Config = DEFAULT,
 ):
   """Rasterizes Gaussians (Kerbl et al. 2023) by gsplat's conventions.
@@ -54,75 +77,255 @@ def render(
     node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
       to be in the world.
     node_valid: `[A]` bool, which nodes are drawn; None draws all.
+    channels: what else to find, of `CHANNELS`.
+    features: `[N, F]` of each Gaussian, such as semantic classes, blended like
+      colours but over nothing.
+    screen_probe: `[N, 2]` zeros, whose cotangent is, for each Gaussian, the sum
+      over pixels of the absolute gradient with respect to its place in the
+      image, which says where detail is missing (AbsGS, Ye et al. 2024).
+    mesh: `jax.sharding.Mesh` of one axis whose devices blend every so-manieth
+      row of tiles each; None leaves all to one device.
     config: rendering settings.
 
   Returns:
     `Rendered`.
+
+  Raises:
+    ValueError: if a channel is none of `CHANNELS`, if features or probe are not
+      one row per Gaussian, or if there is no such backend.
   """
-  # The barriers keep XLA from computing the projection anew inside each of the
-  # gathers that read it.
+  count = len(gaussians.node)
+  for name in channels:
+    if name not in CHANNELS:
+      raise ValueError(f'channels: {name!r} is none of {CHANNELS}')
+  for name, rows in (('features', features), ('screen_probe', screen_probe)):
+    if rows is not None and (rows.ndim != 2 or len(rows) != count):
+      raise ValueError(f'{name} of shape {rows.shape} for {count} Gaussians')
+  if mesh is not None:
+    (axis,) = mesh.axis_names
+    shared = NamedSharding(mesh, PartitionSpec(axis))
+    gaussians = jax.lax.with_sharding_constraint(gaussians, shared)
   splats = jax.lax.optimization_barrier(
-    project.project(gaussians, camera, config, node_poses, node_valid)
+    project.project(
+      gaussians,
+      camera,
+      config,
+      node_poses,
+      node_valid,
+      normals='normal' in channels,
+    )
   )
-  height, width = camera.height, camera.width
-  room = tiles.capacity(len(gaussians.node), height, width, config)
-  lists = jax.lax.optimization_barrier(
-    tiles.bin_splats(splats, height, width, room)
+  rasterize = functools.partial(
+    _rasterize,
+    height=camera.height,
+    width=camera.width,
+    config=config,
+    has_median='median_depth' in channels,
   )
-  image = _rasterize(splats, lists, height, width, config)
-  accumulated, alpha = image[..., 3], image[..., 4]
+  whole = splats, features, screen_probe
+  if mesh is None:
+    image, median, overflow = rasterize(*whole)
+  else:
+    image, median, overflow = jax.shard_map(
+      lambda *x: rasterize(
+        *x, first_row=jax.lax.axis_index(axis), num_parts=mesh.size
+      ),
+      mesh=mesh,
+      in_specs=PartitionSpec(),
+      out_specs=PartitionSpec(axis),
+      # Batching rules of our own know nothing of what varies over the mesh.
+      check_vma=False,
+    )(*whole)
+  overflow = jnp.sum(overflow)
+  image = _untile(image, camera)
+  accumulated, alpha = image[..., 3], image[..., -1]
   has_alpha = alpha > 0
   depth = jnp.where(has_alpha, accumulated / jnp.where(has_alpha, alpha, 1), 0)
   color = image[..., :3] + (1 - alpha)[..., None] * background
-  return Rendered(color, depth, alpha, lists.overflow)
-
-
-def _rasterize(splats, lists, height, width, config):
-  """`[H, W, 5]`: accumulated colour and depth, and alpha."""
-  rows, columns = tiles.tile_counts(height, width)
-  # One table, so that the transpose of its gather is one scatter.
-  table = jnp.concatenate(
-    [
-      splats.xy,
-      splats.conic,
-      splats.log_opacity[:, None],
-      splats.color,
-      splats.depth[:, None],
-    ],
-    -1,
+  if median is not None:
+    median = _untile(median, camera)[..., 0]
+    median = jnp.where(median >= 0, splats.depth[median], 0)
+  first = 4 if splats.normal is None else 7
+  return Rendered(
+    color=color.astype(config.image_dtype),
+    depth=depth,
+    alpha=alpha,
+    overflow=overflow,
+    median_depth=median,
+    normal=None if splats.normal is None else image[..., 4:7],
+    features=None if features is None else image[..., first:-1],
   )
+
+
+def contributions(
+  gaussians: types.Gaussians,
+  camera: types.Camera,
+  pixel_weights,
+  *,
+  node_poses=None,
+  node_valid=None,
+  config: Config = DEFAULT,
+):
+  """How much each Gaussian contributes to an image.
+
+  Args:
+    gaussians: `N` of them.
+    camera: one; batch with `jax.vmap`.
+    pixel_weights: `[H, W, F]` what a pixel counts for, in each of F sums.
+    node_poses: see `render`.
+    node_valid: see `render`.
+    config: rendering settings.
+
+  Returns:
+    `[N, F]`: sum over pixels of alpha_k T_k times the pixel's weight. Ones give
+    the score by which idle Gaussians are pruned; an image of errors says whose
+    they are.
+  """
+
+  # Blending is linear in the features, and this is its transpose.
+  def blend(features):
+    return render(
+      gaussians,
+      camera,
+      jnp.zeros(3),
+      node_poses=node_poses,
+      node_valid=node_valid,
+      features=features,
+      config=config,
+    ).features
+
+  shape = len(gaussians.node), pixel_weights.shape[-1]
+  return jax.vjp(blend, jnp.zeros(shape))[1](pixel_weights)[0]
+
+
+def with_capacity(
+  config, gaussians, cameras, *, node_poses=None, node_valid=None, margin=1.2
+):
+  """`config` with room in its tile lists for these views of a scene.
+
+  Args:
+    config: rendering settings.
+    gaussians: of the scene.
+    cameras: `[C]` views that are typical of those to come.
+    node_poses: see `render`.
+    node_valid: see `render`.
+    margin: room over what the fullest of these views needs.
+
+  Returns:
+    A `Config`; its `entries_per_gaussian` has two digits, so that scenes that
+    differ a little share a compiled program.
+  """
+  count = max(
+    int(_count(gaussians, camera, node_poses, node_valid, config))
+    for camera in (
+      types.take(cameras, i) for i in range(len(cameras.intrinsics))
+    )
+  )
+  needed = margin * max(count, 1) / len(gaussians.node)
+  digit = 10.0 ** (math.floor(math.log10(needed)) - 1)
+  return dataclasses.replace(
+    config,
+    entries_per_gaussian=math.ceil(needed / digit) * digit,
+    entries_per_tile=0.0,
+  )
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _count(gaussians, camera, node_poses, node_valid, config):
+  splats = project.project(gaussians, camera, config, node_poses, node_valid)
+  return tiles.count_entries(splats, camera.height, camera.width)
+
+
+def _rasterize(
+  splats,
+  features,
+  probe,
+  *,
+  height,
+  width,
+  config,
+  has_median,
+  first_row=0,
+  num_parts=1,
+):
+  """Every `num_parts`-th row of tiles from `first_row` on.
+
+  Returns:
+    `[1, rows, columns, F, pixels]` accumulated colour and depth, normal if
+    there are any, features, and alpha; `[1, rows, columns, 1, pixels]` index of
+    the Gaussian in the median, or None; `[1]` overflow.
+  """
+  _, columns = tiles.tile_counts(height, width)
+  room = tiles.capacity(len(splats.depth), height, width, config)
+  if num_parts > 1:
+    # Rows of tiles next to each other are about equally full.
+    room = math.ceil(1.1 * room / num_parts)
+  # A barrier, like the one before, keeps XLA from computing what goes in anew
+  # inside each of the gathers that read it.
+  lists = jax.lax.optimization_barrier(
+    tiles.bin_splats(splats, height, width, room, config, first_row, num_parts)
+  )
+  # One table, so that the transpose of its gather is one scatter.
+  parts = [
+    splats.xy,
+    splats.conic,
+    splats.log_opacity[:, None],
+    splats.color,
+    splats.depth[:, None],
+    splats.normal,
+    features,
+  ]
+  table = jnp.concatenate([x for x in parts if x is not None], -1)
   # What is invisible is in no list; its values may be infinite.
   table = jnp.where(splats.visible[:, None], table, 0)
-  tile_row, tile_column = lists.tile // columns, lists.tile % columns
+  tile_row = lists.tile // columns * num_parts + first_row
   middle = jnp.stack(
     [
-      (tile_column + 0.5) * composite.TILE_WIDTH,
-      (tile_row + 0.5) * composite.TILE_HEIGHT,
+      (lists.tile % columns + 0.5) * blocks.TILE_WIDTH,
+      (tile_row + 0.5) * blocks.TILE_HEIGHT,
     ],
     -1,
   )
-  image = composite.composite(
+  image, median = composite.composite(
     table,
     lists.gaussian,
     lists.valid,
     middle,
     lists.first,
     lists.count,
-    config.max_alpha,
+    blocks.Settings(config.max_alpha, has_median, _backend(config)),
+    probe,
   )
-  image = image.reshape(
-    rows,
-    columns,
-    composite.NUM_FEATURES,
-    composite.TILE_HEIGHT,
-    composite.TILE_WIDTH,
+
+  def by_row(x):
+    return x.reshape(1, -1, columns, *x.shape[1:])
+
+  if median is not None:
+    median = by_row(median[:, None])
+  return by_row(image), median, lists.overflow[None]
+
+
+def _untile(x, camera):
+  """`[H, W, F]` of `[parts, rows, columns, F, pixels]`."""
+  x = einops.rearrange(
+    x,
+    'd r c f (h w) -> (r d h) (c w) f',
+    h=blocks.TILE_HEIGHT,
+    w=blocks.TILE_WIDTH,
   )
-  image = image.transpose(0, 3, 1, 4, 2).reshape(
-    rows * composite.TILE_HEIGHT,
-    columns * composite.TILE_WIDTH,
-    composite.NUM_FEATURES,
-  )
-  return image[:height, :width]
+  return x[: camera.height, : camera.width]
+
+
+def _backend(config):
+  if config.backend == 'auto':
+    platform = jax.default_backend()
+    return {'gpu': 'triton', 'tpu': 'mosaic'}.get(platform, 'xla')
+  if config.backend not in blocks.BACKENDS:
+    raise ValueError(
+      f'splat.backend is {config.backend!r}, expected auto or one of'
+      f' {", ".join(blocks.BACKENDS)}'
+    )
+  return config.backend
 
 
 def render_scene(

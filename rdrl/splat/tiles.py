@@ -13,7 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdrl.splat import composite
+from rdrl.splat import blocks
+
+# Pairs beyond which counting stops.
+_MOST = 2**30
 
 
 @struct.dataclass
@@ -39,7 +42,7 @@ class TileLists:
 
 def tile_counts(height, width):
   """Rows and columns of tiles that cover an image."""
-  return -(-height // composite.TILE_HEIGHT), -(-width // composite.TILE_WIDTH)
+  return -(-height // blocks.TILE_HEIGHT), -(-width // blocks.TILE_WIDTH)
 
 
 def capacity(num_gaussians, height, width, config):
@@ -54,24 +57,61 @@ def capacity(num_gaussians, height, width, config):
   )
 
 
-def depth_order(depth, visible):
-  """`[N]` int32 indices by depth, exact; what is invisible comes last."""
-  num = len(depth)
-  bits = max((num - 1).bit_length(), 1)
+def count_entries(splats, height, width):
+  """`[]` int32 (tile, Gaussian) pairs of one image, as `bin_splats` counts."""
+  _, span = _rectangles(splats, height, width)
+  return jnp.sum(jnp.where(splats.visible, jnp.prod(span, -1), 0))
+
+
+def depth_order(depth, visible, near=0.0, far=np.inf):
+  """`[N]` int32 indices by depth, exact; what is invisible comes last.
+
+  Args:
+    depth: `[N]` metres.
+    visible: `[N]` bool; what is visible lies between `near` and `far`.
+    near: Python float; the closer to `far`, the fewer bits are sorted.
+    far: Python float.
+  """
   # The bits of positive floats are ordered like the floats.
+  low, high = np.array([near, far], np.float32).view(np.uint32)
   key = jax.lax.bitcast_convert_type(depth.astype(jnp.float32), jnp.uint32)
-  key = jnp.where(visible, key, jnp.uint32(0x7F800000))
-  order = jnp.arange(num, dtype=jnp.uint32)
-  position = jnp.arange(num, dtype=jnp.uint32)
-  for shift in range(0, 31, 32 - bits):
-    digit = (key[order] >> shift) << bits
+  key = jnp.where(visible, key, high) - low
+  return _stable_order(key, int(high - low).bit_length())
+
+
+def _stable_order(key, key_bits):
+  """`[n]` int32 that sorts `[n]` uint32 keys below 2^key_bits, stably.
+
+  Digits, the least significant first, each sorted together with the position
+  in the order so far: as many bits of the key as a position leaves free.
+  """
+  bits = max((len(key) - 1).bit_length(), 1)
+  position = jnp.arange(len(key), dtype=jnp.uint32)
+  order = position
+  for shift in range(0, key_bits, 32 - bits):
+    # The bits above the digit are lost on the left.
+    digit = (key[order] if shift else key) >> shift << bits
     packed = jnp.sort(digit | position)
     order = order[packed & np.uint32((1 << bits) - 1)]
   return order.astype(jnp.int32)
 
 
-def bin_splats(splats, height, width, room):
-  """`TileLists` of one image.
+def _rectangles(splats, height, width):
+  """First tile (column, row) and number of tiles `[N, 2]` that each meets."""
+  # Pixel centres at 0.5: pixel p lies within the ellipse's rectangle if
+  # low - 0.5 <= p <= high - 0.5.
+  low = splats.xy - splats.reach - 0.5
+  high = splats.xy + splats.reach - 0.5
+  size = np.array([blocks.TILE_WIDTH, blocks.TILE_HEIGHT])
+  grid = np.array(tile_counts(height, width)[::-1])
+  # Clipping before the cast: integers from huge floats are undefined.
+  begin = jnp.floor(jnp.clip(jnp.ceil(low) / size, 0, grid)).astype(jnp.int32)
+  last = jnp.floor(jnp.clip(jnp.floor(high) / size, -1, grid - 1))
+  return begin, jnp.maximum(last.astype(jnp.int32) + 1 - begin, 0)
+
+
+def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
+  """`TileLists` of one image, or of every `num_parts`-th row of its tiles.
 
   Args:
     splats: `project.Splats` of `N` Gaussians.
@@ -79,35 +119,30 @@ def bin_splats(splats, height, width, room):
     width: pixels.
     room: (tile, Gaussian) pairs to make room for, counted over the tiles of the
       bounding rectangles. What does not fit is the farthest.
-
-  Raises:
-    ValueError: if tiles and room together need more than 32 bits.
+    config: `splat.Config`, whose near and far are those of `splats`.
+    first_row: `[]` int32, the first row of tiles.
+    num_parts: static, rows from one to the next.
   """
   splats = jax.lax.stop_gradient(splats)
   rows, columns = tile_counts(height, width)
-  tiles = rows * columns
-  bits = max((room - 1).bit_length(), 1)
-  if (tiles + 1) << bits > 1 << 32:
-    raise ValueError(
-      f'{tiles} tiles with {room} entries do not fit a 32-bit sort key'
-    )
-
-  order = depth_order(splats.depth, splats.visible)
-  # Pixel centres at 0.5: pixel p lies within the ellipse's rectangle if
-  # low - 0.5 <= p <= high - 0.5.
-  low = (splats.xy - splats.reach - 0.5)[order]
-  high = (splats.xy + splats.reach - 0.5)[order]
-  size = np.array([composite.TILE_WIDTH, composite.TILE_HEIGHT])
-  grid = np.array([columns, rows])
-  # Clipping before the cast: integers from huge floats are undefined.
-  begin = jnp.floor(jnp.clip(jnp.ceil(low) / size, 0, grid))
-  end = jnp.floor(jnp.clip(jnp.floor(high) / size, -1, grid - 1)) + 1
-  begin, end = begin.astype(jnp.int32), end.astype(jnp.int32)
-  span = jnp.maximum(end - begin, 0)
-  area = jnp.where(splats.visible[order], span[:, 0] * span[:, 1], 0)
+  tiles = -(-rows // num_parts) * columns
+  order = depth_order(splats.depth, splats.visible, config.near, config.far)
+  begin, span = _rectangles(splats, height, width)
+  # From here on, rows count those of this part.
+  begin_row, end_row = (
+    (row - first_row + num_parts - 1) // num_parts
+    for row in (begin[:, 1], begin[:, 1] + span[:, 1])
+  )
+  begin = jnp.stack([begin[:, 0], begin_row], -1)
+  span = jnp.stack([span[:, 0], end_row - begin_row], -1)
+  area = jnp.where(splats.visible, jnp.prod(span, -1), 0)
+  begin, span, area = begin[order], span[order], area[order]
+  # More than can be counted finds no room anyway.
+  is_countable = jnp.cumsum(area.astype(jnp.float32)) < _MOST
+  area = jnp.where(is_countable, area, 0)
   ends = jnp.cumsum(area)
   starts = ends - area
-  overflow = jnp.maximum(ends[-1] - room, 0)
+  overflow = jnp.where(is_countable[-1], jnp.maximum(ends[-1] - room, 0), _MOST)
 
   # Entry e belongs to the last Gaussian whose entries start at or before it.
   marks = jnp.zeros(room, jnp.int32).at[starts].add(1, mode='drop')
@@ -120,24 +155,24 @@ def bin_splats(splats, height, width, room):
   row = table[:, 2] + within // width_of
   gaussian = order[owner]
   exists = entry < ends[-1]
-  hit = exists & _ellipse_meets_tile(splats, gaussian, row, column)
+  hit = exists & _ellipse_meets_tile(
+    splats, gaussian, row * num_parts + first_row, column
+  )
   tile = jnp.where(hit, row * columns + column, tiles).astype(jnp.uint32)
+  order = _stable_order(tile, tiles.bit_length())
+  edges = jnp.searchsorted(tile[order], np.arange(tiles + 1, dtype=np.uint32))
+  edges = edges.astype(jnp.int32)
+  gaussian = gaussian[order]
 
-  packed = jnp.sort((tile << bits) | entry.astype(jnp.uint32))
-  edges = jnp.arange(tiles + 1, dtype=jnp.uint32) << bits
-  edges = jnp.searchsorted(packed, edges).astype(jnp.int32)
-  gaussian = gaussian[packed & np.uint32((1 << bits) - 1)]
-
-  block = composite.BLOCK
-  count = -(-(edges[1:] - edges[:-1]) // block)
+  size = blocks.BLOCK
+  count = -(-(edges[1:] - edges[:-1]) // size)
   last = jnp.cumsum(count)
   first = last - count
-  blocks = room // block + tiles
-  index = jnp.arange(blocks, dtype=jnp.int32)
+  index = jnp.arange(room // size + tiles, dtype=jnp.int32)
   tile_of_block = jnp.searchsorted(last, index, side='right').astype(jnp.int32)
   tile_of_block = jnp.minimum(tile_of_block, tiles - 1)
-  start = edges[tile_of_block] + block * (index - first[tile_of_block])
-  position = start[:, None] + jnp.arange(block)
+  start = edges[tile_of_block] + size * (index - first[tile_of_block])
+  position = start[:, None] + jnp.arange(size)
   return TileLists(
     gaussian=gaussian[jnp.minimum(position, room - 1)],
     valid=position < edges[tile_of_block + 1][:, None],
@@ -158,10 +193,10 @@ def _ellipse_meets_tile(splats, gaussian, row, column):
     [splats.xy, splats.conic, splats.log_opacity[:, None]], -1
   )[gaussian]
   x, y, a, b, c, log_opacity = jnp.moveaxis(table, -1, 0)
-  left = column * composite.TILE_WIDTH + 0.5 - x
-  right = left + (composite.TILE_WIDTH - 1)
-  top = row * composite.TILE_HEIGHT + 0.5 - y
-  bottom = top + (composite.TILE_HEIGHT - 1)
+  left = column * blocks.TILE_WIDTH + 0.5 - x
+  right = left + (blocks.TILE_WIDTH - 1)
+  top = row * blocks.TILE_HEIGHT + 0.5 - y
+  bottom = top + (blocks.TILE_HEIGHT - 1)
 
   def least(fixed, low, high, square_fixed, square_free):
     free = jnp.clip(-b * fixed / square_free, low, high)
@@ -179,6 +214,6 @@ def _ellipse_meets_tile(splats, gaussian, row, column):
     ),
   )
   inside = (left <= 0) & (right >= 0) & (top <= 0) & (bottom >= 0)
-  cutoff = log_opacity - np.log(composite.MIN_ALPHA)
+  cutoff = log_opacity - np.log(blocks.MIN_ALPHA)
   # The slack covers rounding, here and in the exponent polynomial.
   return inside | (sigma <= cutoff + 1e-3 * (1 + jnp.abs(sigma)))

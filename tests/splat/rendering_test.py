@@ -12,13 +12,13 @@ import pytest
 from rdrl import geometry
 from rdrl import splat
 from rdrl import types
-from rdrl.splat import composite
+from rdrl.splat import blocks
 from rdrl.splat import project
 from rdrl.splat import tiles
+from tests.splat import reference
 
 HEIGHT, WIDTH = 20, 36
 CONFIG = splat.Config(entries_per_gaussian=16.0)
-PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
 
 def _camera(height=HEIGHT, width=WIDTH):
@@ -43,123 +43,6 @@ def _gaussians(num, seed=0, num_sh=4):
     sh=jnp.asarray(rng.normal(0, 0.6, (num, num_sh, 3)), jnp.float32),
     node=jnp.zeros(num, jnp.int32),
   )
-
-
-def _rotation(quat):
-  w, x, y, z = quat / np.linalg.norm(quat)
-  return np.array(
-    [
-      [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-      [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-      [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-  )
-
-
-def _harmonics(d, num):
-  """Real spherical harmonics by the textbook, square roots unsimplified."""
-  x, y, z = d
-  pi, sqrt = np.pi, np.sqrt
-  return np.array(
-    [
-      sqrt(1 / (4 * pi)),
-      -sqrt(3 / (4 * pi)) * y,
-      sqrt(3 / (4 * pi)) * z,
-      -sqrt(3 / (4 * pi)) * x,
-      sqrt(15 / (4 * pi)) * x * y,
-      -sqrt(15 / (4 * pi)) * y * z,
-      sqrt(5 / (16 * pi)) * (3 * z * z - 1),
-      -sqrt(15 / (4 * pi)) * x * z,
-      sqrt(15 / (16 * pi)) * (x * x - y * y),
-      -sqrt(35 / (32 * pi)) * y * (3 * x * x - y * y),
-      sqrt(105 / (4 * pi)) * x * y * z,
-      -sqrt(21 / (32 * pi)) * y * (5 * z * z - 1),
-      sqrt(7 / (16 * pi)) * z * (5 * z * z - 3),
-      -sqrt(21 / (32 * pi)) * x * (5 * z * z - 1),
-      sqrt(105 / (16 * pi)) * z * (x * x - y * y),
-      -sqrt(35 / (32 * pi)) * x * (x * x - 3 * y * y),
-    ]
-  )[:num]
-
-
-def reference(parameters, camera, background, poses, blended=None):
-  """One pixel at a time in spirit: every Gaussian against every pixel.
-
-  Args:
-    parameters: dictionary of float64 arrays.
-    camera: `types.Camera`.
-    background: `[3]` or `[H, W, 3]`.
-    poses: `[N, 4, 4]` world_from_local of each Gaussian.
-    blended: which (Gaussian, pixel) pairs to blend, `[N, H, W]`, to hold the
-      thresholds still while differentiating; None applies the thresholds.
-
-  Returns:
-    `[H, W, 5]` colour, expected depth, alpha; and `blended`.
-  """
-  height, width = camera.height, camera.width
-  K = np.asarray(camera.intrinsics, np.float64)
-  view = np.asarray(camera.camera_from_world, np.float64)
-  py, px = np.mgrid[:height, :width] + 0.5
-  num = len(parameters['means'])
-  splats = []
-  for i in range(num):
-    m = view @ poses[i]
-    point = m[:3, :3] @ parameters['means'][i] + m[:3, 3]
-    x, y, z = point
-    if not CONFIG.near < z < CONFIG.far:
-      continue
-    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-    tan_x, tan_y = 0.5 * width / fx, 0.5 * height / fy
-    tx = z * np.clip(
-      x / z, -cx / fx - 0.3 * tan_x, (width - cx) / fx + 0.3 * tan_x
-    )
-    ty = z * np.clip(
-      y / z, -cy / fy - 0.3 * tan_y, (height - cy) / fy + 0.3 * tan_y
-    )
-    J = np.array([[fx / z, 0, -fx * tx / z**2], [0, fy / z, -fy * ty / z**2]])
-    R = _rotation(parameters['quats'][i])
-    S = np.diag(np.exp(2 * parameters['log_scales'][i]))
-    cov = J @ m[:3, :3] @ R @ S @ R.T @ m[:3, :3].T @ J.T
-    conic = np.linalg.inv(cov + CONFIG.eps2d * np.eye(2))
-    eye = -m[:3, :3].T @ m[:3, 3]
-    direction = parameters['means'][i] - eye
-    basis = _harmonics(
-      direction / np.linalg.norm(direction), parameters['sh'].shape[1]
-    )
-    color = np.maximum(0.5 + basis @ parameters['sh'][i], 0)
-    opacity = 1 / (1 + np.exp(-parameters['opacity_logits'][i]))
-    d = np.stack([px - fx * x / z - cx, py - fy * y / z - cy], -1)
-    sigma = 0.5 * np.einsum('hwi,ij,hwj->hw', d, conic, d)
-    splats.append((z, i, sigma, opacity, color))
-  splats.sort(key=lambda s: s[:2])
-  transmittance = np.ones((height, width))
-  finished = np.zeros((height, width), bool)
-  image = np.zeros((height, width, 4))
-  used = np.zeros((num, height, width), bool)
-  for z, i, sigma, opacity, color in splats:
-    alpha = np.minimum(CONFIG.max_alpha, opacity * np.exp(-sigma))
-    after = transmittance * (1 - alpha)
-    if blended is None:
-      touches = alpha >= 1 / 255
-      finished |= touches & (after <= 1e-4)
-      use = touches & ~finished
-    else:
-      use = blended[i]
-    used[i] = use
-    weight = np.where(use, alpha * transmittance, 0)
-    image += weight[..., None] * np.append(color, z)
-    transmittance = np.where(use, after, transmittance)
-  alpha = 1 - transmittance
-  color = image[..., :3] + transmittance[..., None] * background
-  depth = image[..., 3] / np.where(alpha > 0, alpha, 1)
-  return np.concatenate([color, depth[..., None], alpha[..., None]], -1), used
-
-
-def _double(gaussians):
-  return {
-    name: np.asarray(getattr(gaussians, name), np.float64)
-    for name in PARAMETERS
-  }
 
 
 def _image(rendered):
@@ -192,7 +75,9 @@ BACKGROUND = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)
 def _check(gaussians, tolerance=2e-4):
   image, overflow = _render(gaussians, jnp.asarray(BACKGROUND))
   eye = np.tile(np.eye(4), (len(gaussians.node), 1, 1))
-  expected, _ = reference(_double(gaussians), _camera(), BACKGROUND, eye)
+  expected, _, _ = reference.image(
+    reference.double(gaussians), _camera(), BACKGROUND, eye
+  )
   error = np.abs(np.asarray(image) - expected)
   error[..., 3] /= 1 + expected[..., 3]
   # A pixel on the edge of an alpha of 1/255 may fall on either side.
@@ -272,35 +157,24 @@ def _loss(gaussians, background=BACKGROUND, poses=None, view=None):
   return jnp.sum(image * WEIGHTS)
 
 
-def _central_differences(function, value, step=1e-6):
-  gradient = np.zeros_like(value)
-  for index in np.ndindex(value.shape):
-    shifted = value.copy()
-    shifted[index] += step
-    up = function(shifted)
-    shifted[index] -= 2 * step
-    gradient[index] = (up - function(shifted)) / (2 * step)
-  return gradient
-
-
 @pytest.mark.parametrize('seed', [0, 1])
 def test_gradients_equal_central_differences_of_the_reference(seed):
   g = _gaussians(8, seed)
-  parameters = _double(g)
+  parameters = reference.double(g)
   eye = np.tile(np.eye(4), (8, 1, 1))
-  _, blended = reference(parameters, _camera(), BACKGROUND, eye)
+  _, held, _ = reference.image(parameters, _camera(), BACKGROUND, eye)
   found = jax.grad(
     lambda p: _loss(g.replace(**p)),
-  )({name: getattr(g, name) for name in PARAMETERS})
-  for name in PARAMETERS:
+  )({name: getattr(g, name) for name in reference.PARAMETERS})
+  for name in reference.PARAMETERS:
 
     def loss(value, name=name):
-      image, _ = reference(
-        parameters | {name: value}, _camera(), BACKGROUND, eye, blended
+      image, _, _ = reference.image(
+        parameters | {name: value}, _camera(), BACKGROUND, eye, held
       )
       return np.sum(image * WEIGHTS)
 
-    expected = _central_differences(loss, parameters[name])
+    expected = reference.central_differences(loss, parameters[name])
     scale = np.abs(expected).max()
     np.testing.assert_allclose(
       found[name], expected, rtol=2e-3, atol=2e-3 * scale, err_msg=name
@@ -322,21 +196,25 @@ def test_gradients_of_background_camera_and_node_poses():
     )
   )[:3]
   poses[2, :3, 3] = [0.1, 0.2, 0.5]
-  parameters = _double(g)
-  expected, blended = reference(parameters, _camera(), BACKGROUND, poses[node])
+  parameters = reference.double(g)
+  expected, held, _ = reference.image(
+    parameters, _camera(), BACKGROUND, poses[node]
+  )
   image, _ = _render(g, jnp.asarray(BACKGROUND), jnp.asarray(poses))
   np.testing.assert_allclose(image[..., :3], expected[..., :3], atol=1e-3)
 
   def reference_loss(view=None, poses=poses, background=BACKGROUND):
     view = np.eye(4) if view is None else view
     camera = _camera().replace(camera_from_world=view)
-    image, _ = reference(parameters, camera, background, poses[node], blended)
+    image, _, _ = reference.image(
+      parameters, camera, background, poses[node], held
+    )
     return np.sum(image * WEIGHTS)
 
   gradients = jax.grad(_loss, (1, 2, 3))(
     g, jnp.asarray(BACKGROUND), jnp.asarray(poses), jnp.eye(4)
   )
-  by_background = _central_differences(
+  by_background = reference.central_differences(
     lambda x: reference_loss(background=x), np.zeros(3)
   )
   np.testing.assert_allclose(
@@ -344,7 +222,7 @@ def test_gradients_of_background_camera_and_node_poses():
   )
   # Translations only: a general 4x4 matrix is no rigid transform, and the
   # renderer may use that its inverse is a transpose.
-  by_pose = _central_differences(
+  by_pose = reference.central_differences(
     lambda x: reference_loss(
       poses=np.concatenate(
         [poses[:, :, :3], np.concatenate([x, poses[:, 3:, 3]], 1)[..., None]],
@@ -360,7 +238,7 @@ def test_gradients_of_background_camera_and_node_poses():
     rtol=3e-3,
     atol=3e-3 * np.abs(by_pose).max(),
   )
-  by_view = _central_differences(
+  by_view = reference.central_differences(
     lambda x: reference_loss(
       view=np.concatenate([np.eye(4)[:, :3], np.append(x, 1)[:, None]], 1)
     ),
@@ -446,19 +324,19 @@ def test_depth_order_is_exact_and_stable():
   order = tiles.depth_order(jnp.asarray(depth), jnp.asarray(visible))
   expected = np.argsort(np.where(visible, depth, np.inf), kind='stable')
   np.testing.assert_array_equal(order, expected)
+  order = tiles.depth_order(jnp.asarray(depth), jnp.asarray(visible), 1, 101)
+  np.testing.assert_array_equal(order, expected)
 
 
 def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
   g = _gaussians(60, 11)
   camera = _camera(40, 64)
   splats = jax.jit(project.project, static_argnums=2)(g, camera, CONFIG)
-  lists = jax.jit(tiles.bin_splats, static_argnums=(1, 2, 3))(
-    splats, 40, 64, 2000
+  lists = jax.jit(tiles.bin_splats, static_argnums=(1, 2, 3, 4))(
+    splats, 40, 64, 2000, CONFIG
   )
   rows, columns = tiles.tile_counts(40, 64)
-  py, px = np.mgrid[
-    : rows * composite.TILE_HEIGHT, : columns * composite.TILE_WIDTH
-  ]
+  py, px = np.mgrid[: rows * blocks.TILE_HEIGHT, : columns * blocks.TILE_WIDTH]
   for i in range(60):
     dx, dy = px + 0.5 - splats.xy[i, 0], py + 0.5 - splats.xy[i, 1]
     a, b, c = np.asarray(splats.conic[i], np.float64)
@@ -467,7 +345,7 @@ def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
     )
     touched = (
       (exponent >= np.log(1 / 255))
-      .reshape(rows, composite.TILE_HEIGHT, columns, composite.TILE_WIDTH)
+      .reshape(rows, blocks.TILE_HEIGHT, columns, blocks.TILE_WIDTH)
       .any((1, 3))
     )
     touched &= bool(splats.visible[i])

@@ -1,0 +1,115 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What is blended: blocks of entries of tiles, as matrices.
+
+The exponent of a Gaussian is a quadratic polynomial of the pixel's place in its
+tile, hence for a block a matrix product with six monomials that are the same
+for all tiles; the sums over pixels in the backward pass are products with the
+same monomials. Tile-local coordinates keep the cancellation of float32 small.
+"""
+
+from typing import NamedTuple
+
+import jax
+from jax import custom_batching
+import jax.numpy as jnp
+import numpy as np
+
+# Entries of a tile that are blended at a time.
+BLOCK = 16
+TILE_HEIGHT, TILE_WIDTH = 8, 8
+# Columns of a table before its features.
+SHAPE = 6
+
+MIN_ALPHA = 1 / 255
+MIN_TRANSMITTANCE = 1e-4
+
+PIXELS = TILE_HEIGHT * TILE_WIDTH
+
+
+# Who blends: XLA anywhere, Pallas by Triton on GPUs, by Mosaic on TPUs.
+BACKENDS = ('xla', 'triton', 'mosaic')
+
+
+class Settings(NamedTuple):
+  """What is blended how; static.
+
+  Attributes:
+    max_alpha: largest opacity of one entry in one pixel, below 1.
+    median: whether to find the entry at which half of the light is gone.
+    backend: one of `BACKENDS`.
+  """
+
+  max_alpha: float
+  median: bool = False
+  backend: str = 'xla'
+
+
+def monomials():
+  """`[6, pixels]`: 1, x, y, x^2, xy, y^2 about the middle of a tile."""
+  y, x = np.mgrid[:TILE_HEIGHT, :TILE_WIDTH] + 0.5
+  x, y = x.ravel() - TILE_WIDTH / 2, y.ravel() - TILE_HEIGHT / 2
+  rows = [np.ones_like(x), x, y, x * x, x * y, y * y]
+  return np.stack(rows).astype(np.float32)
+
+
+def exponent_coefficients(offset, conic, log_opacity):
+  """`[..., 6]` coefficients of log(opacity) - sigma in the monomials.
+
+  Args:
+    offset: `[..., 2]` mean of the Gaussian relative to the middle of the tile.
+    conic: `[..., 3]` inverse covariance xx, xy, yy in 1 / pixel^2.
+    log_opacity: `[...]`.
+  """
+  x, y = offset[..., 0], offset[..., 1]
+  a, b, c = conic[..., 0], conic[..., 1], conic[..., 2]
+  along_x, along_y = a * x + b * y, b * x + c * y
+  constant = log_opacity - 0.5 * (along_x * x + along_y * y)
+  return jnp.stack([constant, along_x, along_y, -0.5 * a, -b, -0.5 * c], -1)
+
+
+def unpack(rows, valid, middle):
+  """Coefficients `[..., 6]` and features `[..., F + 1]` of blocks of entries.
+
+  Args:
+    rows: `[..., BLOCK, 6 + F]` of the table, see `composite`.
+    valid: `[..., BLOCK]`.
+    middle: `[..., 2]` pixels.
+  """
+  coefficients = exponent_coefficients(
+    rows[..., :2] - middle[..., None, :], rows[..., 2:5], rows[..., 5]
+  )
+  # exp(-100) is skipped like every alpha below 1/255.
+  nothing = jnp.array([-100.0, 0, 0, 0, 0, 0])
+  coefficients = jnp.where(valid[..., None], coefficients, nothing)
+  features = jnp.concatenate(
+    [rows[..., SHAPE:], jnp.ones_like(rows[..., :1])], -1
+  )
+  return coefficients, features
+
+
+def join_batches(function, pointers):
+  """Batches by joining the queues of the batch into one.
+
+  Args:
+    function: of arrays whose leading axes are joined.
+    pointers: argument that holds rows of another one to that other one; both
+      by number.
+  """
+  batched = custom_batching.custom_vmap(function)
+
+  @batched.def_vmap
+  def rule(size, in_batched, *arguments):
+    arguments = [
+      x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
+      for x, is_batched in zip(arguments, in_batched, strict=True)
+    ]
+    for pointer, target in pointers.items():
+      x = arguments[pointer]
+      shift = arguments[target].shape[1] * jnp.arange(size, dtype=jnp.int32)
+      arguments[pointer] = x + shift.reshape(-1, *[1] * (x.ndim - 1))
+    flat = [x.reshape(-1, *x.shape[2:]) for x in arguments]
+    out = batched(*flat)
+    unflat = jax.tree.map(lambda x: x.reshape(size, -1, *x.shape[1:]), out)
+    return unflat, jax.tree.map(lambda _: True, out)
+
+  return batched

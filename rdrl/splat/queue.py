@@ -1,0 +1,261 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Compositing in plain XLA: slots that work through a queue of tiles.
+
+A loop holds a fixed number of slots, each working on one tile; in every turn
+each slot blends one block, and a slot whose tile is finished, because its list
+ended or no light passes any more, takes the next tile from the queue, longest
+first. So all slots stay busy however skewed the lists are, no turn is spent
+behind an opaque surface, and the work of many images is one queue: under `vmap`
+the tiles of the whole batch are queued together rather than waiting for each
+other.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl.splat import blocks
+
+# Most slots; a short queue gets fewer, or its longest tile would keep one slot
+# busy while the others idle.
+_SLOTS = 16
+_TILES_PER_SLOT = 8
+
+
+@functools.cache
+def forward(settings):
+  """What `composite.composite` returns, batched by joining queues.
+
+  Only blocks that some slot reaches are gathered, so that room for entries that
+  an image does not have costs nothing.
+
+  Args:
+    settings: `blocks.Settings`.
+
+  Returns:
+    A function of table, gaussian, valid, middle, first and count.
+  """
+
+  def run(table, gaussian, valid, middle, first, count):
+    tiles = len(first)
+
+    def turn(block, transmittance, pixel, image, tile):
+      rows = gaussian[block]
+      coefficients, features = blocks.unpack(
+        table[rows], valid[block], middle[block]
+      )
+      alpha, _ = _alphas(jnp.swapaxes(coefficients, 0, 1), settings.max_alpha)
+
+      def blend(carry, entry):
+        before, (sums, median) = carry
+        alpha, feature, row = entry
+        after = before * (1 - alpha)
+        lives = after > blocks.MIN_TRANSMITTANCE
+        weight = jnp.where(lives, alpha * before, 0)
+        sums = sums + weight[:, None] * feature[:, :, None]
+        if median is not None:
+          is_median = lives & (before > 0.5) & (after <= 0.5)
+          median = jnp.where(is_median, row[:, None], median)
+        return (after, (sums, median)), None
+
+      (transmittance, pixel), _ = jax.lax.scan(
+        blend,
+        (transmittance, pixel),
+        (alpha, jnp.swapaxes(features, 0, 1), rows.T),
+      )
+      image = jax.tree.map(lambda x, new: x.at[tile].set(new), image, pixel)
+      return transmittance, pixel, image
+
+    def zeros(count):
+      sums = jnp.zeros(
+        (count, table.shape[1] - blocks.SHAPE + 1, blocks.PIXELS)
+      )
+      return sums, -jnp.ones_like(
+        sums[:, 0], jnp.int32
+      ) if settings.median else None
+
+    # The last row takes what idle slots write.
+    image = _run_queue(
+      first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
+    )
+    return jax.tree.map(lambda x: x[:tiles], image)
+
+  return blocks.join_batches(run, {1: 0, 4: 1})
+
+
+@functools.cache
+def backward(settings, absolute):
+  """The cotangents of `composite.composite`, batched; see `forward`.
+
+  Args:
+    settings: `blocks.Settings`.
+    absolute: whether to find the cotangent of the probe.
+
+  Returns:
+    A function of the arguments of `forward`, the image and its cotangent
+    `[tiles, F + 1, pixels]`, to those of the table and of the probe, or None.
+  """
+
+  def run(table, gaussian, valid, middle, first, count, image, cotangent):
+    tiles = len(first)
+    num_features = table.shape[1] - blocks.SHAPE + 1
+    cotangent = jnp.pad(cotangent, ((0, 1), (0, 0), (0, 0)))
+    total = jnp.sum(jnp.pad(image, ((0, 1), (0, 0), (0, 0))) * cotangent, 1)
+
+    def turn(block, transmittance, carry, gradients, tile):
+      rest, cotangent = carry
+      rows = gaussian[block]
+      is_entry = valid[block] & (tile < tiles)[:, None]
+      (coefficients, features), pull = jax.vjp(
+        lambda x: blocks.unpack(x, is_entry, middle[block]), table[rows]
+      )
+      alpha, exponent = _alphas(
+        jnp.swapaxes(coefficients, 0, 1), settings.max_alpha
+      )
+
+      def blend(carry, entry):
+        before, rest = carry
+        alpha, feature = entry
+        after = before * (1 - alpha)
+        lives = after > blocks.MIN_TRANSMITTANCE
+        value = sum(
+          feature[:, i, None] * cotangent[:, i] for i in range(num_features)
+        )
+        weight = jnp.where(lives, alpha * before, 0)
+        rest = rest - weight * value
+        d_alpha = before * value - rest / (1 - alpha)
+        d_alpha = jnp.where(lives, d_alpha, 0)
+        return (after, rest), (weight, d_alpha)
+
+      (transmittance, rest), (weight, d_alpha) = jax.lax.scan(
+        blend, (transmittance, rest), (alpha, jnp.swapaxes(features, 0, 1))
+      )
+      is_clamped = exponent > np.log(settings.max_alpha)
+      d_exponent = jnp.where(is_clamped, 0, d_alpha * alpha)
+      d_coefficients = jnp.matmul(
+        d_exponent.reshape(-1, blocks.PIXELS),
+        blocks.monomials().T,
+        precision=jax.lax.Precision.HIGHEST,
+      ).reshape(blocks.BLOCK, len(block), 6)
+      d_features = jnp.einsum(
+        'ksp,scp->skc',
+        weight,
+        cotangent,
+        precision=jax.lax.Precision.HIGHEST,
+      )
+      (found,) = pull((jnp.swapaxes(d_coefficients, 0, 1), d_features))
+      moved = _moved(coefficients, d_exponent) if absolute else None
+      gradients = jax.tree.map(
+        lambda x, new: x.at[rows].add(new), gradients, (found, moved)
+      )
+      return transmittance, (rest, cotangent), gradients
+
+    def per_tile(tile):
+      return total[tile], cotangent[tile]
+
+    moved = jnp.zeros((len(table), 2)) if absolute else None
+    return _run_queue(
+      first, count, turn, per_tile, (jnp.zeros_like(table), moved)
+    )
+
+  return blocks.join_batches(run, {1: 0, 4: 1})
+
+
+def _alphas(coefficients, max_alpha):
+  """`[BLOCK, slots, pixels]` of `[BLOCK, slots, 6]` coefficients."""
+  block, slots, _ = coefficients.shape
+  exponent = jnp.matmul(
+    coefficients.reshape(-1, 6),
+    blocks.monomials(),
+    precision=jax.lax.Precision.HIGHEST,
+  ).reshape(block, slots, blocks.PIXELS)
+  alpha = jnp.exp(jnp.minimum(exponent, np.log(max_alpha)))
+  return jnp.where(exponent >= np.log(blocks.MIN_ALPHA), alpha, 0), exponent
+
+
+def _run_queue(first, count, turn, per_tile, results):
+  """Lets slots work through all tiles.
+
+  Args:
+    first: `[tiles]` first block.
+    count: `[tiles]` blocks; tiles of none are left out.
+    turn: `(block [slots], transmittance, carry, results, tile [slots]) ->
+      (transmittance, carry, results)` blends one block per slot.
+    per_tile: `tile [slots] -> carry` what a slot starts a tile with.
+    results: PyTree of arrays that `turn` writes.
+  """
+  tiles = len(first)
+  slots = min(_SLOTS, -(-tiles // _TILES_PER_SLOT))
+  order = jnp.argsort(-count)
+  num_active = jnp.sum(count > 0)
+  first, count = first[order], count[order]
+
+  def load(position):
+    """The `position`-th tile of the queue, or the idle tile."""
+    is_idle = position >= num_active
+    position = jnp.minimum(position, tiles - 1)
+    block = jnp.where(is_idle, 0, first[position])
+    end = block + jnp.where(is_idle, 0, count[position])
+    return jnp.where(is_idle, tiles, order[position]), block, end
+
+  def is_busy(state):
+    return jnp.any(state[1] < tiles)
+
+  def body(state):
+    taken, tile, block, end, transmittance, carry, results = state
+    transmittance, carry, results = turn(
+      block, transmittance, carry, results, tile
+    )
+    is_opaque = jnp.max(transmittance, -1) <= blocks.MIN_TRANSMITTANCE
+    done = (block + 1 >= end) | is_opaque
+    rank = taken + jnp.cumsum(done) - 1
+    new_tile, new_block, new_end = load(rank)
+    tile = jnp.where(done, new_tile, tile)
+    block = jnp.where(done, new_block, block + 1)
+    end = jnp.where(done, new_end, end)
+    transmittance = jnp.where(done[:, None], 1, transmittance)
+    carry = jax.tree.map(
+      lambda new, old: jnp.where(
+        done.reshape(-1, *[1] * (old.ndim - 1)), new, old
+      ),
+      per_tile(new_tile),
+      carry,
+    )
+    taken = taken + jnp.sum(done)
+    return taken, tile, block, end, transmittance, carry, results
+
+  tile, block, end = load(jnp.arange(slots))
+  state = (
+    jnp.asarray(slots, jnp.int32),
+    tile,
+    block,
+    end,
+    jnp.ones((slots, blocks.PIXELS), jnp.float32),
+    per_tile(tile),
+    results,
+  )
+  return jax.lax.while_loop(is_busy, body, state)[-1]
+
+
+def _moved(coefficients, d_exponent):
+  """Absolute gradients, summed over pixels, of where entries are.
+
+  Args:
+    coefficients: `[slots, BLOCK, 6]`.
+    d_exponent: `[BLOCK, slots, pixels]`.
+
+  Returns:
+    `[slots, BLOCK, 2]`.
+  """
+  one, x, y = blocks.monomials()[:3]
+  zero = np.zeros_like(one)
+  # The derivatives of the monomials.
+  slopes = np.stack(
+    [[zero, one, zero, 2 * x, y, zero], [zero, zero, one, zero, x, 2 * y]]
+  )
+  slope = jnp.einsum(
+    'ske,aep->aksp', coefficients, slopes, precision=jax.lax.Precision.HIGHEST
+  )
+  return jnp.einsum('aksp->ska', jnp.abs(slope * d_exponent))

@@ -1,0 +1,299 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What a rendering holds besides colour, depth and alpha, and transforms."""
+
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AbstractDevice
+from jax.sharding import AbstractMesh
+import numpy as np
+import pytest
+
+from rdrl import splat
+from rdrl import training
+from rdrl import types
+from rdrl.splat import blocks
+from rdrl.splat import kernels
+from tests.splat import reference
+
+HEIGHT, WIDTH, COUNT = 20, 36, 40
+CONFIG = splat.Config(entries_per_gaussian=16.0)
+CAMERA = types.Camera(
+  camera_from_world=jnp.eye(4),
+  intrinsics=jnp.array([[30.0, 0, 17.5], [0, 28.0, 10.2], [0, 0, 1]]),
+  height=HEIGHT,
+  width=WIDTH,
+)
+
+
+def _gaussians(count=COUNT, seed=0):
+  rng = np.random.default_rng(seed)
+  z = rng.uniform(1, 6, count)
+  parts = types.Gaussians(
+    means=np.c_[rng.uniform(-0.6, 0.6, (count, 2)) * z[:, None], z],
+    log_scales=rng.normal(-1.8, 0.6, (count, 3)),
+    quats=rng.normal(size=(count, 4)),
+    opacity_logits=rng.normal(0, 1.5, count),
+    sh=rng.normal(0, 0.3, (count, 4, 3)),
+    node=np.zeros(count),
+  )
+  return jax.tree.map(jnp.float32, parts).replace(
+    node=jnp.zeros(count, jnp.int32)
+  )
+
+
+@functools.partial(jax.jit, static_argnames=('config', 'channels', 'mesh'))
+def _render(gaussians, config=CONFIG, **options):
+  return splat.render(gaussians, CAMERA, jnp.zeros(3), config=config, **options)
+
+
+def test_colours_as_features_are_blended_like_colours():
+  gaussians = _gaussians()
+  flat = gaussians.replace(sh=gaussians.sh[:, :1])
+  features = jnp.maximum(0.5 + 0.28209479177387814 * flat.sh[:, 0], 0)
+  # Wider than what is blended anyway.
+  wide = jnp.concatenate([features] * 4, -1)
+  rendered = _render(flat, features=wide, channels=('normal',))
+  assert rendered.features.shape == (HEIGHT, WIDTH, 12)
+  for i in range(0, 12, 3):
+    np.testing.assert_allclose(
+      rendered.features[..., i : i + 3], rendered.color, atol=1e-6
+    )
+
+
+def test_contributions_are_the_transpose_of_blending():
+  gaussians = _gaussians()
+  ones = jnp.ones((HEIGHT, WIDTH, 1))
+  all_of_it = splat.contributions(gaussians, CAMERA, ones, config=CONFIG)
+  np.testing.assert_allclose(
+    jnp.sum(all_of_it), jnp.sum(_render(gaussians).alpha), rtol=1e-5
+  )
+  # Without the first Gaussian, what lies behind it shows more, itself nothing.
+  hidden = gaussians.replace(
+    opacity_logits=gaussians.opacity_logits.at[0].set(-30)
+  )
+  rest = splat.contributions(hidden, CAMERA, ones, config=CONFIG)
+  assert rest[0, 0] == 0
+  assert jnp.all(rest[1:] >= all_of_it[1:] - 1e-4)
+
+
+def test_normals_are_those_of_discs_that_face_the_camera():
+  gaussians = _gaussians()
+  discs = gaussians.replace(
+    log_scales=gaussians.log_scales.at[:, 2].set(-6.0),
+    quats=jnp.tile(jnp.array([1.0, 0, 0, 0]), (COUNT, 1)),
+  )
+  turn = jnp.array(
+    [[0.0, 0, 1, 0.3], [1, 0, 0, 0.1], [0, 1, 0, -0.2], [0, 0, 0, 1]]
+  )
+  straight = _render(discs, channels=('normal',))
+  np.testing.assert_allclose(
+    straight.normal,
+    straight.alpha[..., None] * jnp.array([0, 0, -1]),
+    atol=1e-5,
+  )
+  # The same through a world that is turned: normals are in the world.
+  poses = jnp.stack([jnp.eye(4), turn])
+  camera = CAMERA.replace(camera_from_world=jnp.linalg.inv(turn))
+  turned = splat.render(
+    discs.replace(node=jnp.ones(COUNT, jnp.int32)),
+    camera,
+    jnp.zeros(3),
+    node_poses=poses,
+    channels=('normal',),
+    config=CONFIG,
+  )
+  np.testing.assert_allclose(
+    turned.normal, straight.normal @ turn[:3, :3].T, atol=1e-5
+  )
+
+
+def test_probe_sums_absolute_gradients_over_pixels():
+  gaussians = _gaussians(1)
+
+  def image(intrinsics):
+    camera = CAMERA.replace(intrinsics=intrinsics)
+    return splat.render(gaussians, camera, jnp.zeros(3), config=CONFIG).color
+
+  weights = jax.random.normal(jax.random.key(0), (HEIGHT, WIDTH, 3))
+  # A shift of the principal point is a shift of the Gaussian in the image.
+  jacobian = jax.jacrev(image)(CAMERA.intrinsics)[..., :2, 2]
+  per_pixel = jnp.sum(weights[..., None] * jacobian, 2)
+  found = jax.grad(
+    lambda probe: jnp.sum(
+      _render(gaussians, screen_probe=probe).color * weights
+    )
+  )(jnp.zeros((1, 2)))
+  np.testing.assert_allclose(
+    found[0], jnp.sum(jnp.abs(per_pixel), (0, 1)), rtol=1e-3
+  )
+
+
+def test_antialiased_mode_equals_the_reference():
+  config = dataclasses.replace(CONFIG, antialiased=True)
+  gaussians = _gaussians()
+  expected, _, _ = reference.image(
+    reference.double(gaussians),
+    CAMERA,
+    np.zeros(3),
+    np.tile(np.eye(4), (COUNT, 1, 1)),
+    config=config,
+  )
+  rendered = _render(gaussians, config)
+  np.testing.assert_allclose(rendered.color, expected[..., :3], atol=2e-4)
+  assert jnp.max(jnp.abs(rendered.color - _render(gaussians).color)) > 0.01
+
+
+def test_radius_clip_leaves_out_what_is_small():
+  gaussians = _gaussians(2).replace(
+    means=jnp.array([[-0.5, 0, 2], [0.5, 0, 2]]),
+    log_scales=jnp.array([[-4.0] * 3, [-1.5] * 3]),
+    opacity_logits=jnp.full(2, 3.0),
+  )
+  clipped = _render(gaussians, dataclasses.replace(CONFIG, radius_clip=4.0))
+  alone = _render(jax.tree.map(lambda x: x[1:], gaussians))
+  np.testing.assert_array_equal(clipped.color, alone.color)
+  assert jnp.any(clipped.color != _render(gaussians).color)
+
+
+def test_capacity_is_room_enough_and_not_much_more():
+  gaussians = _gaussians(300)
+  cameras = jax.tree.map(lambda x: x[None], CAMERA)
+  tight = splat.with_capacity(
+    splat.Config(entries_per_gaussian=0.1), gaussians, cameras
+  )
+  assert _render(gaussians, tight).overflow == 0
+  half = dataclasses.replace(
+    tight, entries_per_gaussian=tight.entries_per_gaussian / 2
+  )
+  assert _render(gaussians, half).overflow > 0
+
+
+def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
+  everywhere = _gaussians(2**12).replace(
+    log_scales=jnp.full((2**12, 3), 3.0),
+  )
+  camera = CAMERA.replace(
+    intrinsics=jnp.array([[4e3, 0, 4096], [0, 4e3, 4096], [0, 0, 1]]),
+    height=8192,
+    width=8192,
+  )
+  splats = jax.jit(splat.rendering.project.project, static_argnums=2)(
+    everywhere, camera, CONFIG
+  )
+  lists = jax.jit(
+    lambda s: splat.rendering.tiles.bin_splats(s, 8192, 8192, 1000, CONFIG)
+  )(splats)
+  # 4096 Gaussians in each of a million tiles.
+  assert lists.overflow == 2**30
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'channels': ('colour',)}, "channels: 'colour' is none of"),
+    ({'features': jnp.zeros((3, 2))}, r'features of shape \(3, 2\) for 40'),
+    ({'screen_probe': jnp.zeros(40)}, r'screen_probe of shape \(40,\)'),
+    (
+      {'config': splat.Config(backend='cuda')},
+      "splat.backend is 'cuda', expected auto or one of xla",
+    ),
+  ],
+)
+def test_wrong_options_are_named(options, message):
+  with pytest.raises(ValueError, match=message):
+    _render(_gaussians(), **options)
+
+
+def test_images_are_bfloat16_on_request():
+  gaussians = _gaussians()
+  config = dataclasses.replace(CONFIG, image_dtype='bfloat16')
+  rendered = _render(gaussians, config)
+  assert rendered.color.dtype == jnp.bfloat16
+  assert rendered.depth.dtype == jnp.float32
+  np.testing.assert_array_equal(
+    rendered.color, _render(gaussians).color.astype(jnp.bfloat16)
+  )
+
+
+def test_rematerialised_gradients_are_the_same():
+  gaussians = _gaussians()
+
+  def loss(means):
+    return jnp.sum(_render(gaussians.replace(means=means)).color ** 2)
+
+  np.testing.assert_allclose(
+    jax.jit(jax.grad(loss))(gaussians.means),
+    jax.jit(jax.grad(jax.checkpoint(loss)))(gaussians.means),
+    rtol=1e-3,
+    atol=1e-4,
+  )
+
+
+def test_eight_devices_share_an_image():
+  flags = '--xla_force_host_platform_device_count=8'
+  subprocess.run(
+    [sys.executable, __file__, 'share'],
+    env=os.environ | {'XLA_FLAGS': flags, 'PYTHONPATH': os.getcwd()},
+    check=True,
+  )
+
+
+def _share():
+  assert jax.device_count() == 8
+  gaussians = _gaussians()
+
+  def loss(gaussians, mesh):
+    rendered = _render(gaussians, mesh=mesh, channels=('median_depth',))
+    return jnp.sum(rendered.color**2) + jnp.sum(rendered.depth), rendered
+
+  both = jax.jit(jax.grad(loss, has_aux=True, allow_int=True), static_argnums=1)
+  found, rendered = both(gaussians, training.mesh.make())
+  expected, alone = both(gaussians, None)
+  for name in reference.PARAMETERS:
+    np.testing.assert_allclose(
+      getattr(found, name), getattr(expected, name), rtol=1e-3, atol=1e-3
+    )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), rendered, alone
+  )
+
+
+@pytest.mark.parametrize(
+  ('backend', 'platform', 'mark'),
+  [('triton', 'cuda', 'triton'), ('mosaic', 'tpu', 'tpu_custom_call')],
+)
+def test_kernels_are_lowered_for_their_platform(backend, platform, mark):
+  tiles, rooms, count, width = 12, 40, 30, 4
+  known = (
+    jnp.ones((count, blocks.SHAPE + width)),
+    jnp.zeros((rooms, blocks.BLOCK), jnp.int32),
+    jnp.ones((rooms, blocks.BLOCK), bool),
+    jnp.zeros((rooms, 2)),
+    3 * jnp.arange(tiles, dtype=jnp.int32),
+    jnp.full(tiles, 3, jnp.int32),
+  )
+  image = jnp.ones((tiles, width + 1, blocks.PIXELS))
+  settings = blocks.Settings(0.999, True, backend)
+  # Mosaic asks which TPU it is for.
+  tpu = AbstractDevice(device_kind='TPU v5 lite', num_cores=1, platform='tpu')
+  mesh = AbstractMesh((1,), ('x',), abstract_device=tpu)
+  with jax.sharding.use_abstract_mesh(mesh):
+    for function, arguments in (
+      (kernels.forward(settings, False), known),
+      (kernels.backward(settings, True, False), (*known, image, image)),
+    ):
+      traced = jax.jit(function).trace(*arguments)
+      assert mark in traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+if __name__ == '__main__':
+  if sys.argv[1:] == ['share']:
+    _share()
+  else:
+    sys.exit(pytest.main([__file__]))
