@@ -7,15 +7,12 @@ prints one JSON line per case: the median over repeats, after one warm-up. The
 yardstick, a matrix product and a sort, tells machines apart: compare ratios.
 """
 
-import json
-import statistics
-import time
-
 from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import timing
 from rdrl import geometry
 from rdrl import splat
 from rdrl import training
@@ -26,37 +23,9 @@ _REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scene and the street.')
 
 
-def _time(name, call, *arguments, flop=None, **facts):
-  begin = time.perf_counter()
-  jax.block_until_ready(call(*arguments))
-  first = time.perf_counter() - begin
-  times = []
-  for _ in range(_REPEATS.value):
-    begin = time.perf_counter()
-    jax.block_until_ready(call(*arguments))
-    times.append(time.perf_counter() - begin)
-  line = {
-    'case': name,
-    'median_ms': round(1e3 * statistics.median(times), 3),
-    'first_call_ms': round(1e3 * first, 1),
-    'device': jax.devices()[0].device_kind,
-  }
-  if flop is not None:
-    line['gflop_per_s'] = round(1e-9 * flop / statistics.median(times), 1)
-  print(json.dumps(line | facts), flush=True)
-
-
-def _yardstick(key):
-  side = 2048
-  matrix = jax.random.normal(key, (side, side))
-  _time(
-    'yardstick: float32 product 2048',
-    jax.jit(jnp.matmul),
-    matrix,
-    matrix,
-    flop=2 * side**3,
-  )
-  _time('yardstick: sort 200,000', jax.jit(jnp.sort), matrix.ravel()[:200_000])
+def _time(name, call, *arguments, **facts):
+  median, first = timing.median_ms(call, *arguments, repeats=_REPEATS.value)
+  timing.report(name, median_ms=median, first_call_ms=first, **facts)
 
 
 def _gaussians(rng, count):
@@ -123,7 +92,7 @@ def _world(seed):
 def main(_):
   training.mesh.start()
   rng = np.random.default_rng(_SEED.value)
-  _yardstick(jax.random.key(_SEED.value))
+  timing.yardstick(_REPEATS.value)
   _rasterizer(rng)
   _world(_SEED.value)
 

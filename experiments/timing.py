@@ -1,0 +1,55 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Times of compiled calls, beside a yardstick that tells machines apart."""
+
+import functools
+import json
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+
+_SIDE = 2048
+_SORTED = 200_000
+
+
+def median_ms(call, *arguments, repeats=10):
+  """Median wall time in milliseconds, and that of the first call."""
+  begin = time.perf_counter()
+  jax.block_until_ready(call(*arguments))
+  first = time.perf_counter() - begin
+  times = []
+  for _ in range(repeats):
+    begin = time.perf_counter()
+    jax.block_until_ready(call(*arguments))
+    times.append(time.perf_counter() - begin)
+  return 1e3 * statistics.median(times), 1e3 * first
+
+
+def report(case, **facts):
+  """Prints one JSON line."""
+  facts = {k: _rounded(v) for k, v in facts.items()}
+  device = jax.devices()[0].device_kind
+  print(json.dumps({'case': case, 'device': device} | facts), flush=True)
+
+
+@functools.cache
+def yardstick(repeats=10):
+  """Prints and returns GFLOP/s of a float32 product and a sort's ms."""
+  matrix = jax.random.normal(jax.random.key(0), (_SIDE, _SIDE))
+  product, _ = median_ms(jax.jit(jnp.matmul), matrix, matrix, repeats=repeats)
+  numbers = matrix.ravel()[:_SORTED]
+  sort, _ = median_ms(jax.jit(jnp.sort), numbers, repeats=repeats)
+  gflop_per_s = 1e-6 * 2 * _SIDE**3 / product
+  report(
+    'yardstick',
+    matrix_product=f'float32 {_SIDE}x{_SIDE}',
+    gflop_per_s=gflop_per_s,
+    sort=f'{_SORTED} float32',
+    sort_ms=sort,
+  )
+  return gflop_per_s, sort
+
+
+def _rounded(value):
+  return float(f'{value:.4g}') if isinstance(value, float) else value
