@@ -54,15 +54,29 @@ def undistort(image, intrinsics, coefficients):
   y, x = np.mgrid[:height, :width] + 0.5
   inverse = np.linalg.inv(np.asarray(intrinsics, np.float64))
   points = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T
+  squared = np.sum(points[..., :2] ** 2, -1)
   points = distort(points[..., :2], coefficients)
+  # Beyond its turning point the polynomial folds back onto the image.
+  points[squared >= _turning_point(coefficients)] = np.inf
   ones = np.ones((height, width, 1))
   pixels = np.concatenate([points, ones], -1) @ np.asarray(intrinsics).T
   # `map_coordinates` has the centre of the first pixel at 0.
-  where = pixels[..., 1] - 0.5, pixels[..., 0] - 0.5
+  where = np.nan_to_num(pixels[..., [1, 0]] - 0.5, nan=-2.0, posinf=-2.0)
   channels = [
     ndimage.map_coordinates(
-      image[..., i].astype(np.float64), where, order=1, mode='grid-constant'
+      image[..., i].astype(np.float64),
+      np.moveaxis(where, -1, 0),
+      order=1,
+      mode='grid-constant',
     )
     for i in range(3)
   ]
   return np.round(np.stack(channels, -1)).astype(np.uint8)
+
+
+def _turning_point(coefficients):
+  """Square of the radius up to which the radial distortion grows."""
+  k1, k2, _, _, k3 = coefficients
+  roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
+  real = roots.real[(np.abs(roots.imag) < 1e-12) & (roots.real > 0)]
+  return np.min(real, initial=np.inf)

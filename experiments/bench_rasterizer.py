@@ -49,7 +49,7 @@ _SH_DEGREES = flags.DEFINE_list(
   'sh_degrees', ['0', '3'], 'Degrees of the harmonics of `views`.'
 )
 _DEVICES = flags.DEFINE_integer(
-  'devices', 2, 'Devices that `views` and `scaling` share an image among.'
+  'devices', 2, 'Devices at most that share the work; divides 64.'
 )
 _REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scenes.')
@@ -59,17 +59,25 @@ _BACKEND = flags.DEFINE_string(
 _OUT = flags.DEFINE_string('out', None, 'Folder for the plots of `scaling`.')
 
 _SIZES = ((192, 320), (384, 640))
-# OpenSplat's C++ rasterizer for CPUs, compiled with -march=native, one thread
-# (it has no more), degree 3: milliseconds forward, and with gradients, where a
-# product reaches 265 GFLOP/s and the sort takes 57 ms.
-_OPENSPLAT = {
-  (10_000, 320): (78, 148),
-  (50_000, 320): (120, 235),
-  (50_000, 640): (348, 583),
-  (200_000, 320): (288, 544),
-  (200_000, 640): (525, 955),
+# Milliseconds of others forward, and with gradients, degree 3, measured where a
+# product reached 265 GFLOP/s and the sort took 57 ms.
+_YARDSTICK = 265, 57
+_PEERS = {
+  # C++ for CPUs, compiled with -march=native, one thread (it has no more).
+  'opensplat': {
+    (10_000, 320): (78, 148),
+    (50_000, 320): (120, 235),
+    (50_000, 640): (348, 583),
+    (200_000, 320): (288, 544),
+    (200_000, 640): (525, 955),
+  },
+  # The better of maurock/splax and jax-gs, two threads.
+  'pure_jax': {
+    (10_000, 320): (761, 3205),
+    (50_000, 320): (1249, 3422),
+    (50_000, 640): (4094, 17770),
+  },
 }
-_OPENSPLAT_YARDSTICK = 265, 57
 _PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
 
@@ -163,13 +171,17 @@ def _config(gaussians, camera):
 
 @functools.cache
 def _mesh():
-  """All devices, or None if there is one."""
-  return training.mesh.make() if jax.device_count() > 1 else None
+  """Of `--devices` devices, or of as many as there are."""
+  return training.mesh.make(jax.devices()[: _DEVICES.value])
 
 
 def _render(gaussians, camera, config):
   rendered = splat.render(
-    gaussians, camera, jnp.zeros(3), mesh=_mesh(), config=config
+    gaussians,
+    camera,
+    jnp.zeros(3),
+    mesh=_mesh() if _mesh().size > 1 else None,
+    config=config,
   )
   return rendered.color, rendered.depth, rendered.alpha, rendered.overflow
 
@@ -215,10 +227,11 @@ def time_view(count, height, width, sh_degree):
     gaussians=count,
     image=f'{width}x{height}',
     sh_degree=sh_degree,
+    devices=_mesh().size,
     forward_ms=forward_ms,
     forward_backward_ms=both_ms,
-    forward_peak_mib=memory[0],
-    forward_backward_peak_mib=memory[1],
+    forward_peak_mib_per_device=memory[0],
+    forward_backward_peak_mib_per_device=memory[1],
     intersections=entries,
     overflow=int(forward(gaussians, camera)[3]),
     pairs=entries * blocks.PIXELS,
@@ -226,7 +239,7 @@ def time_view(count, height, width, sh_degree):
     pairs_per_s=1e3 * entries * blocks.PIXELS / forward_ms,
     recompilations=forward._cache_size() + both._cache_size() - 2,
     compile_s=1e-3 * (first + both_first - forward_ms - both_ms),
-    **_against_opensplat(count, width, sh_degree, forward_ms, both_ms),
+    **_against_peers(count, width, sh_degree, forward_ms, both_ms),
   )
   return forward_ms, both_ms, memory[1]
 
@@ -267,39 +280,34 @@ def _work(gaussians, camera, config):
   return jnp.sum(lists.valid), jnp.sum(useful)
 
 
-def _against_opensplat(count, width, sh_degree, forward_ms, both_ms):
-  """Its times over ours, scaled by the yardstick that is worse for us."""
-  if sh_degree != 3 or (count, width) not in _OPENSPLAT:
-    return {}
+def _against_peers(count, width, sh_degree, forward_ms, both_ms):
+  """Their times over ours, scaled by the yardstick that is worse for us."""
   gflop_per_s, sort_ms = timing.yardstick(_REPEATS.value)
-  scale = min(
-    _OPENSPLAT_YARDSTICK[0] / gflop_per_s, sort_ms / _OPENSPLAT_YARDSTICK[1]
-  )
-  forward, both = _OPENSPLAT[count, width]
-  return {
-    'opensplat_over_forward': scale * forward / forward_ms,
-    'opensplat_over_forward_backward': scale * both / both_ms,
-  }
+  scale = min(_YARDSTICK[0] / gflop_per_s, sort_ms / _YARDSTICK[1])
+  ratios = {}
+  for peer, table in _PEERS.items():
+    if sh_degree == 3 and (count, width) in table:
+      forward, both = table[count, width]
+      ratios[f'{peer}_over_forward'] = scale * forward / forward_ms
+      ratios[f'{peer}_over_forward_backward'] = scale * both / both_ms
+  return ratios
 
 
 def _views():
-  ratios = []
+  ratios = {}
   for count, (height, width), degree in itertools.product(
     map(int, _GAUSSIANS.value), _SIZES, map(int, _SH_DEGREES.value)
   ):
     times = time_view(count, height, width, degree)
-    ours = _against_opensplat(count, width, degree, *times[:2])
-    if ours:
-      ratios.append(list(ours.values()))
+    for name, ratio in _against_peers(count, width, degree, *times[:2]).items():
+      ratios.setdefault(name, []).append(ratio)
     if _has_gsplat():
       _gsplat(count, height, width, degree, *times[:2])
-  if ratios:
-    forward, both = np.exp(np.mean(np.log(ratios), 0))
+  for name, values in ratios.items():
     timing.report(
-      'views against OpenSplat',
-      forward_geometric_mean=float(forward),
-      forward_backward_geometric_mean=float(both),
-      least=float(np.min(ratios)),
+      name,
+      geometric_mean=float(np.exp(np.mean(np.log(values)))),
+      least=min(values),
     )
 
 
@@ -406,7 +414,7 @@ def _rollout():
     batch = jax.jit(
       jax.shard_map(
         see,
-        mesh=training.mesh.make(),
+        mesh=_mesh(),
         in_specs=(jax.sharding.PartitionSpec(), shared, shared),
         out_specs=shared,
         check_vma=False,
@@ -427,7 +435,7 @@ def _rollout():
       environments=num_envs,
       cameras=3,
       scenes=num_scenes,
-      devices=jax.device_count(),
+      devices=_mesh().size,
       images_per_s=3e3 * num_envs / batch_ms,
       one_camera_at_a_time_images_per_s=1e3 / alone_ms,
       peak_mib=_peak_mib(batch, gaussians, index, cameras),
@@ -470,7 +478,7 @@ def main(argv):
   # Two devices use two cores better than two threads of one do.
   cores = len(os.sched_getaffinity(0))
   jax.config.update('jax_num_cpu_devices', min(cores, _DEVICES.value))
-  training.mesh.start()
+  # No cache of compiled programs: compiling is timed, too.
   timing.yardstick(_REPEATS.value)
   for name in _SUITES.value:
     if name not in SUITES:

@@ -52,6 +52,53 @@ def monomials():
   return np.stack(rows).astype(np.float32)
 
 
+def opacity(exponent, max_alpha):
+  """Alpha of an exponent; what is below 1/255 is nothing."""
+  alpha = jnp.exp(jnp.minimum(exponent, np.log(max_alpha)))
+  return jnp.where(exponent >= np.log(MIN_ALPHA), alpha, 0)
+
+
+def blend(before, alpha):
+  """One entry of the forward pass.
+
+  Args:
+    before: transmittance before the entry.
+    alpha: of the entry, likewise shaped.
+
+  Returns:
+    Transmittance after it, its weight, and whether half of the light is gone
+    here.
+  """
+  after = before * (1 - alpha)
+  lives = after > MIN_TRANSMITTANCE
+  weight = jnp.where(lives, alpha * before, 0)
+  return after, weight, lives & (before > 0.5) & (after <= 0.5)
+
+
+def pull(before, rest, alpha, exponent, value, max_alpha):
+  """One entry of the backward pass, see `composite`.
+
+  Args:
+    before: transmittance before the entry.
+    rest: what the cotangent makes of all that has not been blended yet.
+    alpha: of the entry.
+    exponent: of the entry.
+    value: what the cotangent makes of the entry's features.
+    max_alpha: see `Settings`.
+
+  Returns:
+    Transmittance after it, the new rest, its weight, and the cotangent of the
+    exponent.
+  """
+  after = before * (1 - alpha)
+  lives = after > MIN_TRANSMITTANCE
+  weight = jnp.where(lives, alpha * before, 0)
+  rest = rest - weight * value
+  d_alpha = before * value - rest / (1 - alpha)
+  is_free = lives & (exponent <= np.log(max_alpha))
+  return after, rest, weight, jnp.where(is_free, d_alpha * alpha, 0)
+
+
 def exponent_coefficients(offset, conic, log_opacity):
   """`[..., 6]` coefficients of log(opacity) - sigma in the monomials.
 

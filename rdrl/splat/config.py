@@ -22,8 +22,8 @@ class Config:
     radius_clip: pixels; what reaches no farther either way is not drawn.
     max_alpha: largest opacity of one Gaussian in one pixel; gsplat 1.5 has
       0.999, its main branch 0.99.
-    backend: who blends, of `blocks.BACKENDS`; 'auto' takes Triton on a GPU,
-      Mosaic on a TPU and XLA elsewhere.
+    backend: who blends, of `blocks.BACKENDS`; 'auto' takes Triton where JAX has
+      one GPU by default, Mosaic where it has one TPU, and XLA elsewhere.
     image_dtype: of rendered colours, 'float32' or 'bfloat16'.
     entries_per_gaussian: capacity of the tile lists of an image, together with
       the next; what does not fit is the farthest, is left out and is counted.

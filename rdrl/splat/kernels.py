@@ -15,7 +15,6 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jax.experimental.pallas import triton as pltriton
 import jax.numpy as jnp
-import numpy as np
 
 from rdrl.splat import blocks
 
@@ -103,8 +102,7 @@ def _places(shape):
 def _alpha(c, x, y, max_alpha):
   """Opacity and exponent of six coefficients at x and y."""
   exponent = c[0] + x * (c[1] + x * c[3] + y * c[4]) + y * (c[2] + y * c[5])
-  alpha = jnp.exp(jnp.minimum(exponent, np.log(max_alpha)))
-  return jnp.where(exponent >= np.log(blocks.MIN_ALPHA), alpha, 0), exponent
+  return blocks.opacity(exponent, max_alpha), exponent
 
 
 def _moments(d_exponent, c, x, y, total):
@@ -147,14 +145,11 @@ def _blend_tiles(
       entry, before, sums, half = state
       c = [coefficients[entry, i] for i in range(6)]
       alpha, _ = _alpha(c, x, y, settings.max_alpha)
-      after = before * (1 - alpha)
-      lives = after > blocks.MIN_TRANSMITTANCE
-      weight = jnp.where(lives, alpha * before, 0)
+      after, weight, is_half = blocks.blend(before, alpha)
       sums = tuple(
         total + weight * features[entry, i] for i, total in enumerate(sums)
       )
       if median:
-        is_half = lives & (before > 0.5) & (after <= 0.5)
         half = jnp.where(is_half, gaussian[entry], half)
       return entry + 1, after, sums, half
 
@@ -220,7 +215,7 @@ def _pull_tiles(
       c = [coefficients[entry, i] for i in range(6)]
       alpha, exponent = _alpha(c, x, y, max_alpha)
       value = sum(features[entry, i] * a for i, a in enumerate(above))
-      after, rest, weight, d_exponent = _pull_alpha(
+      after, rest, weight, d_exponent = blocks.pull(
         before, rest, alpha, exponent, value, max_alpha
       )
       d_features = [jnp.sum(weight * a) for a in above]
@@ -261,17 +256,6 @@ def _pull_tiles(
   return [x.reshape(rooms, blocks.BLOCK, -1) for x in out]
 
 
-def _pull_alpha(before, rest, alpha, exponent, value, max_alpha):
-  """One entry of the backward pass, see `composite`."""
-  after = before * (1 - alpha)
-  lives = after > blocks.MIN_TRANSMITTANCE
-  weight = jnp.where(lives, alpha * before, 0)
-  rest = rest - weight * value
-  d_alpha = before * value - rest / (1 - alpha)
-  is_free = lives & (exponent <= np.log(max_alpha))
-  return after, rest, weight, jnp.where(is_free, d_alpha * alpha, 0)
-
-
 def _blend_blocks(
   coefficients,
   features,
@@ -302,15 +286,12 @@ def _blend_blocks(
       c = [coefficients[0, :, i : i + 1] for i in range(6)]
       alpha, _ = _alpha(c, x, y, settings.max_alpha)
       for k in range(blocks.BLOCK):
-        before = light[...]
-        after = before * (1 - alpha[k : k + 1])
-        lives = after > blocks.MIN_TRANSMITTANCE
-        weights[k : k + 1, :] = jnp.where(lives, alpha[k : k + 1] * before, 0)
+        light[...], weights[k : k + 1, :], is_half = blocks.blend(
+          light[...], alpha[k : k + 1]
+        )
         if has_median:
-          is_half = lives & (before > 0.5) & (after <= 0.5)
           row = gaussian[0, k : k + 1, :]
           refs[0][0] = jnp.where(is_half, row, refs[0][0])
-        light[...] = after
       image[0] += _product(features[0], weights[...], 0)
 
   tiles = len(first)
@@ -386,7 +367,7 @@ def _pull_blocks(
       value = _product(features[0], cotangent[0], 1)
       for k in range(blocks.BLOCK):
         row = slice(k, k + 1)
-        light[...], rest[...], weights[row, :], slopes[row, :] = _pull_alpha(
+        light[...], rest[...], weights[row, :], slopes[row, :] = blocks.pull(
           light[...],
           rest[...],
           alpha[row],

@@ -124,6 +124,8 @@ def project(
   mean = jnp.unstack(gaussians.means, axis=-1)
   axes = _local_axes(gaussians.quats, gaussians.log_scales)
   visible = jnp.ones(gaussians.node.shape, bool)
+  if node_valid is not None:
+    visible = (gaussians.node == 0) | node_valid[gaussians.node]
   view = camera.camera_from_world
   center = geometry.inverse(view)[:3, 3]
   if node_poses is not None:
@@ -137,8 +139,6 @@ def project(
     center = jax.vmap(geometry.transform_points, (0, None))(
       geometry.inverse(poses), center
     )[node]
-    if node_valid is not None:
-      visible = (node == 0) | node_valid[node]
   point = [sum(map(operator.mul, row, [*mean, 1.0])) for row in view[:3]]
   in_camera = _product(view, axes)
   depth = point[2]

@@ -51,13 +51,10 @@ def forward(settings):
       def blend(carry, entry):
         before, (sums, median) = carry
         alpha, feature, row = entry
-        after = before * (1 - alpha)
-        lives = after > blocks.MIN_TRANSMITTANCE
-        weight = jnp.where(lives, alpha * before, 0)
+        after, weight, is_half = blocks.blend(before, alpha)
         sums = sums + weight[:, None] * feature[:, :, None]
         if median is not None:
-          is_median = lives & (before > 0.5) & (after <= 0.5)
-          median = jnp.where(is_median, row[:, None], median)
+          median = jnp.where(is_half, row[:, None], median)
         return (after, (sums, median)), None
 
       (transmittance, pixel), _ = jax.lax.scan(
@@ -68,9 +65,9 @@ def forward(settings):
       image = jax.tree.map(lambda x, new: x.at[tile].set(new), image, pixel)
       return transmittance, pixel, image
 
-    def zeros(count):
+    def zeros(number):
       sums = jnp.zeros(
-        (count, table.shape[1] - blocks.SHAPE + 1, blocks.PIXELS)
+        (number, table.shape[1] - blocks.SHAPE + 1, blocks.PIXELS)
       )
       return sums, -jnp.ones_like(
         sums[:, 0], jnp.int32
@@ -117,23 +114,20 @@ def backward(settings, absolute):
 
       def blend(carry, entry):
         before, rest = carry
-        alpha, feature = entry
-        after = before * (1 - alpha)
-        lives = after > blocks.MIN_TRANSMITTANCE
+        alpha, exponent, feature = entry
         value = sum(
           feature[:, i, None] * cotangent[:, i] for i in range(num_features)
         )
-        weight = jnp.where(lives, alpha * before, 0)
-        rest = rest - weight * value
-        d_alpha = before * value - rest / (1 - alpha)
-        d_alpha = jnp.where(lives, d_alpha, 0)
-        return (after, rest), (weight, d_alpha)
+        after, rest, *found = blocks.pull(
+          before, rest, alpha, exponent, value, settings.max_alpha
+        )
+        return (after, rest), found
 
-      (transmittance, rest), (weight, d_alpha) = jax.lax.scan(
-        blend, (transmittance, rest), (alpha, jnp.swapaxes(features, 0, 1))
+      (transmittance, rest), (weight, d_exponent) = jax.lax.scan(
+        blend,
+        (transmittance, rest),
+        (alpha, exponent, jnp.swapaxes(features, 0, 1)),
       )
-      is_clamped = exponent > np.log(settings.max_alpha)
-      d_exponent = jnp.where(is_clamped, 0, d_alpha * alpha)
       d_coefficients = jnp.matmul(
         d_exponent.reshape(-1, blocks.PIXELS),
         blocks.monomials().T,
@@ -171,8 +165,7 @@ def _alphas(coefficients, max_alpha):
     blocks.monomials(),
     precision=jax.lax.Precision.HIGHEST,
   ).reshape(block, slots, blocks.PIXELS)
-  alpha = jnp.exp(jnp.minimum(exponent, np.log(max_alpha)))
-  return jnp.where(exponent >= np.log(blocks.MIN_ALPHA), alpha, 0), exponent
+  return blocks.opacity(exponent, max_alpha), exponent
 
 
 def _run_queue(first, count, turn, per_tile, results):

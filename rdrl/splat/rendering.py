@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
+import numpy as np
 
 from rdrl import geometry
 from rdrl import types
@@ -83,24 +84,35 @@ def render(
     screen_probe: `[N, 2]` zeros, whose cotangent is, for each Gaussian, the sum
       over pixels of the absolute gradient with respect to its place in the
       image, which says where detail is missing (AbsGS, Ye et al. 2024).
-    mesh: `jax.sharding.Mesh` of one axis whose devices blend every so-manieth
-      row of tiles each; None leaves all to one device.
+    mesh: of one Auto axis, as `training.mesh.make` makes it; the rows of tiles
+      are dealt out to its devices in turn. None leaves all to one device.
     config: rendering settings.
 
   Returns:
     `Rendered`.
 
   Raises:
-    ValueError: if a channel is none of `CHANNELS`, if features or probe are not
-      one row per Gaussian, or if there is no such backend.
+    ValueError: if a channel is none of `CHANNELS`, if background, features or
+      probe have another shape, if the mesh has more than one axis, or if there
+      is no such backend.
   """
   count = len(gaussians.node)
   for name in channels:
     if name not in CHANNELS:
       raise ValueError(f'channels: {name!r} is none of {CHANNELS}')
-  for name, rows in (('features', features), ('screen_probe', screen_probe)):
-    if rows is not None and (rows.ndim != 2 or len(rows) != count):
-      raise ValueError(f'{name} of shape {rows.shape} for {count} Gaussians')
+  shapes = (3,), (camera.height, camera.width, 3)
+  for name, value, fits in (
+    ('background', background, np.shape(background) in shapes),
+    ('features', features, np.shape(features)[:-1] == (count,)),
+    ('screen_probe', screen_probe, np.shape(screen_probe) == (count, 2)),
+  ):
+    if value is not None and not fits:
+      raise ValueError(
+        f'{name} of shape {np.shape(value)} for {count} Gaussians and'
+        f' {camera.height} x {camera.width} pixels'
+      )
+  if mesh is not None and len(mesh.axis_names) != 1:
+    raise ValueError(f'mesh of axes {mesh.axis_names}, expected one')
   if mesh is not None:
     (axis,) = mesh.axis_names
     shared = NamedSharding(mesh, PartitionSpec(axis))
@@ -136,7 +148,8 @@ def render(
       # Batching rules of our own know nothing of what varies over the mesh.
       check_vma=False,
     )(*whole)
-  overflow = jnp.sum(overflow)
+  # What many parts cannot count together is still more than nothing.
+  overflow = jnp.sum(jnp.minimum(overflow, tiles.MOST // len(overflow)))
   image = _untile(image, camera)
   accumulated, alpha = image[..., 3], image[..., -1]
   has_alpha = alpha > 0
@@ -179,12 +192,22 @@ def contributions(
   Returns:
     `[N, F]`: sum over pixels of alpha_k T_k times the pixel's weight. Ones give
     the score by which idle Gaussians are pruned; an image of errors says whose
-    they are.
+    they are. And `[]` int32 overflow, see `Rendered`: what found no room counts
+    for nothing.
+
+  Raises:
+    ValueError: if the weights have another shape.
   """
+  pixel_weights = jnp.asarray(pixel_weights, jnp.float32)
+  if pixel_weights.shape[:-1] != (camera.height, camera.width):
+    raise ValueError(
+      f'pixel_weights of shape {pixel_weights.shape}, expected'
+      f' ({camera.height}, {camera.width}, F)'
+    )
 
   # Blending is linear in the features, and this is its transpose.
   def blend(features):
-    return render(
+    rendered = render(
       gaussians,
       camera,
       jnp.zeros(3),
@@ -192,16 +215,20 @@ def contributions(
       node_valid=node_valid,
       features=features,
       config=config,
-    ).features
+    )
+    return rendered.features, rendered.overflow
 
   shape = len(gaussians.node), pixel_weights.shape[-1]
-  return jax.vjp(blend, jnp.zeros(shape))[1](pixel_weights)[0]
+  _, pull, overflow = jax.vjp(blend, jnp.zeros(shape), has_aux=True)
+  return *pull(pixel_weights), overflow
 
 
 def with_capacity(
   config, gaussians, cameras, *, node_poses=None, node_valid=None, margin=1.2
 ):
   """`config` with room in its tile lists for these views of a scene.
+
+  Looks at values, so call it outside of `jit`.
 
   Args:
     config: rendering settings.
@@ -214,13 +241,25 @@ def with_capacity(
   Returns:
     A `Config`; its `entries_per_gaussian` has two digits, so that scenes that
     differ a little share a compiled program.
+
+  Raises:
+    ValueError: if there is no Gaussian or no batch of cameras, if the margin is
+      not positive, or if the pairs are too many to count.
   """
+  if not len(gaussians.node) or np.ndim(cameras.intrinsics) != 3 or margin <= 0:
+    raise ValueError(
+      f'{len(gaussians.node)} Gaussians, intrinsics of shape'
+      f' {np.shape(cameras.intrinsics)} and a margin of {margin}: expected some'
+      ' Gaussians, [C, 3, 3] and more than 0'
+    )
   count = max(
     int(_count(gaussians, camera, node_poses, node_valid, config))
     for camera in (
       types.take(cameras, i) for i in range(len(cameras.intrinsics))
     )
   )
+  if count >= tiles.MOST:
+    raise ValueError(f'{count} (tile, Gaussian) pairs in one view')
   needed = margin * max(count, 1) / len(gaussians.node)
   digit = 10.0 ** (math.floor(math.log10(needed)) - 1)
   return dataclasses.replace(
@@ -255,11 +294,11 @@ def _rasterize(
     there are any, features, and alpha; `[1, rows, columns, 1, pixels]` index of
     the Gaussian in the median, or None; `[1]` overflow.
   """
-  _, columns = tiles.tile_counts(height, width)
+  rows, columns = tiles.tile_counts(height, width)
   room = tiles.capacity(len(splats.depth), height, width, config)
   if num_parts > 1:
     # Rows of tiles next to each other are about equally full.
-    room = math.ceil(1.1 * room / num_parts)
+    room = math.ceil(1.1 * room * -(-rows // num_parts) / rows)
   # A barrier, like the one before, keeps XLA from computing what goes in anew
   # inside each of the gathers that read it.
   lists = jax.lax.optimization_barrier(
@@ -293,7 +332,7 @@ def _rasterize(
     middle,
     lists.first,
     lists.count,
-    blocks.Settings(config.max_alpha, has_median, _backend(config)),
+    blocks.Settings(config.max_alpha, has_median, _backend(config, num_parts)),
     probe,
   )
 
@@ -316,8 +355,11 @@ def _untile(x, camera):
   return x[: camera.height, : camera.width]
 
 
-def _backend(config):
+def _backend(config, num_parts):
   if config.backend == 'auto':
+    # XLA does not know how to partition a kernel; `render` does, given a mesh.
+    if jax.device_count() > 1 and num_parts == 1:
+      return 'xla'
     platform = jax.default_backend()
     return {'gpu': 'triton', 'tpu': 'mosaic'}.get(platform, 'xla')
   if config.backend not in blocks.BACKENDS:

@@ -16,7 +16,7 @@ import numpy as np
 from rdrl.splat import blocks
 
 # Pairs beyond which counting stops.
-_MOST = 2**30
+MOST = 2**30
 
 
 @struct.dataclass
@@ -58,9 +58,10 @@ def capacity(num_gaussians, height, width, config):
 
 
 def count_entries(splats, height, width):
-  """`[]` int32 (tile, Gaussian) pairs of one image, as `bin_splats` counts."""
+  """`[]` float32 (tile, Gaussian) pairs of an image, as `bin_splats` counts."""
   _, span = _rectangles(splats, height, width)
-  return jnp.sum(jnp.where(splats.visible, jnp.prod(span, -1), 0))
+  area = jnp.prod(span.astype(jnp.float32), -1)
+  return jnp.sum(jnp.where(splats.visible, area, 0))
 
 
 def depth_order(depth, visible, near=0.0, far=np.inf):
@@ -138,11 +139,11 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
   area = jnp.where(splats.visible, jnp.prod(span, -1), 0)
   begin, span, area = begin[order], span[order], area[order]
   # More than can be counted finds no room anyway.
-  is_countable = jnp.cumsum(area.astype(jnp.float32)) < _MOST
+  is_countable = jnp.cumsum(area.astype(jnp.float32)) < MOST
   area = jnp.where(is_countable, area, 0)
   ends = jnp.cumsum(area)
   starts = ends - area
-  overflow = jnp.where(is_countable[-1], jnp.maximum(ends[-1] - room, 0), _MOST)
+  overflow = jnp.where(is_countable[-1], jnp.maximum(ends[-1] - room, 0), MOST)
 
   # Entry e belongs to the last Gaussian whose entries start at or before it.
   marks = jnp.zeros(room, jnp.int32).at[starts].add(1, mode='drop')

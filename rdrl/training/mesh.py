@@ -32,14 +32,15 @@ def start(distributed=False):
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
-def make():
-  """A mesh of all devices of all hosts along `AXIS`.
+def make(devices=None):
+  """A mesh of these devices, or of all of all hosts, along `AXIS`.
 
   The axis is Auto: sorting and shuffling along a sharded axis raises in
   Explicit mode, and rendering and PPO do both.
   """
+  devices = jax.devices() if devices is None else devices
   return jax.make_mesh(
-    (jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,)
+    (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
   )
 
 

@@ -35,6 +35,15 @@ def test_image_of_a_lens_becomes_that_of_a_pinhole():
   assert np.abs(_pattern(seen).astype(float) - _pattern(_plane())).max() > 30
 
 
+def test_corner_beyond_the_lens_is_black():
+  # With k1 alone the distorted radius is largest at r = 1 / sqrt(-3 k1).
+  image = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+  found = undistort.undistort(image, INTRINSICS, (-0.5, 0, 0, 0, 0))
+  radius = np.linalg.norm(_plane(), axis=-1)
+  assert not np.any(found[radius > 1.01 / np.sqrt(1.5)])
+  assert np.all(found[radius < 0.5] == 200)
+
+
 def test_no_distortion_changes_nothing():
   image = _pattern(_plane())
   found = undistort.undistort(image, INTRINSICS, (0,) * 5)

@@ -69,7 +69,10 @@ def test_colours_as_features_are_blended_like_colours():
 def test_contributions_are_the_transpose_of_blending():
   gaussians = _gaussians()
   ones = jnp.ones((HEIGHT, WIDTH, 1))
-  all_of_it = splat.contributions(gaussians, CAMERA, ones, config=CONFIG)
+  all_of_it, overflow = splat.contributions(
+    gaussians, CAMERA, ones, config=CONFIG
+  )
+  assert overflow == 0
   np.testing.assert_allclose(
     jnp.sum(all_of_it), jnp.sum(_render(gaussians).alpha), rtol=1e-5
   )
@@ -77,7 +80,7 @@ def test_contributions_are_the_transpose_of_blending():
   hidden = gaussians.replace(
     opacity_logits=gaussians.opacity_logits.at[0].set(-30)
   )
-  rest = splat.contributions(hidden, CAMERA, ones, config=CONFIG)
+  rest, _ = splat.contributions(hidden, CAMERA, ones, config=CONFIG)
   assert rest[0, 0] == 0
   assert jnp.all(rest[1:] >= all_of_it[1:] - 1e-4)
 
@@ -198,7 +201,7 @@ def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
   [
     ({'channels': ('colour',)}, "channels: 'colour' is none of"),
     ({'features': jnp.zeros((3, 2))}, r'features of shape \(3, 2\) for 40'),
-    ({'screen_probe': jnp.zeros(40)}, r'screen_probe of shape \(40,\)'),
+    ({'screen_probe': jnp.zeros((40, 3))}, r'screen_probe of shape \(40, 3\)'),
     (
       {'config': splat.Config(backend='cuda')},
       "splat.backend is 'cuda', expected auto or one of xla",
@@ -208,6 +211,15 @@ def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
 def test_wrong_options_are_named(options, message):
   with pytest.raises(ValueError, match=message):
     _render(_gaussians(), **options)
+
+
+def test_shapes_that_would_broadcast_are_refused():
+  with pytest.raises(ValueError, match=r'background of shape \(36, 3\)'):
+    splat.render(_gaussians(), CAMERA, jnp.zeros((WIDTH, 3)), config=CONFIG)
+  with pytest.raises(ValueError, match=r'pixel_weights of shape \(36, 20, 1\)'):
+    splat.contributions(_gaussians(), CAMERA, jnp.ones((WIDTH, HEIGHT, 1)))
+  with pytest.raises(ValueError, match=r'intrinsics of shape \(3, 3\)'):
+    splat.with_capacity(CONFIG, _gaussians(), CAMERA)
 
 
 def test_images_are_bfloat16_on_request():
@@ -253,7 +265,13 @@ def _share():
     return jnp.sum(rendered.color**2) + jnp.sum(rendered.depth), rendered
 
   both = jax.jit(jax.grad(loss, has_aux=True, allow_int=True), static_argnums=1)
-  found, rendered = both(gaussians, training.mesh.make())
+  config = splat.with_capacity(
+    CONFIG, gaussians, jax.tree.map(lambda x: x[None], CAMERA), margin=1.5
+  )
+  # Three rows of tiles among eight devices, each with room for a whole row.
+  mesh = training.mesh.make()
+  assert _render(gaussians, config, mesh=mesh).overflow == 0
+  found, rendered = both(gaussians, mesh)
   expected, alone = both(gaussians, None)
   for name in reference.PARAMETERS:
     np.testing.assert_allclose(
@@ -262,6 +280,64 @@ def _share():
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), rendered, alone
   )
+
+
+@pytest.mark.parametrize('backend', ['triton', 'mosaic'])
+def test_kernels_carry_light_from_block_to_block(backend):
+  config = dataclasses.replace(CONFIG, entries_per_gaussian=40.0)
+  long = _gaussians(200, 3)
+  long = long.replace(log_scales=long.log_scales + 1)
+  # Nothing passes the first Gaussians of one scene; another is empty.
+  wall = long.replace(
+    opacity_logits=jnp.where(jnp.argsort(long.means[:, 2]) < 40, 9.0, 0.0),
+    log_scales=long.log_scales + 1,
+  )
+  empty = long.replace(opacity_logits=jnp.full(200, -30.0))
+  scenes = jax.tree.map(lambda *x: jnp.stack(x), long, empty, wall)
+  weights = jax.random.normal(jax.random.key(0), (HEIGHT, WIDTH, 3))
+
+  @functools.partial(jax.jit, static_argnums=1)
+  def both(scenes, config):
+    def loss(parameters, probe, scene):
+      rendered = _render(
+        scene.replace(**parameters),
+        config,
+        features=parameters['means'],
+        screen_probe=probe,
+        channels=('median_depth',),
+      )
+      total = jnp.sum(rendered.color * weights) + jnp.sum(rendered.features**2)
+      return total + jnp.sum(rendered.median_depth), rendered
+
+    parameters = {k: getattr(scenes, k) for k in reference.PARAMETERS}
+    return jax.vmap(jax.grad(loss, (0, 1), has_aux=True))(
+      parameters, jnp.zeros((3, 200, 2)), scenes
+    )
+
+  expected = both(scenes, config)
+  found = both(scenes, dataclasses.replace(config, backend=backend))
+  assert not jnp.any(expected[1].overflow)
+  assert jnp.all(expected[1].alpha[1] == 0)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(
+      a, b, rtol=1e-3, atol=1e-5 + 1e-4 * np.abs(b).max()
+    ),
+    found,
+    expected,
+  )
+
+
+def test_median_under_vmap_is_that_of_each_scene():
+  scenes = jax.tree.map(
+    lambda *x: jnp.stack(x), _gaussians(seed=1), _gaussians(seed=2)
+  )
+  channels = ('median_depth',)
+  found = jax.vmap(lambda g: _render(g, channels=channels))(scenes)
+  for i in range(2):
+    alone = _render(types.take(scenes, i), channels=channels)
+    np.testing.assert_allclose(
+      found.median_depth[i], alone.median_depth, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
