@@ -7,8 +7,8 @@ r"""Times the rasterizer on a street, beside other rasterizers.
 prints one JSON line per case. Suites: `views`, one image of a street, forward
 and with all gradients; `rollout`, the small images of many environments;
 `scaling`, time and memory over Gaussians and over pixels, also as plots in
-`--out`. Where `torch` and `gsplat` are installed, `views` also times gsplat's
-own torch reference.
+`--out`. With a GPU, `torch` and `gsplat`, `views` also times gsplat. Peers on a
+CPU stand here as measured elsewhere, scaled by the yardstick.
 
 The street is 80 m long, seen from 1.6 m above the road by a camera of 60
 degrees: 40 % of the Gaussians lie on road and pavement, 40 % on facades 9 m to
@@ -23,7 +23,6 @@ import itertools
 import math
 import os
 import pathlib
-import time
 
 from absl import flags
 import jax
@@ -293,7 +292,26 @@ def _against_peers(count, width, sh_degree, forward_ms, both_ms):
   return ratios
 
 
+def _peak():
+  """Pairs per second of opacities and their sum alone, on the same devices."""
+  entries = 2**15 * _mesh().size
+  coefficients = jax.random.normal(jax.random.key(0), (entries, 6)) - 3
+  coefficients = training.mesh.shard(coefficients, _mesh())
+
+  @jax.jit
+  def opacities(coefficients):
+    exponent = coefficients @ blocks.monomials()
+    return jnp.sum(blocks.opacity(exponent, 0.999), -1)
+
+  median_ms, _ = timing.median_ms(
+    opacities, coefficients, repeats=10 * _REPEATS.value
+  )
+  pairs_per_s = 1e3 * entries * blocks.PIXELS / median_ms
+  timing.report('opacities alone', pairs_per_s=pairs_per_s)
+
+
 def _views():
+  _peak()
   ratios = {}
   for count, (height, width), degree in itertools.product(
     map(int, _GAUSSIANS.value), _SIZES, map(int, _SH_DEGREES.value)
@@ -312,66 +330,72 @@ def _views():
 
 
 def _has_gsplat():
-  return all(importlib.util.find_spec(x) for x in ('torch', 'gsplat'))
+  """Whether there is gsplat with a GPU; its torch reference needs one, too."""
+  if not all(importlib.util.find_spec(x) for x in ('torch', 'gsplat')):
+    return False
+  # Not among our dependencies.
+  import torch
+
+  return torch.cuda.is_available()
 
 
 def _gsplat(count, height, width, degree, forward_ms, both_ms):
-  """gsplat's torch reference on the same scene."""
+  """gsplat's CUDA rasterizer on the same scene and GPU."""
   # Neither is among our dependencies.
-  from gsplat import rendering
+  import gsplat
   import torch
 
   gaussians = street(count, degree, _SEED.value)
   camera = pinhole(height, width)
+
+  def tensor(x):
+    return torch.tensor(np.array(x), device='cuda')
+
   tensors = {
-    k: torch.tensor(np.array(getattr(gaussians, k))).requires_grad_()
-    for k in _PARAMETERS
+    k: tensor(getattr(gaussians, k)).requires_grad_() for k in _PARAMETERS
   }
-  views, intrinsics = (
-    torch.tensor(np.array(x))[None]
-    for x in (camera.camera_from_world, camera.intrinsics)
+  cotangent = tensor(
+    jax.random.normal(jax.random.key(1), (1, height, width, 3))
   )
-  cotangent = torch.randn(1, height, width, 3)
 
   def render():
-    color, _, _ = rendering._rasterization(
+    color, _, _ = gsplat.rasterization(
       tensors['means'],
       tensors['quats'],
       tensors['log_scales'].exp(),
       tensors['opacity_logits'].sigmoid(),
       tensors['sh'],
-      views,
-      intrinsics,
+      tensor(camera.camera_from_world)[None],
+      tensor(camera.intrinsics)[None],
       width,
       height,
       near_plane=0.1,
       sh_degree=degree,
+      packed=False,
     )
     return color
 
+  def forward():
+    with torch.no_grad():
+      render()
+    torch.cuda.synchronize()
+
   def both():
     (render() * cotangent).sum().backward()
+    torch.cuda.synchronize()
 
-  def time_ms(call):
-    call()
-    begin = time.perf_counter()
-    for _ in range(2):
-      call()
-    return 5e2 * (time.perf_counter() - begin)
-
-  with torch.no_grad():
-    forward = time_ms(render)
-  backward = time_ms(both)
+  forward_peer, _ = timing.median_ms(forward, repeats=_REPEATS.value)
+  both_peer, _ = timing.median_ms(both, repeats=_REPEATS.value)
   timing.report(
-    'gsplat torch reference',
+    'gsplat',
     gaussians=count,
     image=f'{width}x{height}',
     sh_degree=degree,
-    threads=torch.get_num_threads(),
-    forward_ms=forward,
-    forward_backward_ms=backward,
-    over_forward=forward / forward_ms,
-    over_forward_backward=backward / both_ms,
+    version=gsplat.__version__,
+    forward_ms=forward_peer,
+    forward_backward_ms=both_peer,
+    over_forward=forward_peer / forward_ms,
+    over_forward_backward=both_peer / both_ms,
   )
 
 
