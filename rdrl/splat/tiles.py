@@ -81,12 +81,13 @@ def depth_order(depth, visible, near=0.0, far=np.inf):
 
 
 def _stable_order(key, key_bits):
-  """`[n]` int32 that sorts `[n]` uint32 keys below 2^key_bits, stably.
-
-  Digits, the least significant first, each sorted together with the position
-  in the order so far: as many bits of the key as a position leaves free.
-  """
+  """`[n]` int32 that sorts `[n]` uint32 keys below 2^key_bits, stably."""
   bits = max((len(key) - 1).bit_length(), 1)
+  # Short keys leave room for a position within a part at least.
+  if bits > 32 - key_bits >= key_bits:
+    return _order_in_parts(key, key_bits)
+  # Digits, the least significant first, each sorted together with the position
+  # in the order so far: as many bits of the key as a position leaves free.
   position = jnp.arange(len(key), dtype=jnp.uint32)
   order = position
   for shift in range(0, key_bits, 32 - bits):
@@ -95,6 +96,30 @@ def _stable_order(key, key_bits):
     packed = jnp.sort(digit | position)
     order = order[packed & np.uint32((1 << bits) - 1)]
   return order.astype(jnp.int32)
+
+
+def _order_in_parts(key, key_bits):
+  """Sorts parts, whose positions are short, and counts where each key goes."""
+  bits = 32 - key_bits
+  parts = -(-len(key) >> bits)
+  count = len(key)
+  # What fills up the last part comes behind all else.
+  key = jnp.pad(
+    key, (0, (parts << bits) - count), constant_values=2**key_bits - 1
+  )
+  position = jnp.arange(1 << bits, dtype=jnp.uint32)
+  packed = jnp.sort(key.reshape(parts, -1) << bits | position, -1)
+  part = jnp.arange(parts, dtype=jnp.int32)[:, None]
+  key = (packed >> bits).astype(jnp.int32)
+  number = jnp.zeros((parts, 1 << key_bits), jnp.int32).at[part, key].add(1)
+  # Of one key, the first part goes first.
+  ends = jnp.cumsum(number.T.ravel()).reshape(-1, parts).T
+  shift = (ends - number) - (jnp.cumsum(number, -1) - number)
+  place = shift[part, key] + position.astype(jnp.int32)
+  source = (packed & np.uint32((1 << bits) - 1)).astype(jnp.int32)
+  order = jnp.zeros(parts << bits, jnp.int32)
+  order = order.at[place].set(source + (part << bits), unique_indices=True)
+  return order[:count]
 
 
 def _rectangles(splats, height, width):
@@ -152,8 +177,10 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
   table = jnp.stack([starts, begin[:, 0], begin[:, 1], span[:, 0]], -1)[owner]
   within = entry - table[:, 0]
   width_of = jnp.maximum(table[:, 3], 1)
-  column = table[:, 1] + within % width_of
-  row = table[:, 2] + within // width_of
+  # Exact below 2^22 and far cheaper than dividing integers.
+  row = ((within + 0.5) / width_of).astype(jnp.int32)
+  column = table[:, 1] + within - row * width_of
+  row += table[:, 2]
   gaussian = order[owner]
   exists = entry < ends[-1]
   hit = exists & _ellipse_meets_tile(

@@ -328,6 +328,17 @@ def test_depth_order_is_exact_and_stable():
   np.testing.assert_array_equal(order, expected)
 
 
+@pytest.mark.parametrize(
+  ('count', 'key_bits'), [(1, 3), (5000, 14), (300_000, 14), (300_000, 27)]
+)
+def test_sort_is_stable_whether_in_digits_or_in_parts(count, key_bits):
+  rng = np.random.default_rng(0)
+  key = rng.integers(2**key_bits, size=count).astype(np.uint32)
+  key[: count // 3] = 2**key_bits - 1
+  order = jax.jit(tiles._stable_order, static_argnums=1)(key, key_bits)
+  np.testing.assert_array_equal(order, np.argsort(key, kind='stable'))
+
+
 def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
   g = _gaussians(60, 11)
   camera = _camera(40, 64)
