@@ -113,22 +113,16 @@ def run(request, workdir, until=STAGES[-1]):
     FileNotFoundError: if there is no such `data_dir`.
     OSError: if `workdir` cannot be written.
   """
-  for flag, value, known in (
-    ('log', request.source, SOURCES),
-    ('until', until, STAGES),
-  ):
-    if value not in known:
-      raise training.config.ConfigError(
-        f'--{flag}={value}: expected one of {", ".join(known)}'
-      )
-  for path, value, known in (
+  for name, value, known in (
+    ('--log', request.source, SOURCES),
+    ('--until', until, STAGES),
     ('reality', request.config.reality, sim.DYNAMICS),
     ('sim.dynamics', request.config.sim.dynamics, sim.DYNAMICS),
     ('prior.dtype', request.config.prior.dtype, priors.DTYPES),
   ):
     if value not in known:
       raise training.config.ConfigError(
-        f'{path}={value}: expected one of {", ".join(known)}'
+        f'{name}={value}: expected one of {", ".join(known)}'
       )
   if request.source == 'world':
     _check_world(request.config)

@@ -90,12 +90,10 @@ def pull(before, rest, alpha, exponent, value, max_alpha):
     Transmittance after it, the new rest, its weight, and the cotangent of the
     exponent.
   """
-  after = before * (1 - alpha)
-  lives = after > MIN_TRANSMITTANCE
-  weight = jnp.where(lives, alpha * before, 0)
+  after, weight, _ = blend(before, alpha)
   rest = rest - weight * value
   d_alpha = before * value - rest / (1 - alpha)
-  is_free = lives & (exponent <= np.log(max_alpha))
+  is_free = (after > MIN_TRANSMITTANCE) & (exponent <= np.log(max_alpha))
   return after, rest, weight, jnp.where(is_free, d_alpha * alpha, 0)
 
 

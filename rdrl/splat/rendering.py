@@ -111,9 +111,9 @@ def render(
         f'{name} of shape {np.shape(value)} for {count} Gaussians and'
         f' {camera.height} x {camera.width} pixels'
       )
-  if mesh is not None and len(mesh.axis_names) != 1:
-    raise ValueError(f'mesh of axes {mesh.axis_names}, expected one')
   if mesh is not None:
+    if len(mesh.axis_names) != 1:
+      raise ValueError(f'mesh of axes {mesh.axis_names}, expected one')
     (axis,) = mesh.axis_names
     shared = NamedSharding(mesh, PartitionSpec(axis))
     gaussians = jax.lax.with_sharding_constraint(gaussians, shared)
