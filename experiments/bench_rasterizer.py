@@ -7,8 +7,9 @@ r"""Times the rasterizer on a street, beside other rasterizers.
 prints one JSON line per case. Suites: `views`, one image of a street, forward
 and with all gradients; `rollout`, the small images of many environments;
 `scaling`, time and memory over Gaussians and over pixels, also as plots in
-`--out`. With a GPU, `torch` and `gsplat`, `views` also times gsplat. Peers on a
-CPU stand here as measured elsewhere, scaled by the yardstick.
+`--out`. With `torch`, `gsplat` and `nerfacc`, `views` also times gsplat: its
+CUDA rasterizer where there is a GPU, else its reference in torch. Other peers
+stand here as measured elsewhere, scaled by the yardstick.
 
 The street is 80 m long, seen from 1.6 m above the road by a camera of 60
 degrees: 40 % of the Gaussians lie on road and pavement, 40 % on facades 9 m to
@@ -18,7 +19,6 @@ that surfaces are covered at every number.
 """
 
 import functools
-import importlib.util
 import itertools
 import math
 import os
@@ -29,14 +29,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import peers
 from experiments import timing
 from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
 from rdrl.splat import blocks
-from rdrl.splat import project
-from rdrl.splat import tiles
 
 SUITES = ('views', 'rollout', 'scaling')
 
@@ -85,7 +84,6 @@ _PEERS = {
     (50_000, 640): (4094, 17770),
   },
 }
-_PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
 
 def street(count, sh_degree, seed):
@@ -198,7 +196,7 @@ def _gradients(gaussians, camera, cotangent, config):
     color, *_ = _render(gaussians.replace(**parameters), camera, config)
     return jnp.sum(color * cotangent)
 
-  return jax.grad(loss)({k: getattr(gaussians, k) for k in _PARAMETERS})
+  return jax.grad(loss)({k: getattr(gaussians, k) for k in peers.PARAMETERS})
 
 
 def time_view(count, height, width, sh_degree):
@@ -261,30 +259,8 @@ def _peak_mib(call, *arguments):
 @jax.jit(static_argnames='config')
 def _work(gaussians, camera, config):
   """(tile, Gaussian) pairs, and (pixel, Gaussian) pairs above 1/255."""
-  height, width = camera.height, camera.width
-  splats = project.project(gaussians, camera, config)
-  room = tiles.capacity(len(gaussians.node), height, width, config)
-  lists = tiles.bin_splats(splats, height, width, room, config)
-  _, columns = tiles.tile_counts(height, width)
-  row, column = lists.tile // columns, lists.tile % columns
-  middle = jnp.stack(
-    [(column + 0.5) * blocks.TILE_WIDTH, (row + 0.5) * blocks.TILE_HEIGHT], -1
-  )
-
-  def count(x):
-    gaussian, valid, middle = x
-    coefficients = blocks.exponent_coefficients(
-      splats.xy[gaussian] - middle,
-      splats.conic[gaussian],
-      splats.log_opacity[gaussian],
-    )
-    exponent = coefficients @ blocks.monomials()
-    return jnp.sum((exponent >= np.log(blocks.MIN_ALPHA)) & valid[:, None])
-
-  useful = jax.lax.map(
-    count, (lists.gaussian, lists.valid, middle), batch_size=256
-  )
-  return jnp.sum(lists.valid), jnp.sum(useful)
+  gaussian, _, alpha = peers.entry_alphas(gaussians, camera, config)
+  return jnp.sum(gaussian >= 0), jnp.sum(alpha > 0)
 
 
 def _against_peers(count, width, sh_degree, forward_ms, both_ms):
@@ -327,7 +303,7 @@ def _views():
     times = time_view(count, height, width, degree)
     for name, ratio in _against_peers(count, width, degree, *times[:2]).items():
       ratios.setdefault(name, []).append(ratio)
-    if _has_gsplat():
+    if peers.has_gsplat():
       _gsplat(count, height, width, degree, *times[:2])
   for name, values in ratios.items():
     timing.report(
@@ -337,69 +313,19 @@ def _views():
     )
 
 
-def _has_gsplat():
-  """Whether there is gsplat with a GPU; its torch reference needs one, too."""
-  if not all(importlib.util.find_spec(x) for x in ('torch', 'gsplat')):
-    return False
-  # Not among our dependencies.
-  import torch
-
-  return torch.cuda.is_available()
-
-
 def _gsplat(count, height, width, degree, forward_ms, both_ms):
-  """gsplat's CUDA rasterizer on the same scene and GPU."""
-  # Neither is among our dependencies.
-  import gsplat
-  import torch
-
-  gaussians = street(count, degree, _SEED.value)
-  camera = pinhole(height, width)
-
-  def tensor(x):
-    return torch.tensor(np.array(x), device='cuda')
-
-  tensors = {
-    k: tensor(getattr(gaussians, k)).requires_grad_() for k in _PARAMETERS
-  }
-  cotangent = tensor(
-    jax.random.normal(jax.random.key(1), (1, height, width, 3))
+  """gsplat on the same scene, in this run."""
+  name, forward_peer, both_peer = peers.time_gsplat(
+    street(count, degree, _SEED.value),
+    pinhole(height, width),
+    # Its reference takes seconds.
+    repeats=min(_REPEATS.value, 5),
   )
-
-  def render():
-    color, _, _ = gsplat.rasterization(
-      tensors['means'],
-      tensors['quats'],
-      tensors['log_scales'].exp(),
-      tensors['opacity_logits'].sigmoid(),
-      tensors['sh'],
-      tensor(camera.camera_from_world)[None],
-      tensor(camera.intrinsics)[None],
-      width,
-      height,
-      near_plane=0.1,
-      sh_degree=degree,
-      packed=False,
-    )
-    return color
-
-  def forward():
-    with torch.no_grad():
-      render()
-    torch.cuda.synchronize()
-
-  def both():
-    (render() * cotangent).sum().backward()
-    torch.cuda.synchronize()
-
-  forward_peer, _ = timing.median_ms(forward, repeats=_REPEATS.value)
-  both_peer, _ = timing.median_ms(both, repeats=_REPEATS.value)
   timing.report(
-    'gsplat',
+    name,
     gaussians=count,
     image=f'{width}x{height}',
     sh_degree=degree,
-    version=gsplat.__version__,
     forward_ms=forward_peer,
     forward_backward_ms=both_peer,
     over_forward=forward_peer / forward_ms,

@@ -195,7 +195,7 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
   )
   states = jax.vmap(env.start, (None, 0))(reset_key, scenario)
   transition, last_value = collect(
-    anchor.replace(params=params), env, states, act_key
+    anchor.replace(params=params), env, states, act_key, mesh
   )
   batch = _batch(transition, last_value, anchor, config)
   is_warm = i >= config.warmup_updates
@@ -237,7 +237,7 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
   return (params, optimizer_state), metrics
 
 
-def collect(policy, env, states, key):
+def collect(policy, env, states, key, mesh=None):
   """One episode in each environment.
 
   Args:
@@ -245,6 +245,7 @@ def collect(policy, env, states, key):
     env: `sim.Env`.
     states: `SimState` `[E]`, from a vmapped `env.start`.
     key: of the actions.
+    mesh: see `sim.unroll`.
 
   Returns:
     `Transition` `[T, E]`, T the horizon, and the value `[E, K]` of the last
@@ -258,7 +259,7 @@ def collect(policy, env, states, key):
     return action, (observation, log_prob, output.values)
 
   # By the horizon all is over; one decision more only looks at what is left.
-  _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1)
+  _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1, mesh)
   last_value = decisions.aux[-1][-1]
   decisions = types.take(decisions, slice(-1))
   observation, log_prob, value = decisions.aux

@@ -8,6 +8,7 @@ from typing import Any
 from flax import struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from rdrl import geometry
 from rdrl import types
@@ -44,7 +45,7 @@ class Decisions:
   truncated: types.Array
 
 
-def unroll(env, act, states, key, num_decisions):
+def unroll(env, act, states, key, num_decisions, mesh=None):
   """Drives a batch of environments.
 
   Images are rendered in one place of the program, those from before the first
@@ -56,15 +57,29 @@ def unroll(env, act, states, key, num_decisions):
     states: `SimState` `[B]`, from a vmapped `env.start`.
     key: of the actions; decision i draws from `fold_in(key, i)`.
     num_decisions: D, static.
+    mesh: of one axis, over which the environments are spread; its devices then
+      render their own ones. The compiler by itself cannot split the queue of
+      tiles that a batch of images shares.
 
   Returns:
     The last `SimState` `[B]` and a `Decisions` `[D, B]`.
   """
   num_before = env.config.frames - 1
+  look = _look
+  if mesh is not None and mesh.size > 1:
+    whole, shared = PartitionSpec(), PartitionSpec(*mesh.axis_names)
+    look = jax.shard_map(
+      _look,
+      mesh=mesh,
+      in_specs=(whole, shared, whole),
+      out_specs=shared,
+      # The rasterizer's batching rules know nothing of what varies over a mesh.
+      check_vma=False,
+    )
 
   def decide(states, i):
     ago = jnp.maximum(num_before - i, 0)
-    states = _look(env, states, ago)
+    states = look(env, states, ago)
     action, aux = act(
       states.observation, jax.random.fold_in(key, i - num_before)
     )
@@ -89,8 +104,8 @@ def unroll(env, act, states, key, num_decisions):
 
 
 def _look(env, states, ago):
-  """`env.look` of a batch; on one CPU a few at a time, which stay in cache."""
-  if jax.default_backend() == 'cpu' and jax.device_count() == 1:
+  """`env.look` of a batch; on a CPU a few at a time, which stay in cache."""
+  if jax.default_backend() == 'cpu':
     return jax.lax.map(
       lambda state: env.look(state, ago), states, batch_size=_LOOKS
     )

@@ -23,7 +23,8 @@ class Config:
     max_alpha: largest opacity of one Gaussian in one pixel; gsplat 1.5 has
       0.999, its main branch 0.99.
     backend: who blends, of `blocks.BACKENDS`; 'auto' takes Triton where JAX has
-      one GPU by default, Mosaic where it has one TPU, and XLA elsewhere.
+      one GPU by default, Mosaic where it has one TPU, both also on each of many
+      inside a `shard_map`, and XLA elsewhere.
     image_dtype: of rendered colours, 'float32' or 'bfloat16'.
     entries_per_gaussian: capacity of the tile lists of an image, together with
       the next; what does not fit is the farthest, is left out and is counted.

@@ -332,7 +332,7 @@ def _rasterize(
     middle,
     lists.first,
     lists.count,
-    blocks.Settings(config.max_alpha, has_median, _backend(config, num_parts)),
+    blocks.Settings(config.max_alpha, has_median, _backend(config)),
     probe,
   )
 
@@ -355,10 +355,12 @@ def _untile(x, camera):
   return x[: camera.height, : camera.width]
 
 
-def _backend(config, num_parts):
+def _backend(config):
   if config.backend == 'auto':
-    # XLA does not know how to partition a kernel; `render` does, given a mesh.
-    if jax.device_count() > 1 and num_parts == 1:
+    # XLA does not know how to partition a kernel; inside a `shard_map` it need
+    # not.
+    is_manual = jax.sharding.get_abstract_mesh().manual_axes
+    if jax.device_count() > 1 and not is_manual:
       return 'xla'
     platform = jax.default_backend()
     return {'gpu': 'triton', 'tpu': 'mosaic'}.get(platform, 'xla')

@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What gsplat's torch reference computes without a GPU, where it is installed.
+"""Parity with gsplat's torch reference, where it is installed.
 
-Its reference for blending calls CUDA, so this is projection and harmonics.
+Of its blending, what it has in CUDA alone is ours, see `experiments.peers`.
 """
 
 import sys
@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import bench_rasterizer
+from experiments import peers
 from rdrl import splat
 from rdrl import types
 from rdrl.splat import project
@@ -89,6 +91,36 @@ def test_projection_is_that_of_gsplat(is_antialiased):
   np.testing.assert_allclose(
     ours.color, np.maximum(color.numpy() + 0.5, 0), atol=1e-4
   )
+
+
+def test_image_and_gradients_are_those_of_gsplat():
+  pytest.importorskip('nerfacc', reason='nerfacc is not installed')
+  gaussians = bench_rasterizer.street(4000, 3, seed=0)
+  camera = bench_rasterizer.pinhole(HEIGHT, WIDTH)
+  config = splat.with_capacity(
+    splat.Config(max_alpha=0.999),
+    gaussians,
+    jax.tree.map(lambda x: x[None], camera),
+  )
+  cotangent = np.random.default_rng(1).normal(size=(HEIGHT, WIDTH, 3))
+  cotangent = np.float32(cotangent)
+
+  def render(parameters):
+    rendered = splat.render(
+      gaussians.replace(**parameters), camera, jnp.zeros(3), config=config
+    )
+    return jnp.sum(rendered.color * cotangent), rendered.color
+
+  ours = {k: getattr(gaussians, k) for k in peers.PARAMETERS}
+  gradients, image = jax.jit(jax.grad(render, has_aux=True))(ours)
+  theirs = peers.parameters(gaussians, 'cpu')
+  color = peers.torch_renderer(gaussians, camera)(theirs)
+  (color * torch.tensor(cotangent)).sum().backward()
+  np.testing.assert_allclose(image, color.detach().numpy(), atol=1e-4)
+  for name, gradient in gradients.items():
+    expected = theirs[name].grad.numpy()
+    error = np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
+    assert error < 1e-3, name
 
 
 if __name__ == '__main__':
