@@ -53,6 +53,9 @@ class Splats:
     visible: `[N]` bool.
     normal: `[N, 3]` unit vectors in the world along the shortest axis, towards
       the camera; None unless asked for.
+    slope: `[N, 2]` metres of depth per pixel: where a Gaussian is seen in a
+      pixel, its mean depth is that of its middle plus the slope times the way
+      from there (RaDe-GS, Zhang et al. 2024); None unless asked for.
   """
 
   xy: jax.Array
@@ -63,6 +66,7 @@ class Splats:
   depth: jax.Array
   visible: jax.Array
   normal: jax.Array | None = None
+  slope: jax.Array | None = None
 
 
 def sh_basis(direction, num_coefficients):
@@ -101,6 +105,7 @@ def project(
   node_valid=None,
   *,
   normals=False,
+  slopes=False,
 ):
   """`Splats` of Gaussians as one camera sees them.
 
@@ -116,6 +121,7 @@ def project(
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
     normals: whether to find them, too.
+    slopes: likewise.
   """
   # First into the world, which cameras share under `vmap`, then into the
   # camera, whose pose is the same for all Gaussians and need not be gathered.
@@ -125,11 +131,12 @@ def project(
   axes = _local_axes(gaussians.quats, gaussians.log_scales)
   visible = jnp.ones(gaussians.node.shape, bool)
   if node_valid is not None:
-    visible = (gaussians.node == 0) | node_valid[gaussians.node]
+    is_fixed = gaussians.node <= types.BACKGROUND
+    visible = is_fixed | node_valid[gaussians.node]
   view = camera.camera_from_world
   center = geometry.inverse(view)[:3, 3]
   if node_poses is not None:
-    node = gaussians.node
+    node = jnp.maximum(gaussians.node, types.BACKGROUND)
     poses = jnp.concatenate([jnp.eye(4)[None], node_poses[1:]])
     pose = jnp.unstack(poses[:, :3].reshape(-1, 12)[node], axis=-1)
     pose = [pose[4 * i : 4 * i + 4] for i in range(3)]
@@ -209,7 +216,15 @@ def project(
     depth=depth,
     visible=visible,
     normal=_normals(in_camera, point, view) if normals else None,
+    slope=_slopes((u, v), in_camera[2], conic) if slopes else None,
   )
+
+
+def _slopes(across, along, conic):
+  """See `Splats`: the covariance of pixel and depth over that of the pixel."""
+  x, y = (sum(map(operator.mul, row, along)) for row in across)
+  xx, xy, yy = jnp.unstack(conic, axis=-1)
+  return jnp.stack([xx * x + xy * y, xy * x + yy * y], -1)
 
 
 def _normals(in_camera, point, view):

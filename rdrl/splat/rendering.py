@@ -37,9 +37,12 @@ class Rendered:
       lists; not 0 means that the farthest Gaussians are missing.
     median_depth: `[H, W]` depth in metres of the Gaussian at which less than
       half of the light is left, 0 where more is left at the end. This and the
-      next are None unless asked for.
+      others are None unless asked for.
     normal: `[H, W, 3]` sum of the weighted unit normals in the world, no longer
       than alpha.
+    surface_depth: `[H, W]` like `depth`, but a Gaussian counts by its depth in
+      the pixel, not in its middle (RaDe-GS, Zhang et al. 2024): on a surface
+      seen at a grazing angle that is another one.
     features: `[H, W, F]` weighted sum of the features that were given.
   """
 
@@ -49,11 +52,12 @@ class Rendered:
   overflow: jax.Array
   median_depth: jax.Array | None = None
   normal: jax.Array | None = None
+  surface_depth: jax.Array | None = None
   features: jax.Array | None = None
 
 
 # What `render` computes only on request.
-CHANNELS = ('median_depth', 'normal')
+CHANNELS = ('median_depth', 'normal', 'surface_depth')
 
 
 def render(
@@ -125,6 +129,7 @@ def render(
       node_poses,
       node_valid,
       normals='normal' in channels,
+      slopes='surface_depth' in channels,
     )
   )
   rasterize = functools.partial(
@@ -151,22 +156,41 @@ def render(
   # What many parts cannot count together is still more than nothing.
   overflow = jnp.sum(jnp.minimum(overflow, tiles.MOST // len(overflow)))
   image = _untile(image, camera)
-  accumulated, alpha = image[..., 3], image[..., -1]
-  has_alpha = alpha > 0
-  depth = jnp.where(has_alpha, accumulated / jnp.where(has_alpha, alpha, 1), 0)
-  color = image[..., :3] + (1 - alpha)[..., None] * background
+  alpha = image[..., -1]
+  # The columns that `_rasterize` blends, in its order.
+  widths = {
+    'color': 3,
+    'depth': 1,
+    'normal': 0 if splats.normal is None else 3,
+    'surface': 0 if splats.slope is None else 3,
+    'features': 0 if features is None else features.shape[-1],
+  }
+  ends = np.cumsum(list(widths.values()))
+  sums = dict(
+    zip(widths, jnp.split(image[..., :-1], ends[:-1], -1), strict=True)
+  )
+
+  def mean(x):
+    return jnp.where(alpha > 0, x / jnp.where(alpha > 0, alpha, 1), 0)
+
+  color = sums['color'] + (1 - alpha)[..., None] * background
   if median is not None:
     median = _untile(median, camera)[..., 0]
     median = jnp.where(median >= 0, splats.depth[median], 0)
-  first = 4 if splats.normal is None else 7
+  surface = None
+  if splats.slope is not None:
+    y, x = np.mgrid[: camera.height, : camera.width] + np.float32(0.5)
+    here = np.stack([np.ones_like(x), x, y], -1)
+    surface = mean(jnp.sum(sums['surface'] * here, -1))
   return Rendered(
     color=color.astype(config.image_dtype),
-    depth=depth,
+    depth=mean(sums['depth'][..., 0]),
     alpha=alpha,
     overflow=overflow,
     median_depth=median,
-    normal=None if splats.normal is None else image[..., 4:7],
-    features=None if features is None else image[..., first:-1],
+    normal=None if splats.normal is None else sums['normal'],
+    surface_depth=surface,
+    features=None if features is None else sums['features'],
   )
 
 
@@ -290,9 +314,10 @@ def _rasterize(
   """Every `num_parts`-th row of tiles from `first_row` on.
 
   Returns:
-    `[1, rows, columns, F, pixels]` accumulated colour and depth, normal if
-    there are any, features, and alpha; `[1, rows, columns, 1, pixels]` index of
-    the Gaussian in the median, or None; `[1]` overflow.
+    `[1, rows, columns, F, pixels]` accumulated colour and depth, normal and
+    depth as a function of the pixel if there are any, features, and alpha;
+    `[1, rows, columns, 1, pixels]` index of the Gaussian in the median, or
+    None; `[1]` overflow.
   """
   rows, columns = tiles.tile_counts(height, width)
   room = tiles.capacity(len(splats.depth), height, width, config)
@@ -305,6 +330,10 @@ def _rasterize(
     tiles.bin_splats(splats, height, width, room, config, first_row, num_parts)
   )
   # One table, so that the transpose of its gather is one scatter.
+  surface = None
+  if splats.slope is not None:
+    at_corner = splats.depth - jnp.sum(splats.slope * splats.xy, -1)
+    surface = jnp.concatenate([at_corner[:, None], splats.slope], -1)
   parts = [
     splats.xy,
     splats.conic,
@@ -312,6 +341,7 @@ def _rasterize(
     splats.color,
     splats.depth[:, None],
     splats.normal,
+    surface,
     features,
   ]
   table = jnp.concatenate([x for x in parts if x is not None], -1)
@@ -378,6 +408,7 @@ def render_scene(
   agents: types.AgentState,
   camera_index=None,
   config: Config = DEFAULT,
+  channels=(),
 ):
   """The image of one camera in a scene with its agents where they are told.
 
@@ -387,6 +418,7 @@ def render_scene(
     agents: `[A]`; the ego, agent 0, is not drawn.
     camera_index: `[]` int32, whose exposure to apply; None applies the mean.
     config: rendering settings.
+    channels: see `render`.
 
   Returns:
     `Rendered`, the colour between 0 and 1.
@@ -396,14 +428,18 @@ def render_scene(
   else:
     exposure = scene.exposure[camera_index]
   rendered = render_world(
-    scene.gaussians, scene.sky, exposure, camera, agents, config
+    scene.gaussians, scene.sky, exposure, camera, agents, config, channels
   )
   return rendered.replace(color=jnp.clip(rendered.color, 0, 1))
 
 
-@functools.partial(jax.jit, static_argnames='config')
+@functools.partial(jax.jit, static_argnames=('config', 'channels'))
 def render_moment(
-  scene: types.Scene, cameras: types.Camera, agents: types.AgentState, config
+  scene: types.Scene,
+  cameras: types.Camera,
+  agents: types.AgentState,
+  config,
+  channels=(),
 ):
   """What the cameras of a rig see at one moment.
 
@@ -412,17 +448,20 @@ def render_moment(
     cameras: `[C]`, camera c with the exposure of the scene's camera c.
     agents: `[A]`; the ego, agent 0, is not drawn.
     config: rendering settings.
+    channels: see `render`.
 
   Returns:
     `Rendered` `[C]`, the colours between 0 and 1.
   """
   index = jnp.arange(len(cameras.intrinsics))
   return jax.vmap(
-    lambda camera, i: render_scene(scene, camera, agents, i, config)
+    lambda camera, i: render_scene(scene, camera, agents, i, config, channels)
   )(cameras, index)
 
 
-def render_world(gaussians, sky_map, exposure, camera, agents, config):
+def render_world(
+  gaussians, sky_map, exposure, camera, agents, config, channels=()
+):
   """Gaussians before the sky, seen through an exposure, colours unclipped."""
   rendered = render(
     gaussians,
@@ -430,6 +469,7 @@ def render_world(gaussians, sky_map, exposure, camera, agents, config):
     sky.background(sky_map, camera),
     node_poses=geometry.world_from_box(agents),
     node_valid=agents.valid,
+    channels=channels,
     config=config,
   )
   return rendered.replace(color=expose(rendered.color, exposure))

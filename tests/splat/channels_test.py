@@ -368,6 +368,82 @@ def test_kernels_are_lowered_for_their_platform(backend, platform, mark):
       assert mark in traced.lower(lowering_platforms=(platform,)).as_text()
 
 
+def test_surface_depth_is_the_mean_depth_where_a_gaussian_is_seen():
+  gaussians = _gaussians(1, seed=3)
+  gaussians = gaussians.replace(
+    means=jnp.array([[0.1, -0.05, 3.0]]),
+    log_scales=jnp.log(jnp.full((1, 3), 0.2)).at[0, 1].set(-4.0),
+  )
+  rendered = _render(gaussians, channels=('surface_depth',))
+  # In image and depth the Gaussian is one of three dimensions, of which the
+  # projection keeps the covariance: a pixel's depth is its conditional mean.
+  x, y, z = np.float64(gaussians.means[0])
+  quat = np.float64(gaussians.quats[0])
+  w, i, j, k = quat / np.linalg.norm(quat)
+  turn = np.array(
+    [
+      [1 - 2 * (j * j + k * k), 2 * (i * j - w * k), 2 * (i * k + w * j)],
+      [2 * (i * j + w * k), 1 - 2 * (i * i + k * k), 2 * (j * k - w * i)],
+      [2 * (i * k - w * j), 2 * (j * k + w * i), 1 - 2 * (i * i + j * j)],
+    ]
+  )
+  axes = turn * np.exp(np.float64(gaussians.log_scales[0]))
+  focal = np.float64(CAMERA.intrinsics)
+  slope = np.array(
+    [
+      [focal[0, 0] / z, 0, -focal[0, 0] * x / z**2],
+      [0, focal[1, 1] / z, -focal[1, 1] * y / z**2],
+      [0, 0, 1],
+    ]
+  )
+  covariance = slope @ axes @ axes.T @ slope.T
+  covariance[:2, :2] += CONFIG.eps2d * np.eye(2)
+  middle = np.array(
+    [focal[0, 0] * x / z + focal[0, 2], focal[1, 1] * y / z + focal[1, 2]]
+  )
+  rows, columns = np.nonzero(np.asarray(rendered.alpha) > 0.05)
+  assert len(rows) > 10
+  offset = np.stack([columns + 0.5, rows + 0.5], -1) - middle
+  expected = z + offset @ np.linalg.solve(covariance[:2, :2], covariance[:2, 2])
+  assert np.ptp(expected) > 0.1
+  np.testing.assert_allclose(
+    np.asarray(rendered.surface_depth)[rows, columns], expected, rtol=1e-4
+  )
+  np.testing.assert_allclose(
+    np.asarray(rendered.depth)[rows, columns], z, rtol=1e-5
+  )
+
+
+def test_surface_depth_of_a_road_is_nearer_the_truth_than_that_of_middles():
+  count = 1500
+  rng = np.random.default_rng(0)
+  z = 2 * 10 ** rng.uniform(size=count)
+  road = types.Gaussians(
+    means=np.c_[rng.uniform(-0.7, 0.7, count) * z, np.full(count, 1.6), z],
+    log_scales=np.log(np.c_[0.06 * z, np.full(count, 0.01), 0.06 * z]),
+    quats=np.tile([1.0, 0, 0, 0], (count, 1)),
+    opacity_logits=np.full(count, 2.0),
+    sh=np.zeros((count, 1, 3)),
+    node=np.zeros(count),
+  )
+  road = jax.tree.map(jnp.float32, road)
+  road = road.replace(node=jnp.zeros(count, jnp.int32))
+  rendered = _render(road, channels=('surface_depth',))
+  rows = np.arange(HEIGHT - 4, HEIGHT)
+  truth = (1.6 * 28.0 / (rows + 0.5 - 10.2))[:, None]
+  assert np.all(np.asarray(rendered.alpha)[rows] > 0.99)
+  error = {
+    name: np.median(
+      np.abs(np.asarray(getattr(rendered, name))[rows] / truth - 1)
+    )
+    for name, depth in (
+      ('depth', rendered.depth),
+      ('surface_depth', rendered.surface_depth),
+    )
+  }
+  assert error['surface_depth'] < 0.6 * error['depth']
+
+
 if __name__ == '__main__':
   if sys.argv[1:] == ['share']:
     _share()
