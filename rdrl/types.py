@@ -35,6 +35,9 @@ REWARD_TERMS = (
   'comfort',
 )
 
+# Values of `Gaussians.node` that are no agents.
+GROUND, BACKGROUND = -1, 0
+
 # How an agent other than the ego moves: `Scenario.controller`.
 REPLAY, IDM = 0, 1
 
@@ -63,14 +66,14 @@ class Gaussians:
   """Anisotropic 3D Gaussians, parameters unconstrained.
 
   Attributes:
-    means: `[N, 3]` metres; in the world where `node` is 0, else in the box
-      frame of the agent that `node` names.
+    means: `[N, 3]` metres; in the box frame of the agent that `node` names, in
+      the world where it names none.
     log_scales: `[N, 3]` logarithm of the standard deviations in metres.
     quats: `[N, 4]` wxyz rotation of the principal axes, any positive norm.
     opacity_logits: `[N]`.
     sh: `[N, K, 3]` spherical-harmonic colour, K = (degree + 1)^2, standard 3DGS
       order; colour = 0.5 + sum of basis times coefficient.
-    node: `[N]` int32: 0 the background, k the k-th agent.
+    node: `[N]` int32: k the k-th agent, 0 `BACKGROUND`, -1 `GROUND`.
   """
 
   means: Array

@@ -51,6 +51,10 @@ class Config:
     relocate_until: share of the steps after which none is relocated.
     min_opacity: below which a Gaussian is dead.
     noise: strength of the exploration noise on means, in learning rates.
+    has_ground: whether Gaussians on the road stay on the surface that lidar
+      found, see `splat.ground`.
+    fits_surface: whether it is `surface_depth` that lidar is compared with,
+      rather than the depth of the Gaussians' middles.
     grid_size: cells along each side of the ground, drivable and occupancy grid.
     grid_cell: metres.
   """
@@ -89,6 +93,8 @@ class Config:
   relocate_until: float = 0.8
   min_opacity: float = 0.005
   noise: float = 0.0
+  has_ground: bool = False
+  fits_surface: bool = False
   grid_size: int = 256
   grid_cell: float = 0.5
 

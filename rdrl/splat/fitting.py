@@ -21,6 +21,7 @@ import optax
 from rdrl import training
 from rdrl import types
 from rdrl.splat import grids
+from rdrl.splat import ground
 from rdrl.splat import initialise
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
@@ -106,6 +107,7 @@ class _Pool:
     depth_pixel: `[V, L]` int32 flat pixel of lidar points.
     depth: `[V, L]` metres, 0 where there is no point.
     tracks: `[T, A]`.
+    ground: height of the ground in metres.
     num_log: `[]` int32, how many of the views are the log's.
   """
 
@@ -113,6 +115,7 @@ class _Pool:
   depth_pixel: jax.Array
   depth: jax.Array
   tracks: types.AgentState
+  ground: types.Grid
   num_log: jax.Array
 
 
@@ -152,11 +155,13 @@ def fit(log, config: Config, key, directory=None):
   init_key, step_key = jax.random.split(key)
   rng = np.random.default_rng(np.asarray(jax.random.key_data(init_key)))
   steps = training_steps(log, config)
-  gaussians, sky = initialise.initial_scene(log, config, steps, rng)
+  drivable, occupancy, surface = grids.ground_and_grids(log, config)
+  gaussians, sky = initialise.initial_scene(
+    log, config, steps, rng, surface if config.has_ground else None
+  )
   exposure = np.tile(
     np.eye(3, 4, dtype=np.float32), (log.images.shape[1], 1, 1)
   )
-  drivable, occupancy, ground = grids.ground_and_grids(log, config)
   scene = types.Scene(
     gaussians=gaussians,
     sky=sky,
@@ -169,7 +174,7 @@ def fit(log, config: Config, key, directory=None):
     map=log.map,
     drivable=drivable,
     occupancy=occupancy,
-    ground=ground,
+    ground=surface,
     height=log.cameras.height,
     width=log.cameras.width,
   )
@@ -216,7 +221,7 @@ def _scene(like, trained, node):
   )
 
 
-def _pool(log, config, extra):
+def _pool(log, ground, config, extra):
   """`_Pool` of the log's training views and the extra ones."""
   steps = training_steps(log, config)
   num_cameras = log.images.shape[1]
@@ -254,6 +259,7 @@ def _pool(log, config, extra):
       depth_pixel=pixels,
       depth=depths,
       tracks=log.tracks,
+      ground=ground,
       num_log=np.int32(len(pairs)),
     ),
   )
@@ -283,7 +289,7 @@ def _run(scene, log, extra, config, num_steps, key, name, directory):
     optimizer=optax.scale_by_adam(eps=1e-15).init(trained),
     snapshots=blank,
   )
-  pool = _pool(log, config, extra)
+  pool = _pool(log, scene.ground, config, extra)
   taken = [max(1, round(f * num_steps)) for f in config.snapshot_fractions]
   has_extra = extra is not None
 
@@ -350,6 +356,13 @@ def _step(state, i, pool, key, config, num_steps, has_extra):
       config.noise * rates.means[:, 0],
     )
     trained = trained.replace(means=means)
+  if config.has_ground:
+    laid = ground.lay(
+      trained.means, trained.log_scales, trained.quats, state.node, pool.ground
+    )
+    trained = trained.replace(
+      **dict(zip(('means', 'log_scales', 'quats'), laid, strict=True))
+    )
   is_time = (i + 1) % config.relocate_every == 0
   is_time &= i < config.relocate_until * num_steps
   trained, node, optimizer = jax.lax.cond(
@@ -396,7 +409,13 @@ def _loss(trained, node, view, pool, config, has_extra):
   exposure = trained.exposure[views.camera_index[view]]
   gaussians = _gaussians(trained, node)
   rendered = rendering.render_world(
-    gaussians, trained.sky, exposure, camera, agents, config
+    gaussians,
+    trained.sky,
+    exposure,
+    camera,
+    agents,
+    config,
+    channels=('surface_depth',) if config.fits_surface else (),
   )
   image = views.images[view].astype(jnp.float32) / 255
   absolute = jnp.abs(rendered.color - image)
@@ -417,7 +436,8 @@ def _loss(trained, node, view, pool, config, has_extra):
     truth, pixel = pool.depth[view], pool.depth_pixel[view]
 
   has_depth = truth > 0
-  depth = rendered.depth.reshape(-1)[pixel]
+  depth = rendered.surface_depth if config.fits_surface else rendered.depth
+  depth = depth.reshape(-1)[pixel]
   alpha = rendered.alpha.reshape(-1)[pixel]
   # What lidar hits is opaque; what it hits far away is known less well.
   error = jnp.minimum(jnp.abs(depth / jnp.where(has_depth, truth, 1) - 1), 1)
@@ -478,7 +498,10 @@ def evaluate(scene, log, config: Config):
   scene = jax.tree.map(jnp.asarray, scene)
   for t in held_out:
     rendered = rendering.render_moment(
-      scene, types.take(log.cameras, t), types.take(log.tracks, t), config
+      scene,
+      types.take(log.cameras, t),
+      types.take(log.tracks, t),
+      config,
     )
     images = rendered.color
     truth = np.asarray(log.images[t], np.float32) / 255

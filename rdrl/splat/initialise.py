@@ -5,6 +5,7 @@ import numpy as np
 from scipy import ndimage
 from scipy import spatial
 
+from rdrl import geometry
 from rdrl import types
 from rdrl.splat import grids
 
@@ -18,10 +19,12 @@ _OPACITY, _UNSEEN_OPACITY = 0.6, 0.3
 # Deviations of a patch of points to those of the Gaussian that covers it, least
 # width in metres, and least thickness relative to the width.
 _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
+# Metres above or below the ground within which a point lies on it.
+_GROUND_BAND = 0.1
 _SH0 = 0.28209479177387814
 
 
-def initial_scene(log: types.Log, config, steps, rng):
+def initial_scene(log: types.Log, config, steps, rng, surface=None):
   """Gaussians and sky to start fitting from.
 
   Args:
@@ -29,6 +32,7 @@ def initial_scene(log: types.Log, config, steps, rng):
     config: `splat.Config`.
     steps: `[S]` the time steps that may be looked at.
     rng: NumPy generator.
+    surface: height of the ground, on which a ground node is to lie; or None.
 
   Returns:
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
@@ -54,10 +58,23 @@ def initial_scene(log: types.Log, config, steps, rng):
       f'splat.num_gaussians={budget} leaves none for the background: objects'
       f' take {sum(counts.values())}'
     )
-  surface = min(len(points), rest - int(rest * _UNSEEN_SHARE))
-  parts = [(*_cover(points, colors, surface), 0, _OPACITY)]
-  far, far_colors, sky = _unseen_points(log, config, steps, rest - surface, rng)
-  parts.append((far, *_shape(far), far_colors, 0, _UNSEEN_OPACITY))
+  seen = min(len(points), rest - int(rest * _UNSEEN_SHARE))
+  far, far_colors, sky = _unseen_points(log, config, steps, rest - seen, rng)
+  is_ground = np.zeros(len(points), bool)
+  if surface is not None:
+    height = np.asarray(geometry.sample_grid(surface, points[:, :2]))
+    is_ground = np.abs(points[:, 2] - height) < _GROUND_BAND
+  on_ground = seen * np.sum(is_ground) // max(len(points), 1)
+  parts = [
+    (*_cover(points[mask], colors[mask], count), node, _OPACITY)
+    for mask, count, node in (
+      (~is_ground, seen - on_ground, types.BACKGROUND),
+      (is_ground, on_ground, types.GROUND),
+    )
+  ]
+  parts.append(
+    (far, *_shape(far), far_colors, types.BACKGROUND, _UNSEEN_OPACITY)
+  )
   for k, cloud in clouds.items():
     size = np.asarray(log.sizes[k], np.float64)
     cloud = _complete(*cloud, size, counts[k], rng)
