@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Gaussians: rendered, fitted, relocated, saved and loaded."""
 
+from rdrl.splat import trust as trust
 from rdrl.splat.config import Config as Config
 from rdrl.splat.config import is_held_out as is_held_out
 from rdrl.splat.fitting import FitResult as FitResult
