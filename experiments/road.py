@@ -114,30 +114,46 @@ def run(request, workdir, until=STAGES[-1]):
     OSError: if `workdir` cannot be written.
   """
   for name, value, known in (
-    ('--log', request.source, SOURCES),
     ('--until', until, STAGES),
     ('reality', request.config.reality, sim.DYNAMICS),
     ('sim.dynamics', request.config.sim.dynamics, sim.DYNAMICS),
     ('prior.dtype', request.config.prior.dtype, priors.DTYPES),
   ):
-    if value not in known:
-      raise training.config.ConfigError(
-        f'{name}={value}: expected one of {", ".join(known)}'
-      )
+    _check_choice(name, value, known)
+  check_source(request)
   if request.source == 'world':
     _check_world(request.config)
-  elif not request.data_dir:
-    raise training.config.ConfigError(
-      f'--data_dir: not set, but --log={request.source} reads it'
-    )
-  elif not pathlib.Path(request.data_dir).is_dir():
-    raise FileNotFoundError(f'{request.data_dir}: --data_dir: no such folder')
   training.config.record(workdir, request)
   road = Road(request, pathlib.Path(workdir))
   for name in STAGES[: STAGES.index(until) + 1]:
     with road.timed(name):
       result = getattr(road, name)()
   return result if until == STAGES[-1] else None
+
+
+def check_source(request):
+  """Whether there is something to read.
+
+  Raises:
+    ConfigError: if there is no such source, or if it needs a folder.
+    FileNotFoundError: if there is no such folder.
+  """
+  _check_choice('--log', request.source, SOURCES)
+  if request.source == 'world':
+    return
+  if not request.data_dir:
+    raise training.config.ConfigError(
+      f'--data_dir: not set, but --log={request.source} reads it'
+    )
+  if not pathlib.Path(request.data_dir).is_dir():
+    raise FileNotFoundError(f'{request.data_dir}: --data_dir: no such folder')
+
+
+def _check_choice(name, value, known):
+  if value not in known:
+    raise training.config.ConfigError(
+      f'{name}={value}: expected one of {", ".join(known)}'
+    )
 
 
 class Road:
@@ -168,17 +184,17 @@ class Road:
 
   def fit(self):
     """Fits Gaussians to each drive."""
+    threads.each(self.fit_place, self.places)
 
-    def fit(name):
-      place = self.places[name]
-      place.fit = splat.fit(
-        place.log,
-        self.config.splat,
-        self._key('fit', name),
-        self.workdir / 'fit' / name,
-      )
-
-    threads.each(fit, self.places)
+  def fit_place(self, name):
+    """Fits Gaussians to one drive."""
+    place = self.places[name]
+    place.fit = splat.fit(
+      place.log,
+      self.config.splat,
+      self._key('fit', name),
+      self.workdir / 'fit' / name,
+    )
 
   def prior(self):
     """Trains the restorer on under-trained renders of what it will repair."""

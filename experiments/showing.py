@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import scene_scores
 from experiments import threads
 from rdrl import refine
 from rdrl import report
@@ -12,7 +13,6 @@ from rdrl import scenario
 from rdrl import splat
 from rdrl import training
 from rdrl import types
-from rdrl import world
 
 # From left to right in the built-in world's rig of front, left and right.
 _ORDER = (1, 0, 2)
@@ -43,7 +43,10 @@ def reconstruction_scores(place, config):
       for row, value in _psnr_rows(splat.evaluate(scene, log, config.splat)):
         held_out.setdefault(prefix + row, {})[stage] = value
   if place.street is not None:
-    shifted = offset_curves(place, stages, config)
+    curves = scene_scores.offset_curves(
+      place.street, stages, config.shown_offsets, _SHIFT_STRIDE, config.splat
+    )
+    shifted = {k: (c['offset'], c['psnr']) for k, c in curves.items()}
   return {'held_out': held_out, 'shifted': shifted}
 
 
@@ -55,38 +58,6 @@ def _psnr_rows(found):
   yield 'where lidar hits', found['psnr_lidar']
   for name, label in zip(cameras, names, strict=True):
     yield label.removeprefix('psnr_').replace('_', ' '), found[name]
-
-
-def offset_curves(place, scenes, config):
-  """PSNR against the built-in world beside the recorded path.
-
-  Views whose shifted car would touch another one or a wall are left out: there
-  is nothing to see inside them.
-
-  Args:
-    place: `road.Place` with a street.
-    scenes: stage to `Scene`.
-    config: `presets.Config`.
-
-  Returns:
-    Stage to offsets in metres to either side, `[n]`, and dB, `[n]`: the mean
-    over the views of both sides.
-  """
-  steps = np.arange(0, len(place.log.times), _SHIFT_STRIDE)
-  psnrs = {stage: [] for stage in scenes}
-  for offset in config.shown_offsets:
-    found = {stage: [] for stage in scenes}
-    for signed in {offset, -offset}:
-      free = np.asarray(refine.is_free(place.scene, signed, steps))
-      cameras = refine.shifted_cameras(place.scene, signed, steps)
-      agents = types.take(place.scene.tracks, steps)
-      truth = _truth(place.street, cameras, agents)
-      for stage, scene in scenes.items():
-        seen = _rendered(scene, cameras, agents, config.splat)
-        found[stage].append(np.asarray(splat.psnr(seen, truth))[free])
-    for stage, values in found.items():
-      psnrs[stage].append(float(np.mean(np.concatenate(values))))
-  return {stage: (list(config.shown_offsets), x) for stage, x in psnrs.items()}
 
 
 def write_report(road):
@@ -130,71 +101,35 @@ def write_report(road):
   return report.page.write(road.workdir / 'report', content)
 
 
-def _order(images):
-  return _ORDER if images == len(_ORDER) else tuple(range(images))
+def left_to_right(count):
+  """Indices of so many cameras from left to right."""
+  return _ORDER if count == len(_ORDER) else tuple(range(count))
 
 
-def _names(count):
+def camera_names(count):
+  """Names of so many cameras from left to right."""
   if count == len(_NAMES):
     return [_NAMES[i] for i in _ORDER]
   return ['front'] if count == 1 else [f'camera {i}' for i in range(count)]
 
 
-def _rendered(scene, cameras, agents, config):
-  """`[S, C, H, W, 3]` in [0, 1] of cameras `[S, C]` and agents `[S, A]`."""
-  scene = jax.tree.map(jnp.asarray, scene)
-  return _by_moment(
-    lambda *moment: splat.render_moment(scene, *moment, config).color,
-    cameras,
-    agents,
-  )
-
-
-def _truth(street, cameras, agents):
-  """What `_rendered` should have shown."""
-  return _by_moment(lambda *moment: _raycast(street, *moment), cameras, agents)
-
-
-def _by_moment(function, cameras, agents):
-  """One call for each moment: one program serves any number of them."""
-  moments = jax.tree.map(np.asarray, (cameras, agents))
-  return np.stack(
-    [
-      np.asarray(function(*types.take(moments, i)))
-      for i in range(len(agents.valid))
-    ]
-  )
-
-
-@jax.jit
-def _raycast(street, cameras, agents):
-  rgb, _ = jax.vmap(
-    lambda camera: world.render(
-      street, camera, agents, street.sizes, street.classes, supersample=2
-    )
-  )(cameras)
-  return rgb
-
-
-def _to_bytes(images):
+def to_bytes(images):
+  """Uint8 of images in [0, 1]."""
   return np.round(255 * np.asarray(images)).astype(np.uint8)
 
 
 def _reconstruction(name, place, config):
   log = place.log
   count = log.images.shape[1]
-  rendered = _to_bytes(
-    _rendered(
-      place.scene,
-      jax.tree.map(jnp.asarray, log.cameras),
-      jax.tree.map(jnp.asarray, log.tracks),
-      config.splat,
-    )
+  rendered = to_bytes(
+    scene_scores.rendered(
+      place.scene, log.cameras, log.tracks, config.splat
+    ).color
   )
-  order = list(_order(count))
+  order = list(left_to_right(count))
   return report.page.Reconstruction(
     name=name,
-    cameras=_names(count),
+    cameras=camera_names(count),
     recorded=log.images[:, order],
     rendered=rendered[:, order],
     held_out=splat.is_held_out(np.arange(len(log.times)), config.splat),
@@ -208,7 +143,7 @@ def _shift(name, place, config):
   offset = float(np.max(repair.offset))
   at_offset = np.flatnonzero(repair.offset == np.float32(offset))
   count = place.log.images.shape[1]
-  order = list(_order(count))
+  order = list(left_to_right(count))
 
   def by_moment(x):
     """`[M, F, ...]` to `[clips * F, C, ...]`, cameras from left to right."""
@@ -220,19 +155,19 @@ def _shift(name, place, config):
   steps = steps[:, 0].reshape(-1)
   cameras = refine.shifted_cameras(place.scene, offset, steps)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
-  refined = _to_bytes(_rendered(place.scene, cameras, agents, config.splat))
+  refined = scene_scores.rendered(place.scene, cameras, agents, config.splat)
   frames = {
     'as reconstructed': by_moment(repair.degraded),
     'as restored': by_moment(repair.restored),
-    'after refinement': refined[:, order],
+    'after refinement': to_bytes(refined.color)[:, order],
   }
   if place.street is not None:
-    frames['the truth'] = _to_bytes(_truth(place.street, cameras, agents))[
-      :, order
-    ]
+    frames['the truth'] = to_bytes(
+      scene_scores.truth(place.street, cameras, agents)
+    )[:, order]
   return report.page.Shift(
     name=name,
-    cameras=_names(count),
+    cameras=camera_names(count),
     offset=offset,
     frames=frames,
     psnr=place.scores['shifted'],
@@ -300,7 +235,7 @@ def _showcase(road, world_name):
   place = list(road.places.values())[scene_index]
   height, width = place.log.images.shape[2:4]
   renderer = road.renderer(world_name == 'world', height, width)
-  order = list(_order(place.log.images.shape[1]))
+  order = list(left_to_right(place.log.images.shape[1]))
   filmed = {}
   for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
     one = types.take(drive, chosen)
@@ -314,7 +249,7 @@ def _showcase(road, world_name):
   return report.page.Showcase(
     name=f'One scenario in the {world_name}',
     caption=f'Of the scored scenarios, {reason}.',
-    cameras=_names(len(order)),
+    cameras=camera_names(len(order)),
     lane_map=place.log.map,
     drives=filmed,
   )

@@ -72,6 +72,30 @@ class Shift:
 
 
 @dataclasses.dataclass(frozen=True)
+class Inspection:
+  """A reconstruction to look at from all sides.
+
+  Attributes:
+    name: of the drive.
+    cameras: names `[C]`, from left to right.
+    frames: what is shown to uint8 `[N, C, H, W, 3]` of held-out moments, from
+      top to bottom.
+    above: uint8 `[h, w, 3]`, its Gaussians from above by node.
+    flight: uint8 `[n, h, w, 3]`, a flight around the recorded car.
+    scores: label, with unit, to number.
+    curves: score, with unit, to label to (offsets in metres, values).
+  """
+
+  name: str
+  cameras: Sequence[str]
+  frames: Mapping[str, np.ndarray]
+  above: np.ndarray
+  flight: np.ndarray
+  scores: Mapping[str, float]
+  curves: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenarios:
   """What became of the edits of the recorded drives.
 
@@ -175,6 +199,7 @@ class Content:
     facts: what ran, such as preset and seed; nothing that differs between two
       runs of the same.
     timing: seconds of each stage.
+    inspections: of each drive.
     reconstructions: of each drive.
     shifts: of each drive.
     scenarios: edits of all drives.
@@ -186,6 +211,7 @@ class Content:
   title: str
   facts: Mapping[str, str | int | float]
   timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  inspections: Sequence[Inspection] = ()
   reconstructions: Sequence[Reconstruction] = ()
   shifts: Sequence[Shift] = ()
   scenarios: Scenarios | None = None
@@ -232,6 +258,17 @@ def _build(folder, content):
   scored = _score(content.driving) if content.driving else None
   figures = {
     'facts': dict(content.facts),
+    'scene': {i.name: dict(i.scores) for i in content.inspections},
+    'offset': {
+      i.name: {
+        score: {
+          label: {'offset': list(offset), 'value': list(value)}
+          for label, (offset, value) in curves.items()
+        }
+        for score, curves in i.curves.items()
+      }
+      for i in content.inspections
+    },
     'reconstruction': {r.name: r.psnr for r in content.reconstructions},
     'shifted': {
       s.name: {
@@ -267,6 +304,10 @@ def _build(folder, content):
       title=content.title,
       facts=content.facts,
       tiles=_tiles(content, scored),
+      inspections=[
+        _inspection(film, media, i, x)
+        for i, x in enumerate(content.inspections)
+      ],
       reconstructions=[
         _reconstruction(film, i, r)
         for i, r in enumerate(content.reconstructions)
@@ -489,6 +530,33 @@ def _reconstruction(film, index, reconstruction):
       (row, [values.get(column) for column in columns])
       for row, values in r.psnr.items()
     ],
+  }
+
+
+def _inspection(film, media, index, inspection):
+  name = f'inspection_{index}'
+  count = len(next(iter(inspection.frames.values())))
+  # Held-out moments are far apart: half a second each.
+  slowly = {
+    label: np.repeat(np.asarray(x), 5, 0)
+    for label, x in inspection.frames.items()
+  }
+  film(f'{name}.mp4', _above_each_other(slowly, [''] * (5 * count)))
+  film(f'{name}_flight.mp4', videos.enlarge(inspection.flight, 640))
+  videos.write_image(media / f'{name}_above.png', inspection.above)
+  plotted = []
+  for number, (score, series) in enumerate(inspection.curves.items()):
+    plotted.append((f'{name}_{number}.svg', score))
+    plots.curves(media / plotted[-1][0], series, 'lateral offset in m', score)
+  return {
+    'name': inspection.name,
+    'video': f'{name}.mp4',
+    'caption': 'Moments that were never fitted, from top to bottom: '
+    f'{_list(inspection.frames)}; {_cameras(inspection.cameras)}.',
+    'flight': f'{name}_flight.mp4',
+    'above': f'{name}_above.png',
+    'plots': plotted,
+    'scores': inspection.scores,
   }
 
 

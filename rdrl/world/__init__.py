@@ -7,13 +7,16 @@ from rdrl.world.grids import truth_grids
 from rdrl.world.recording import camera_rig
 from rdrl.world.recording import drive
 from rdrl.world.recording import record
+from rdrl.world.shading import LABELS
 from rdrl.world.shading import Renderer
 from rdrl.world.shading import render
+from rdrl.world.shading import survey
 from rdrl.world.street import Config
 from rdrl.world.street import Street
 from rdrl.world.street import build
 
 __all__ = [
+  'LABELS',
   'Config',
   'Renderer',
   'Street',
@@ -22,6 +25,7 @@ __all__ = [
   'drive',
   'record',
   'render',
+  'survey',
   'traffic',
   'truth_grids',
   'vehicle',

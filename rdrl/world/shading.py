@@ -19,7 +19,11 @@ from rdrl import types
 from rdrl.world import raycast
 from rdrl.world import street as street_lib
 
-_PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE = range(7)
+# What stands there, as `survey` tells.
+LABELS = ('sky', 'ground', 'facade', 'agent', 'other')
+
+# From the body on, these are parts of agents.
+_PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE, _PERSON = range(8)
 
 _SUN = np.array([2.1, 1.95, 1.65], np.float32)
 _AMBIENT = np.array([0.62, 0.74, 0.95], np.float32)
@@ -204,7 +208,7 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
     trousers = 0.25 * paint[::-1] + 0.03
     body = jnp.stack([paint, skin, trousers, trousers])
     ball_colours = jnp.where(walks, body, 0.02)
-    ball_patterns = jnp.where(walks, _PLAIN, _TYRE) + jnp.zeros(4, jnp.int32)
+    ball_patterns = jnp.where(walks, _PERSON, _TYRE) + jnp.zeros(4, jnp.int32)
     return (
       (frusta, jnp.stack([paint, paint]), jnp.array([_BODY, _CABIN])),
       (ellipsoids, ball_colours, ball_patterns),
@@ -698,6 +702,34 @@ def render(
   cameras = jax.tree.map(lambda x: jnp.asarray(x)[None], camera)
   rgb, depth = render_all(street, cameras, agents, sizes, classes, supersample)
   return rgb[0], depth[0]
+
+
+def survey(street, camera: types.Camera, agents, sizes, classes):
+  """What stands in the middle of each pixel of one camera, and how far.
+
+  Args:
+    street: the street.
+    camera: one camera.
+    agents: `[A]`; the ego is not seen.
+    sizes: `[A, 3]` metres.
+    classes: `[A]`.
+
+  Returns:
+    Label `[H, W]` int32, an index into `LABELS`, and depth `[H, W]` along the
+    optical axis in metres, infinite in the sky.
+  """
+  origin, rays = geometry.pixel_rays(camera)
+  directions = [rays[..., i] for i in range(3)]
+  scenery, table = _assemble(street, agents, sizes, classes)
+  depth, index = raycast.nearest(scenery, origin, directions)
+  ground, _, _ = _ground(street, origin, directions)
+  pattern = table[:, -1].at[index].get(mode='clip')
+  sky, on_ground, facade, agent, other = range(len(LABELS))
+  label = jnp.where(pattern >= _BODY, agent, other)
+  label = jnp.where(pattern == _FACADE, facade, label)
+  label = jnp.where(ground < depth, on_ground, label)
+  depth = jnp.minimum(depth, ground)
+  return jnp.where(jnp.isfinite(depth), label, sky), depth
 
 
 @struct.dataclass

@@ -395,5 +395,35 @@ def test_browser_plays_every_video_without_a_complaint(full, tmp_path):
   assert not _Server.missing
 
 
+def test_an_inspection_shows_its_pictures_and_figures(tmp_path):
+  rng = np.random.default_rng(0)
+  frames = rng.integers(0, 255, (2, 2, 12, 20, 3), np.uint8)
+  inspection = page.Inspection(
+    name='street',
+    cameras=CAMERAS,
+    frames={'recorded': frames, 'depth': frames},
+    above=frames[0, 0],
+    flight=frames[:, 0],
+    scores={'PSNR, dB': 31.25},
+    curves={'SSIM': {'street': ([0, 3], [0.95, 0.9])}},
+  )
+  content = page.Content('Scene', {}, inspections=[inspection])
+  path = page.write(tmp_path / 'report', content)
+  html = path.read_text()
+  media = path.parent / 'media'
+  for name in (
+    'inspection_0.mp4',
+    'inspection_0_flight.mp4',
+    'inspection_0_above.png',
+    'inspection_0_0.svg',
+  ):
+    assert (media / name).stat().st_size > 100
+    assert f'media/{name}' in html
+  figures = json.loads((path.parent / 'metrics.json').read_text())
+  assert figures['scene'] == {'street': {'PSNR, dB': 31.25}}
+  assert figures['offset']['street']['SSIM']['street']['value'] == [0.95, 0.9]
+  assert '31.250' in html
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

@@ -213,5 +213,24 @@ def test_solids_of_an_agent_lie_in_its_box():
     )  # A leg swings out of a walker's box.
 
 
+def test_survey_names_what_is_rendered(agents):
+  camera = camera_of(types.take(agents, 0))
+  agents = only_car(agents, 12.0)
+  labels, depth = jax.jit(world.survey)(
+    STREET, camera, agents, STREET.sizes, STREET.classes
+  )
+  _, expected = see(agents, camera)
+  np.testing.assert_allclose(depth, expected, rtol=1e-5)
+  points = points_of(camera, np.asarray(depth))
+  named = {name: np.asarray(labels) == i for i, name in enumerate(world.LABELS)}
+  for name in ('sky', 'ground', 'facade', 'agent'):
+    assert named[name].sum() > 20, name
+  np.testing.assert_array_equal(named['sky'], np.isinf(depth))
+  assert np.all(points[named['ground']][:, 2] < 0.13)
+  inside = in_car(points, agents, 0.05)
+  np.testing.assert_array_equal(named['agent'], inside & ~named['ground'])
+  assert np.all(points[named['facade']][:, 2] > -0.01)
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

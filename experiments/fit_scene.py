@@ -1,0 +1,258 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""A recorded drive becomes a scene, and a page shows how good it is.
+
+On the built-in world:
+
+  python -m experiments.fit_scene --preset=cpu --streets=1 \
+    --workdir=runs/scene
+
+On a real drive:
+
+  python -m experiments.fit_scene --preset=cpu --log=kitti \
+    --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/scene_kitti
+
+The page, WORKDIR/report/index.html, has the moments that were never fitted
+beside the truth, errors, depth, a flight around the car, the Gaussians from
+above and, for the built-in world, scores against the truth to both sides of the
+path; metrics.json holds the figures. A fit that was killed goes on where it
+stopped when started again. `--set=splat.num_steps=500` sets any field of the
+configuration; `--print_config` shows them all.
+"""
+
+import dataclasses
+import json
+import pathlib
+import resource
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import presets
+from experiments import road
+from experiments import scene_scores
+from experiments import showing
+from rdrl import report
+from rdrl import splat
+from rdrl import training
+from rdrl import types
+
+# On top of the preset of the whole road.
+_SIZES = {
+  'quickstart': (),
+  'cpu': (
+    'world.height=144',
+    'world.width=240',
+    'world.num_lidar=4096',
+    'splat.num_gaussians=32768',
+    'splat.gaussians_per_object=512',
+    'splat.eps2d=0.1',
+    'splat.antialiased=True',
+    'splat.sky_height=64',
+    'splat.num_steps=4000',
+    'splat.depth_weight=0.05',
+    'splat.opacity_weight=0.002',
+    'splat.scale_weight=0.002',
+    'splat.has_ground=True',
+    'splat.fits_surface=True',
+  ),
+  'gpu': ('splat.has_ground=True', 'splat.fits_surface=True'),
+}
+
+_PRESET = flags.DEFINE_string(
+  'preset', 'cpu', f'Size of the fit: {", ".join(_SIZES)}.'
+)
+_LOG = flags.DEFINE_string(
+  'log', 'world', f'Where the drives come from: {", ".join(road.SOURCES)}.'
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Folder of the recording, unless --log=world.'
+)
+_STREETS = flags.DEFINE_list('streets', ['1'], 'Seeds of built-in streets.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/scene', 'Where everything is written.'
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
+_SET = flags.DEFINE_multi_string(
+  'set', [], 'Override of one field, as path=value; may be repeated.'
+)
+_OFFSETS = flags.DEFINE_list(
+  'offsets',
+  ['0', '1', '2', '3', '4', '5', '6'],
+  'Metres to the side at which views are scored against the built-in world.',
+)
+_PRINT_CONFIG = flags.DEFINE_bool(
+  'print_config', False, 'Print the configuration as JSON and stop.'
+)
+
+# Of the flight: pictures, metres from the car and above it.
+_FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 90, 11.0, 5.0
+# Errors are shown this many times as large.
+_GAIN = 4
+# Depth at which the picture of depth is half as bright, metres.
+_HALF_DEPTH = 15.0
+# Steps between two of the moments at which shifted views are scored.
+_STRIDE = 20
+
+
+def _offsets():
+  try:
+    return tuple(map(float, _OFFSETS.value))
+  except ValueError as error:
+    raise training.config.ConfigError(
+      f'--offsets={",".join(_OFFSETS.value)}: expected numbers'
+    ) from error
+
+
+def _request():
+  if _PRESET.value not in _SIZES:
+    raise training.config.ConfigError(
+      f'--preset={_PRESET.value}: expected one of {", ".join(_SIZES)}'
+    )
+  config = presets.get(_PRESET.value)
+  if _LOG.value == 'world':
+    try:
+      streets = tuple(map(int, _STREETS.value))
+    except ValueError as error:
+      raise training.config.ConfigError(
+        f'--streets={",".join(_STREETS.value)}: expected whole numbers'
+      ) from error
+    config = dataclasses.replace(config, train_seeds=streets, test_seeds=())
+  config = training.config.override(config, _SIZES[_PRESET.value])
+  config = dataclasses.replace(config, shown_offsets=_offsets())
+  return road.Request(
+    source=_LOG.value,
+    data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),
+    seed=_SEED.value,
+    config=training.config.override(config, _SET.value),
+  )
+
+
+def inspect(name, place, config):
+  """The `Inspection` of a fitted `road.Place`."""
+  log, scene = place.log, place.fit.scene
+  steps = np.arange(len(log.times))
+  steps = steps[splat.is_held_out(steps, config.splat)]
+  cameras, agents = types.take((log.cameras, log.tracks), steps)
+  seen = scene_scores.rendered(scene, cameras, agents, config.splat)
+  recorded = np.asarray(log.images[steps])
+  color = showing.to_bytes(seen.color)
+  error = np.abs(color.astype(int) - recorded)
+  order = list(showing.left_to_right(recorded.shape[1]))
+  frames = {
+    'recorded': recorded,
+    'reconstructed': color,
+    f'error, {_GAIN} times': np.minimum(_GAIN * error, 255).astype(np.uint8),
+    'depth, near is bright': showing.to_bytes(
+      np.repeat(
+        seen.alpha[..., None] / (1 + seen.depth[..., None] / _HALF_DEPTH), 3, -1
+      )
+    ),
+  }
+  found = place.fit.metrics
+  scores = {
+    'PSNR of held-out frames, dB': found['psnr'],
+    'SSIM of held-out frames': found['ssim'],
+    'PSNR where lidar hits, dB': found['psnr_lidar'],
+    'entries without room, most in a frame': found['overflow'],
+    'Gaussians': len(scene.gaussians.node),
+    'steps': config.splat.num_steps,
+  }
+  if place.aside is not None:
+    aside = splat.evaluate(scene, place.aside, config.splat)
+    scores['PSNR of a camera that was never fitted, dB'] = aside['psnr']
+  curves = {}
+  if place.street is not None:
+    true = scene_scores.held_out_scores(scene, place.street, log, config.splat)
+    scores |= {scene_scores.LABELS[k]: v for k, v in true.items()}
+    found = scene_scores.offset_curves(
+      place.street,
+      {name: scene},
+      config.shown_offsets,
+      _STRIDE,
+      config.splat,
+    )
+    for score, label in (('psnr', 'PSNR in dB'), ('ssim', 'SSIM')):
+      curves[label] = {k: (c['offset'], c[score]) for k, c in found.items()}
+  return report.page.Inspection(
+    name=name,
+    cameras=showing.camera_names(len(order)),
+    frames={k: x[:, order] for k, x in frames.items()},
+    above=report.above.picture(scene, len(log.times) // 2),
+    flight=_flight(scene, config.splat),
+    scores=scores,
+    curves=curves,
+  )
+
+
+def _flight(scene, config):
+  """Uint8 `[n, h, w, 3]` around the ego in the middle of the drive."""
+  scene = jax.tree.map(jnp.asarray, scene)
+  agents = types.take(scene.tracks, len(scene.tracks.valid) // 2)
+  car = np.array([*np.asarray(agents.xy[0]), float(agents.z[0])])
+  height, width = scene.height, scene.width
+  intrinsics = jnp.asarray(scene.intrinsics[0])
+
+  @jax.jit
+  def see(scene, camera_from_world):
+    camera = types.Camera(camera_from_world, intrinsics, height, width)
+    return splat.render_scene(scene, camera, agents, config=config).color
+
+  frames = []
+  begin = float(agents.yaw[0]) + np.pi
+  for turn in np.linspace(0, 2 * np.pi, _FLIGHT_FRAMES, endpoint=False):
+    away = np.array([np.cos(begin + turn), np.sin(begin + turn), 0])
+    eye = car + _FLIGHT_RADIUS * away + [0, 0, _FLIGHT_HEIGHT]
+    frames.append(np.asarray(see(scene, _look_at(eye, car))))
+  return showing.to_bytes(np.stack(frames))
+
+
+def _look_at(eye, target):
+  """`camera_from_world` `[4, 4]`, the horizon level."""
+  ahead = (target - eye) / np.linalg.norm(target - eye)
+  right = np.cross(ahead, [0, 0, 1])
+  right /= np.linalg.norm(right)
+  rotation = np.stack([right, np.cross(ahead, right), ahead])
+  pose = np.eye(4, dtype=np.float32)
+  pose[:3, :3], pose[:3, 3] = rotation, -rotation @ eye
+  return pose
+
+
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+  request = _request()
+  if _PRINT_CONFIG.value:
+    print(json.dumps(training.config.flatten(request.config), indent=2))
+    return
+  road.check_source(request)
+  training.mesh.start()
+  training.config.record(_WORKDIR.value, request)
+  run = road.Road(request, pathlib.Path(_WORKDIR.value))
+  with run.timed('record'):
+    run.record()
+  inspections = []
+  for name, place in run.places.items():
+    with run.timed(f'fit {name}'):
+      run.fit_place(name)
+    with run.timed(f'score {name}'):
+      inspections.append(inspect(name, place, request.config))
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+  print(f'peak memory: {peak:.1f} GiB')
+  for inspection in inspections:
+    print(inspection.name, json.dumps(inspection.scores))
+  path = report.page.write(
+    pathlib.Path(_WORKDIR.value) / 'report',
+    report.page.Content(
+      title='Reconstruction',
+      facts={'log': request.source, 'seed': request.seed},
+      timing=run.timing,
+      inspections=inspections,
+    ),
+  )
+  print(f'report: {path}')
+
+
+if __name__ == '__main__':
+  training.cli.run(main)

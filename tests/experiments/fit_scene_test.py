@@ -1,0 +1,81 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A drive becomes a scene and a page, also after a kill."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+SMALL = (
+  '--preset=quickstart',
+  '--offsets=0,3',
+  '--set=world.height=24',
+  '--set=world.width=40',
+  '--set=world.num_steps=24',
+  '--set=world.num_lidar=256',
+  '--set=splat.num_gaussians=1500',
+  '--set=splat.has_ground=True',
+  '--set=splat.fits_surface=True',
+  '--set=splat.snapshot_fractions=()',
+)
+
+
+def _run(*arguments):
+  return subprocess.run(
+    [sys.executable, '-m', 'experiments.fit_scene', *arguments],
+    cwd=ROOT,
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    timeout=400,
+    check=False,
+  )
+
+
+def test_a_scene_and_its_page(tmp_path):
+  run = [*SMALL, f'--workdir={tmp_path}', '--set=splat.num_steps=60']
+  first = _run(*run)
+  assert first.returncode == 0, first.stderr
+  report = tmp_path / 'report'
+  figures = json.loads((report / 'metrics.json').read_text())
+  scores = figures['scene']['world_1']
+  assert scores['PSNR of held-out frames, dB'] > 12
+  assert scores['entries without room, most in a frame'] == 0
+  assert 0 < scores['median relative error of depth on the ground'] < 1
+  curve = figures['offset']['world_1']['PSNR in dB']['world_1']
+  assert curve['offset'] == [0, 3]
+  assert (report / 'media/inspection_0_flight.mp4').stat().st_size > 1000
+  # A finished fit is read, not done again.
+  before = (report / 'metrics.json').read_bytes()
+  again = _run(*run)
+  assert again.returncode == 0, again.stderr
+  assert (report / 'metrics.json').read_bytes() == before
+  # Another request does not overwrite it.
+  other = _run(*run, '--seed=1')
+  assert other.returncode == 1
+  assert 'seed' in other.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+  ('argument', 'part'),
+  [
+    ('--preset=pod', '--preset=pod'),
+    ('--streets=one', '--streets=one'),
+    ('--offsets=far', '--offsets=far'),
+    ('--log=kitti', '--data_dir: not set'),
+  ],
+)
+def test_mistakes_end_in_one_line(tmp_path, argument, part):
+  result = _run(f'--workdir={tmp_path}/run', argument)
+  assert result.returncode == 1
+  assert part in result.stderr.splitlines()[-1]
+  assert not (tmp_path / 'run').exists()
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
