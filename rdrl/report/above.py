@@ -3,6 +3,7 @@
 
 import colorsys
 
+import jax
 import numpy as np
 
 from rdrl import types
@@ -24,12 +25,7 @@ def picture(scene: types.Scene, step):
     scene: reconstruction.
     step: of the recording.
   """
-  g = types.Gaussians(
-    **{k: np.asarray(v) for k, v in vars(scene.gaussians).items()}
-  )
-  tracks = types.AgentState(
-    **{k: np.asarray(v) for k, v in vars(scene.tracks).items()}
-  )
+  g, tracks = jax.tree.map(np.asarray, (scene.gaussians, scene.tracks))
   path = tracks.xy[tracks.valid[:, 0], 0]
   low, high = path.min(0) - _MARGIN, path.max(0) + _MARGIN
   agent = np.maximum(g.node, types.BACKGROUND)

@@ -498,10 +498,7 @@ def evaluate(scene, log, config: Config):
   scene = jax.tree.map(jnp.asarray, scene)
   for t in held_out:
     rendered = rendering.render_moment(
-      scene,
-      types.take(log.cameras, t),
-      types.take(log.tracks, t),
-      config,
+      scene, types.take(log.cameras, t), types.take(log.tracks, t), config
     )
     images = rendered.color
     truth = np.asarray(log.images[t], np.float32) / 255
