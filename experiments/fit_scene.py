@@ -232,10 +232,11 @@ def main(argv):
   run = road.Road(request, pathlib.Path(_WORKDIR.value))
   with run.timed('record'):
     run.record()
+  for name in run.groups():
+    with run.timed(f'fit {name}'):
+      run.fit_group(name)
   inspections = []
   for name, place in run.places.items():
-    with run.timed(f'fit {name}'):
-      run.fit_place(name)
     with run.timed(f'score {name}'):
       inspections.append(inspect(name, place, request.config))
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -25,6 +25,8 @@ class Config:
     train_seeds: built-in streets that the policy learns on.
     test_seeds: built-in streets of the final scores, which the policy never
       learns on.
+    num_traversals: drives through each built-in street, in other light and
+      traffic, that are fitted together.
     num_agents: budget of agents per log, the ego among them.
     num_test_drives: edited drives that each score is taken over.
     kitti_num_lidar: budget of lidar points per step of a KITTI drive.
@@ -44,6 +46,7 @@ class Config:
 
   train_seeds: tuple[int, ...] = (1, 2)
   test_seeds: tuple[int, ...] = (102,)
+  num_traversals: int = 1
   num_agents: int = 12
   num_test_drives: int = 64
   kitti_num_lidar: int = 32768

@@ -68,6 +68,7 @@ class Place:
 
   Attributes:
     log: the views to fit, None until recorded.
+    group: the name of what is fitted together: traversals of one street.
     street: the built-in street that it was recorded in, or None.
     is_test: whether the final scores are taken here.
     is_training: whether the policy learns here.
@@ -80,6 +81,7 @@ class Place:
   """
 
   log: types.Log | None
+  group: str
   street: world.Street | None = None
   is_test: bool = True
   is_training: bool = True
@@ -135,11 +137,16 @@ def check_source(request):
   """Whether there is something to read.
 
   Raises:
-    ConfigError: if there is no such source, or if it needs a folder.
+    ConfigError: if there is no such source, if it needs a folder, or if nobody
+      is to drive through the built-in streets.
     FileNotFoundError: if there is no such folder.
   """
   _check_choice('--log', request.source, SOURCES)
   if request.source == 'world':
+    if request.config.num_traversals < 1:
+      raise training.config.ConfigError(
+        f'num_traversals={request.config.num_traversals}: expected one or more'
+      )
     return
   if not request.data_dir:
     raise training.config.ConfigError(
@@ -184,17 +191,23 @@ class Road:
 
   def fit(self):
     """Fits Gaussians to each drive."""
-    threads.each(self.fit_place, self.places)
+    threads.each(self.fit_group, self.groups())
 
-  def fit_place(self, name):
-    """Fits Gaussians to one drive."""
-    place = self.places[name]
-    place.fit = splat.fit(
-      place.log,
+  def groups(self):
+    """Names of what is fitted together."""
+    return dict.fromkeys(place.group for place in self.places.values())
+
+  def fit_group(self, name):
+    """Fits Gaussians to one drive, or to the traversals of one street."""
+    places = [p for p in self.places.values() if p.group == name]
+    results = splat.fit_traversals(
+      [place.log for place in places],
       self.config.splat,
       self._key('fit', name),
       self.workdir / 'fit' / name,
     )
+    for place, result in zip(places, results, strict=True):
+      place.fit = result
 
   def prior(self):
     """Trains the restorer on under-trained renders of what it will repair."""
@@ -331,12 +344,16 @@ class Road:
     seeds = [(seed, False) for seed in config.train_seeds]
     seeds += [(seed, True) for seed in config.test_seeds]
     for seed, is_test in seeds:
-      self.places[f'world_{seed}'] = Place(
-        None,
-        world.build(seed, config.world),
-        is_test=is_test,
-        is_training=not is_test,
-      )
+      group = f'world_{seed}'
+      for traversal in range(config.num_traversals):
+        name = f'{group}_traversal_{traversal}' if traversal else group
+        self.places[name] = Place(
+          None,
+          group,
+          world.build(seed, config.world, traversal),
+          is_test=is_test,
+          is_training=not is_test,
+        )
 
     def record(name):
       place = self.places[name]
@@ -358,7 +375,7 @@ class Road:
       aside = None
       if self.request.source == 'kitti':
         log, aside = _camera(log, 0), _camera(log, 1)
-      self.places[name] = Place(log, aside=aside)
+      self.places[name] = Place(log, name, aside=aside)
 
   def _key(self, *names):
     key = self.key

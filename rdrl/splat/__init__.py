@@ -8,6 +8,7 @@ from rdrl.splat.fitting import FitResult as FitResult
 from rdrl.splat.fitting import Views as Views
 from rdrl.splat.fitting import evaluate as evaluate
 from rdrl.splat.fitting import fit as fit
+from rdrl.splat.fitting import fit_traversals as fit_traversals
 from rdrl.splat.fitting import refit as refit
 from rdrl.splat.grids import ground_and_grids as ground_and_grids
 from rdrl.splat.metrics import psnr as psnr

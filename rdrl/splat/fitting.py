@@ -6,6 +6,10 @@ depth at lidar points; moving objects are rigid nodes that their tracks place
 (Street Gaussians, OmniRe); dead Gaussians are relocated (3DGS as MCMC). The sky
 is a map of directions behind everything, learnt jointly, so that no semantic
 mask is needed.
+
+Several traversals of one street share where Gaussians lie; each has its own
+objects, sky and exposures and its own residual of the spherical harmonics
+(MTGS, Li et al. 2025, which keeps their constant shared).
 """
 
 import dataclasses
@@ -32,6 +36,10 @@ from rdrl.splat.config import is_held_out
 # Pulls exposures to the identity, or the scene could be dark and all cameras
 # bright.
 _EXPOSURE_WEIGHT = 0.1
+# Pulls what traversals add to the shared colours to nothing.
+_RESIDUAL_WEIGHT = 0.01
+# Opacity logit of what is not there.
+_TRANSPARENT = -20.0
 
 
 @struct.dataclass
@@ -55,7 +63,7 @@ class Views:
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-  """What a fit leaves.
+  """What a fit leaves of one traversal.
 
   Attributes:
     scene: the reconstruction.
@@ -70,7 +78,11 @@ class FitResult:
 
 @struct.dataclass
 class Trained:
-  """What gradients move: the fields of `Gaussians` and of `Scene`."""
+  """What gradients move: the fields of `Gaussians` and of `Scene`.
+
+  Of V traversals, sky and exposure have a leading axis V; where V is more than
+  one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds.
+  """
 
   means: jax.Array
   log_scales: jax.Array
@@ -109,6 +121,7 @@ class _Pool:
     tracks: `[T, A]`.
     ground: height of the ground in metres.
     num_log: `[]` int32, how many of the views are the log's.
+    traversal: `[T]` int32, the traversal that each step belongs to.
   """
 
   views: Views
@@ -117,6 +130,7 @@ class _Pool:
   tracks: types.AgentState
   ground: types.Grid
   num_log: jax.Array
+  traversal: jax.Array
 
 
 def _gaussians(trained, node):
@@ -124,6 +138,13 @@ def _gaussians(trained, node):
   return types.Gaussians(
     **{name: getattr(trained, name) for name in names}, node=node
   )
+
+
+def _training_steps(traversals, config):
+  """Those of all, on the clock of `_join`."""
+  begins = np.cumsum([0] + [len(log.times) for log in traversals[:-1]])
+  parts = [training_steps(log, config) for log in traversals]
+  return np.concatenate([x + b for x, b in zip(parts, begins, strict=True)])
 
 
 def training_steps(log, config):
@@ -152,41 +173,131 @@ def fit(log, config: Config, key, directory=None):
   Raises:
     ValueError: if the budget of Gaussians does not hold the objects.
   """
+  return fit_traversals([log], config, key, directory)[0]
+
+
+def fit_traversals(traversals, config: Config, key, directory=None):
+  """Reconstructs a street out of several drives through it.
+
+  Args:
+    traversals: one log or more in one world frame and of one camera rig; each
+      gets `config.num_steps` steps.
+    config: see `fit`; the budget is that of all together.
+    key: see `fit`.
+    directory: see `fit`.
+
+  Returns:
+    A `FitResult` for each log. Their scenes share the background and have as
+    many Gaussians; what belongs to the objects of others is transparent.
+
+  Raises:
+    ValueError: see `fit`, or if the images differ in shape.
+  """
   init_key, step_key = jax.random.split(key)
   rng = np.random.default_rng(np.asarray(jax.random.key_data(init_key)))
-  steps = training_steps(log, config)
+  log, traversal, first_agent = _join(traversals)
+  steps = _training_steps(traversals, config)
   drivable, occupancy, surface = grids.ground_and_grids(log, config)
   gaussians, sky = initialise.initial_scene(
     log, config, steps, rng, surface if config.has_ground else None
   )
-  exposure = np.tile(
-    np.eye(3, 4, dtype=np.float32), (log.images.shape[1], 1, 1)
-  )
-  scene = types.Scene(
-    gaussians=gaussians,
-    sky=sky,
-    exposure=exposure,
-    camera_from_ego=np.asarray(log.camera_from_ego),
-    intrinsics=np.asarray(log.cameras.intrinsics[0]),
-    tracks=log.tracks,
-    sizes=log.sizes,
-    classes=log.classes,
-    map=log.map,
-    drivable=drivable,
-    occupancy=occupancy,
-    ground=surface,
-    height=log.cameras.height,
-    width=log.cameras.width,
-  )
+  num = len(traversals)
+  if num > 1:
+    blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
+    gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
+  exposure = np.eye(3, 4, dtype=np.float32)
   state = _run(
-    scene, log, None, config, config.num_steps, step_key, 'fit', directory
+    gaussians,
+    np.tile(sky, (num, 1, 1, 1)),
+    np.tile(exposure, (num, log.images.shape[1], 1, 1)),
+    _pool(log, traversal, steps, surface),
+    dataclasses.replace(config, num_steps=num * config.num_steps),
+    step_key,
+    f'fit {log.name}',
+    directory,
   )
-  scenes = [
-    _scene(scene, *types.take(state.snapshots, i))
-    for i in range(len(config.snapshot_fractions))
-  ]
-  scene = _scene(scene, state.trained, state.node)
-  return FitResult(scene, tuple(scenes), evaluate(scene, log, config))
+  results = []
+  for v, one in enumerate(traversals):
+    scene = types.Scene(
+      gaussians=None,
+      sky=None,
+      exposure=None,
+      camera_from_ego=np.asarray(one.camera_from_ego),
+      intrinsics=np.asarray(one.cameras.intrinsics[0]),
+      tracks=one.tracks,
+      sizes=one.sizes,
+      classes=one.classes,
+      map=one.map,
+      drivable=drivable,
+      occupancy=occupancy,
+      ground=surface,
+      height=one.cameras.height,
+      width=one.cameras.width,
+    )
+    agents = first_agent[v], len(one.sizes) - 1
+    snapshots = tuple(
+      _scene(scene, *types.take(state.snapshots, i), v, agents)
+      for i in range(len(config.snapshot_fractions))
+    )
+    scene = _scene(scene, state.trained, state.node, v, agents)
+    results.append(FitResult(scene, snapshots, evaluate(scene, one, config)))
+  return results
+
+
+def _join(traversals):
+  """One log of several, one after the other.
+
+  Returns:
+    The log, in which each has its own agents but for the ego; `[T]` int32, to
+    which each step belongs; and the first agent of each, from 1 on.
+
+  Raises:
+    ValueError: if the images differ in shape.
+  """
+  for log in traversals:
+    if log.images.shape[1:] != traversals[0].images.shape[1:]:
+      raise ValueError(
+        f'{log.name}: images of shape {log.images.shape[1:]}, those of'
+        f' {traversals[0].name} are {traversals[0].images.shape[1:]}'
+      )
+  counts = [len(log.sizes) - 1 for log in traversals]
+  first = 1 + np.cumsum([0, *counts[:-1]])
+  num_points = max(log.lidar.shape[1] for log in traversals)
+  total = 1 + sum(counts)
+  tracks, lidar, lidar_valid = [], [], []
+  for log, begin, count in zip(traversals, first, counts, strict=True):
+
+    def widen(x, begin=begin, count=count):
+      x = np.asarray(x)
+      wide = np.zeros((len(x), total, *x.shape[2:]), x.dtype)
+      wide[:, 0], wide[:, begin : begin + count] = x[:, 0], x[:, 1:]
+      return wide
+
+    tracks.append(jax.tree.map(widen, log.tracks))
+    missing = num_points - log.lidar.shape[1]
+    lidar.append(np.pad(log.lidar, ((0, 0), (0, missing), (0, 0))))
+    lidar_valid.append(np.pad(log.lidar_valid, ((0, 0), (0, missing))))
+
+  def concatenate(*parts):
+    return np.concatenate([np.asarray(x) for x in parts])
+
+  def by_agent(*parts):
+    return concatenate(parts[0], *(x[1:] for x in parts[1:]))
+
+  log = traversals[0].replace(
+    images=concatenate(*(x.images for x in traversals)),
+    cameras=jax.tree.map(concatenate, *(x.cameras for x in traversals)),
+    times=np.arange(sum(len(x.times) for x in traversals)) * types.TIME_STEP,
+    tracks=jax.tree.map(concatenate, *tracks),
+    sizes=by_agent(*(x.sizes for x in traversals)),
+    classes=by_agent(*(x.classes for x in traversals)),
+    lidar=concatenate(*lidar),
+    lidar_valid=concatenate(*lidar_valid),
+    name=', '.join(x.name for x in traversals),
+  )
+  lengths = [len(x.times) for x in traversals]
+  traversal = np.repeat(np.arange(len(lengths)), lengths).astype(np.int32)
+  return log, traversal, first
 
 
 def refit(scene, log, extra: Views, config: Config, key, directory=None):
@@ -204,26 +315,64 @@ def refit(scene, log, extra: Views, config: Config, key, directory=None):
   Returns:
     The new `Scene`.
   """
-  config = dataclasses.replace(config, snapshot_fractions=())
-  state = _run(
-    scene, log, extra, config, config.refit_steps, key, 'refit', directory
+  config = dataclasses.replace(
+    config, snapshot_fractions=(), num_steps=config.refit_steps
   )
-  return _scene(scene, state.trained, state.node)
-
-
-def _scene(like, trained, node):
-  """`like` with other appearance, in host memory."""
-  trained, node = jax.device_get((trained, node))
-  return like.replace(
-    gaussians=_gaussians(trained, node),
-    sky=trained.sky,
-    exposure=trained.exposure,
-  )
-
-
-def _pool(log, ground, config, extra):
-  """`_Pool` of the log's training views and the extra ones."""
   steps = training_steps(log, config)
+  traversal = np.zeros(len(log.times), np.int32)
+  state = _run(
+    scene.gaussians,
+    scene.sky[None],
+    scene.exposure[None],
+    _pool(log, traversal, steps, scene.ground, extra),
+    config,
+    key,
+    f'refit {log.name}',
+    directory,
+    has_extra=True,
+  )
+  agents = 1, len(scene.sizes) - 1
+  return _scene(scene, state.trained, state.node, 0, agents)
+
+
+def _scene(like, trained, node, traversal, agents):
+  """`like` with the appearance in one traversal, in host memory.
+
+  `agents` are the first of the traversal's own nodes and their number.
+  """
+  trained, node = jax.device_get((trained, node))
+  first, count = agents
+  is_own = (node <= types.BACKGROUND) | (
+    (node >= first) & (node < first + count)
+  )
+  gaussians = _gaussians(trained, node)
+  sh = _harmonics(trained, traversal)
+  return like.replace(
+    gaussians=gaussians.replace(
+      opacity_logits=np.where(is_own, gaussians.opacity_logits, _TRANSPARENT),
+      sh=np.asarray(sh),
+      node=np.where(
+        is_own & (node >= first),
+        node - first + 1,
+        np.minimum(node, types.BACKGROUND),
+      ),
+    ),
+    sky=trained.sky[traversal],
+    exposure=trained.exposure[traversal],
+  )
+
+
+def _harmonics(trained, traversal):
+  """`[N, K, 3]` of one traversal."""
+  num = len(trained.sky)
+  if num == 1:
+    return trained.sh
+  shared, *residuals = jnp.split(trained.sh, 1 + num, 1)
+  return shared + jnp.stack(residuals)[traversal]
+
+
+def _pool(log, traversal, steps, ground, extra=None):
+  """`_Pool` of the log's views at some steps and of extra ones."""
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
   sparse = [initialise.lidar_pixels(log, t, c) for t, c in pairs]
@@ -261,23 +410,26 @@ def _pool(log, ground, config, extra):
       tracks=log.tracks,
       ground=ground,
       num_log=np.int32(len(pairs)),
+      traversal=traversal,
     ),
   )
 
 
-def _run(scene, log, extra, config, num_steps, key, name, directory):
-  """`FitState` after `num_steps`."""
+def _run(
+  gaussians, sky, exposure, pool, config, key, name, directory, has_extra=False
+):
+  """`FitState` after `config.num_steps`."""
   # Copies, because the state is donated.
   copied = functools.partial(jnp.array, copy=True)
-  g = jax.tree.map(copied, scene.gaussians)
+  g = jax.tree.map(copied, gaussians)
   trained = Trained(
     means=g.means,
     log_scales=g.log_scales,
     quats=g.quats,
     opacity_logits=g.opacity_logits,
     sh=g.sh,
-    sky=copied(scene.sky),
-    exposure=copied(scene.exposure),
+    sky=copied(sky),
+    exposure=copied(exposure),
   )
   num_snapshots = len(config.snapshot_fractions)
   blank = jax.tree.map(
@@ -289,15 +441,13 @@ def _run(scene, log, extra, config, num_steps, key, name, directory):
     optimizer=optax.scale_by_adam(eps=1e-15).init(trained),
     snapshots=blank,
   )
-  pool = _pool(log, scene.ground, config, extra)
-  taken = [max(1, round(f * num_steps)) for f in config.snapshot_fractions]
-  has_extra = extra is not None
+  taken = [
+    max(1, round(f * config.num_steps)) for f in config.snapshot_fractions
+  ]
 
   def step(state, i):
     index = jnp.asarray(i, jnp.int32)
-    state, metrics = _step(
-      state, index, pool, key, config, num_steps, has_extra
-    )
+    state, metrics = _step(state, index, pool, key, config, has_extra)
     for slot, when in enumerate(taken):
       if i + 1 == when:
         state = _snapshot(state, jnp.asarray(slot, jnp.int32))
@@ -306,8 +456,8 @@ def _run(scene, log, extra, config, num_steps, key, name, directory):
   return training.loop.run(
     step,
     state,
-    num_steps,
-    name=f'{name} {log.name}',
+    config.num_steps,
+    name=name,
     directory=None if directory is None else pathlib.Path(directory),
   )
 
@@ -325,9 +475,9 @@ def _snapshot(state, slot):
 @functools.partial(
   jax.jit,
   donate_argnames='state',
-  static_argnames=('config', 'num_steps', 'has_extra'),
+  static_argnames=('config', 'has_extra'),
 )
-def _step(state, i, pool, key, config, num_steps, has_extra):
+def _step(state, i, pool, key, config, has_extra):
   """One image, one step of Adam."""
   step_key = jax.random.fold_in(key, i)
   move_key, noise_key, extra_key = jax.random.split(step_key, 3)
@@ -345,7 +495,7 @@ def _step(state, i, pool, key, config, num_steps, has_extra):
   updates, optimizer = optax.scale_by_adam(eps=1e-15).update(
     gradient, state.optimizer
   )
-  rates = _learning_rates(state.trained, i / num_steps, config)
+  rates = _learning_rates(state.trained, i / config.num_steps, config)
   trained = jax.tree.map(
     lambda x, update, rate: x - rate * update, state.trained, updates, rates
   )
@@ -364,7 +514,7 @@ def _step(state, i, pool, key, config, num_steps, has_extra):
       **dict(zip(('means', 'log_scales', 'quats'), laid, strict=True))
     )
   is_time = (i + 1) % config.relocate_every == 0
-  is_time &= i < config.relocate_until * num_steps
+  is_time &= i < config.relocate_until * config.num_steps
   trained, node, optimizer = jax.lax.cond(
     is_time,
     lambda *x: _relocate(*x, move_key, config),
@@ -389,6 +539,8 @@ def _learning_rates(trained, done, config):
   """Per array, broadcastable to it."""
   decay = 0.01**done
   # What is far moves on the image as fast as what is near.
+  num_blocks = 1 if len(trained.sky) == 1 else 1 + len(trained.sky)
+  constants = np.arange(num_blocks) * (trained.sh.shape[1] // num_blocks)
   bands = jnp.full((trained.sh.shape[1], 1), config.learning_rate_sh / 20)
   slow = 0.1**done
   return Trained(
@@ -396,7 +548,7 @@ def _learning_rates(trained, done, config):
     log_scales=config.learning_rate_scales * slow,
     quats=config.learning_rate_quats * slow,
     opacity_logits=config.learning_rate_opacity * slow,
-    sh=bands.at[0].set(config.learning_rate_sh) * slow,
+    sh=bands.at[constants].set(config.learning_rate_sh) * slow,
     sky=config.learning_rate_sky * slow,
     exposure=config.learning_rate_exposure * slow,
   )
@@ -406,11 +558,14 @@ def _loss(trained, node, view, pool, config, has_extra):
   views = pool.views
   camera = types.take(views.cameras, view)
   agents = types.take(pool.tracks, views.steps[view])
-  exposure = trained.exposure[views.camera_index[view]]
-  gaussians = _gaussians(trained, node)
+  traversal = pool.traversal[views.steps[view]]
+  exposure = trained.exposure[traversal, views.camera_index[view]]
+  gaussians = _gaussians(trained, node).replace(
+    sh=_harmonics(trained, traversal)
+  )
   rendered = rendering.render_world(
     gaussians,
-    trained.sky,
+    trained.sky[traversal],
     exposure,
     camera,
     agents,
@@ -451,6 +606,10 @@ def _loss(trained, node, view, pool, config, has_extra):
     + config.scale_weight * jnp.mean(jnp.exp(trained.log_scales))
     + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
   )
+  num = len(trained.sky)
+  if num > 1:
+    residuals = trained.sh[:, trained.sh.shape[1] // (1 + num) :]
+    loss += _RESIDUAL_WEIGHT * jnp.mean(residuals**2)
   return loss, {
     'loss': loss,
     'psnr': metrics.psnr(rendered.color, image),

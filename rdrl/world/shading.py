@@ -12,7 +12,6 @@ import math
 from flax import struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rdrl import geometry
 from rdrl import types
@@ -25,9 +24,6 @@ LABELS = ('sky', 'ground', 'facade', 'agent', 'other')
 # From the body on, these are parts of agents.
 _PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE, _PERSON = range(8)
 
-_SUN = np.array([2.1, 1.95, 1.65], np.float32)
-_AMBIENT = np.array([0.62, 0.74, 0.95], np.float32)
-_HAZE = np.array([0.62, 0.72, 0.86], np.float32)
 _HAZE_LENGTH = 500.0
 # Where agents go that are not there: out of reach of every ray.
 _NOWHERE = -1e3
@@ -549,22 +545,20 @@ def _sky(street, directions):
   norm = jnp.sqrt(dx * dx + dy * dy + dz * dz)
   dx, dy, dz = dx / norm, dy / norm, dz / norm
   up = jnp.clip(dz, 0, 1)
-  zenith, horizon = [0.16, 0.34, 0.78], [0.66, 0.76, 0.90]
-  colour = _mix(horizon, zenith, jnp.sqrt(up))
+  light = street.light
+  colour = _mix(light.horizon, light.zenith, jnp.sqrt(up))
   cx, cy = dx / (up + 0.12), dy / (up + 0.12)
   cloud = _noise(1.3 * cx, 1.3 * cy, street.seed + 7)
   cloud += 0.5 * _noise(2.9 * cx, 2.9 * cy, street.seed + 8)
   cloud = jnp.clip(1.1 * cloud - 0.1, 0, 0.85) * jnp.clip(5 * up, 0, 1)
-  colour = _mix(colour, [0.95, 0.95, 0.96], cloud)
-  cosine = jnp.clip(
-    dx * street.sun[0] + dy * street.sun[1] + dz * street.sun[2], 0, 1
-  )
+  colour = _mix(colour, light.cloud, cloud)
+  cosine = jnp.clip(_dot([dx, dy, dz], light.direction), 0, 1)
   glow = 0.35 * cosine**16 + 3.0 * jnp.where(cosine > 0.9992, 1.0, 0.0)
-  colour = [c + glow for c in colour]
+  colour = _offset(colour, light.glow, glow)
   azimuth = jnp.arctan2(dy, dx)
   hills = 0.035 + 0.02 * _noise(azimuth * 5, azimuth * 0, street.seed + 9)
   hidden = _inside(hills - dz, 0.01)
-  return _pack(_mix(colour, [0.30, 0.38, 0.42], hidden))
+  return _pack(_mix(colour, light.skyline, hidden))
 
 
 def shade(street, scenery, table, origin, directions, pixel):
@@ -611,20 +605,22 @@ def shade(street, scenery, table, origin, directions, pixel):
   colour = _unpack(jnp.where(on_ground, ground_colour, colour))
   normal = _select(on_ground, ground_normal, normal)
   start = _offset(point, normal, 0.02)
-  shadow = raycast.occluded(scenery, start, street.sun)
+  shadow = raycast.occluded(scenery, start, street.light.direction)
   sky = _in_blocks(lambda directions: _sky(street, directions), directions)
 
   sky = _unpack(sky)
 
-  sunlight = jnp.where(shadow, 0.0, jnp.maximum(_dot(normal, street.sun), 0))
+  facing = jnp.maximum(_dot(normal, street.light.direction), 0)
+  sunlight = jnp.where(shadow, 0.0, facing)
   # Walls and the undersides of cars see less of the sky than a road does.
   openness = 0.62 + 0.38 * normal[2]
   haze = 1 - jnp.exp(-safe / _HAZE_LENGTH)
   result = []
   for channel in range(3):
-    light = _SUN[channel] * sunlight + _AMBIENT[channel] * openness
+    light = street.light.sun[channel] * sunlight
+    light += street.light.ambient[channel] * openness
     seen = colour[channel] * light
-    seen += (_HAZE[channel] - seen) * haze
+    seen += (street.light.haze[channel] - seen) * haze
     seen = jnp.where(is_sky, sky[channel], seen)
     result.append(jnp.clip(seen, 0, 1) ** (1 / 2.2))
   return jnp.stack(result, -1), depth

@@ -117,6 +117,33 @@ class Road:
 
 
 @struct.dataclass
+class Light:
+  """Sun and sky.
+
+  Attributes:
+    direction: `[3]` unit vector towards the sun.
+    sun: `[3]` linear light on a surface that faces the sun.
+    ambient: `[3]` linear light of the whole sky.
+    haze: `[3]` linear colour of what is far away.
+    zenith: `[3]` linear colour of the sky above.
+    horizon: `[3]` and at the horizon.
+    cloud: `[3]` linear colour of clouds.
+    skyline: `[3]` linear colour of the hills behind everything.
+    glow: `[3]` of the sky around the sun, that of a day being 1.
+  """
+
+  direction: types.Array
+  sun: types.Array
+  ambient: types.Array
+  haze: types.Array
+  zenith: types.Array
+  horizon: types.Array
+  cloud: types.Array
+  skyline: types.Array
+  glow: types.Array
+
+
+@struct.dataclass
 class Street:
   """All that never moves, the light, and who will drive here.
 
@@ -125,7 +152,7 @@ class Street:
     static: solids that stand still.
     colour: `[N, 3]` linear albedo of each static solid.
     pattern: `[N]` int32: 0 plain, 1 facade, 2 foliage, 3 bark.
-    sun: `[3]` unit vector towards the sun.
+    light: of the traversal.
     seed: `[]` uint32 of the textures.
     sizes: `[A, 3]` metres, the ego first.
     classes: `[A]` int32.
@@ -145,7 +172,7 @@ class Street:
   static: raycast.Scenery
   colour: types.Array
   pattern: types.Array
-  sun: types.Array
+  light: Light
   seed: types.Array
   sizes: types.Array
   classes: types.Array
@@ -586,34 +613,80 @@ def _build_map(road):
   )
 
 
-def build(seed: int, config: Config = Config()) -> Street:
+# By day, in the evening and under an overcast sky.
+_LIGHTS = (
+  {
+    'sun': (2.1, 1.95, 1.65),
+    'ambient': (0.62, 0.74, 0.95),
+    'haze': (0.62, 0.72, 0.86),
+    'zenith': (0.16, 0.34, 0.78),
+    'horizon': (0.66, 0.76, 0.90),
+    'cloud': (0.95, 0.95, 0.96),
+    'skyline': (0.30, 0.38, 0.42),
+    'glow': (1.0, 1.0, 1.0),
+  },
+  {
+    'sun': (2.2, 1.45, 0.80),
+    'ambient': (0.50, 0.55, 0.78),
+    'haze': (0.74, 0.62, 0.55),
+    'zenith': (0.20, 0.30, 0.58),
+    'horizon': (0.86, 0.66, 0.48),
+    'cloud': (0.93, 0.76, 0.66),
+    'skyline': (0.30, 0.30, 0.36),
+    'glow': (1.4, 0.9, 0.4),
+  },
+  {
+    'sun': (0.30, 0.30, 0.30),
+    'ambient': (0.80, 0.86, 0.94),
+    'haze': (0.66, 0.69, 0.72),
+    'zenith': (0.52, 0.57, 0.63),
+    'horizon': (0.72, 0.75, 0.78),
+    'cloud': (0.60, 0.63, 0.67),
+    'skyline': (0.36, 0.40, 0.43),
+    'glow': (0.0, 0.0, 0.0),
+  },
+)
+# Degrees above the horizon between which the sun stands in each.
+_ELEVATIONS = ((35, 55), (22, 30), (35, 55))
+
+
+def _build_light(traversal, rng):
+  kind = traversal % len(_LIGHTS)
+  azimuth = rng.uniform(0, 2 * np.pi)
+  elevation = np.radians(rng.uniform(*_ELEVATIONS[kind]))
+  direction = [*np.cos(elevation) * _unit(azimuth), np.sin(elevation)]
+  colours = {k: jnp.asarray(v, jnp.float32) for k, v in _LIGHTS[kind].items()}
+  return Light(direction=jnp.asarray(direction, jnp.float32), **colours)
+
+
+def build(seed: int, config: Config = Config(), traversal: int = 0) -> Street:
   """The street that belongs to a seed.
 
   Args:
     seed: bends go left, S, right, straight as it counts up; every third street
       makes the ego change lanes around a slow car.
     config: sizes; every seed gives the same shapes.
+    traversal: which drive through it: another one has another light, other
+      traffic, other parked cars, and the ego drives as on the street whose seed
+      is greater by the traversal.
 
   Raises:
-    ValueError: if the seed is negative or there are fewer than two agents.
+    ValueError: if seed or traversal is negative or there are fewer than two
+      agents.
   """
-  if seed < 0:
-    raise ValueError(f'world seed must not be negative: {seed}')
+  if min(seed, traversal) < 0:
+    raise ValueError(
+      f'world seed and traversal must not be negative: {seed}, {traversal}'
+    )
   if config.num_agents < 2:
     raise ValueError(f'world num_agents must be at least 2: {config}')
   rng = np.random.default_rng(seed)
   road = _build_road(seed, rng)
   static, colour, pattern = _build_static(road, rng)
-  cast = _build_cast(seed, rng, config.num_agents)
-  azimuth = rng.uniform(0, 2 * np.pi)
-  elevation = np.radians(rng.uniform(35, 55))
-  sun = np.array(
-    [
-      np.cos(elevation) * np.cos(azimuth),
-      np.cos(elevation) * np.sin(azimuth),
-      np.sin(elevation),
-    ]
-  )
+  if traversal:
+    rng = np.random.default_rng((seed, traversal))
+  cast = _build_cast(seed + traversal, rng, config.num_agents)
+  light = _build_light(traversal, rng)
   duration = (config.num_steps - 1) * types.TIME_STEP
   halfway = float(cast['start'][0, 0]) + 0.5 * duration * 8.0
   centre, _ = road_point(road, [halfway], [LANE_OFFSETS[0]])
@@ -622,7 +695,7 @@ def build(seed: int, config: Config = Config()) -> Street:
     static=static,
     colour=colour,
     pattern=pattern,
-    sun=jnp.asarray(sun, jnp.float32),
+    light=light,
     seed=jnp.uint32(seed),
     map=_build_map(road),
     centre=jnp.asarray(centre[0], jnp.float32),

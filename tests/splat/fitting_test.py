@@ -252,6 +252,46 @@ def test_refit_turns_towards_the_extra_views():
   assert abs(distance(unmoved) - distance(scene)) < 0.02
 
 
+def _at_night():
+  """A second traversal, in which all is darker."""
+  images = _log().images * np.float32([0.3, 0.4, 0.5])
+  return _log().replace(images=images.astype(np.uint8), name='night')
+
+
+def test_traversals_share_the_street_and_keep_their_looks():
+  day, night = _log(), _at_night()
+  results = splat.fit_traversals([day, night], CONFIG, jax.random.key(0))
+  first, second = (result.scene for result in results)
+  a, b = first.gaussians, second.gaussians
+  for name in ('means', 'log_scales', 'quats'):
+    np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+  # Each sees the other's objects no more, and its own as its agent 1.
+  is_mine, is_hers = a.node == 1, b.node == 1
+  assert is_mine.sum() >= 24 and is_hers.sum() >= 24
+  assert not np.any(is_mine & is_hers)
+  assert np.all(a.opacity_logits[is_hers] == b.opacity_logits[is_mine])
+  assert np.all(a.opacity_logits[is_hers] < -19)
+  static = ~(is_mine | is_hers)
+  np.testing.assert_array_equal(
+    a.opacity_logits[static], b.opacity_logits[static]
+  )
+  assert a.sh.shape == (160, 1, 3)
+  assert results[0].metrics['psnr'] > 18
+  assert results[1].metrics['psnr'] > 18
+  assert splat.evaluate(first, night, CONFIG)['psnr'] < 15
+
+
+def test_one_traversal_is_a_fit():
+  (one,) = splat.fit_traversals([_log()], CONFIG, jax.random.key(0))
+  jax.tree.map(np.testing.assert_array_equal, one.scene, _fitted().scene)
+
+
+def test_traversals_of_other_shapes_are_refused():
+  small = logs.resize(_at_night(), HEIGHT // 2, WIDTH // 2)
+  with pytest.raises(ValueError, match=r'night: images .*12, 20.*24, 40'):
+    splat.fit_traversals([_log(), small], CONFIG, jax.random.key(0))
+
+
 def test_grids_of_a_street_with_a_wall():
   drivable, occupancy, ground = grids.ground_and_grids(_log(), CONFIG)
   assert drivable.values.shape == occupancy.values.shape == (64, 64)

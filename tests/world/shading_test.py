@@ -71,7 +71,7 @@ def in_car(points, agents, margin):
 
 def shaded_by_car(points, agents):
   """Whether the way from points to the sun passes through the car's box."""
-  sun = np.asarray(STREET.sun)
+  sun = np.asarray(STREET.light.direction)
   steps = np.arange(0, 6, 0.05)
   way = points[..., None, :] + steps[:, None] * sun
   return in_car(way, agents, 0.1).any(-1)

@@ -34,7 +34,21 @@ def test_a_seed_repeats_and_seeds_differ(streets):
   for other in (0, 2, 3):
     assert np.any(streets[1].road.xy != streets[other].road.xy)
     assert np.any(streets[1].colour != streets[other].colour)
-    assert np.any(streets[1].sun != streets[other].sun)
+    assert np.any(streets[1].light.direction != streets[other].light.direction)
+
+
+def test_another_traversal_has_other_light_and_traffic_on_the_same_street():
+  first, second = world.build(1), world.build(1, traversal=1)
+  for name in ('road', 'static', 'colour', 'pattern', 'map', 'seed'):
+    for a, b in zip(
+      leaves(getattr(first, name)), leaves(getattr(second, name)), strict=True
+    ):
+      np.testing.assert_array_equal(a, b)
+  for a, b in zip(leaves(first.light), leaves(second.light), strict=True):
+    assert np.any(a != b)
+  assert abs(first.start[0, 1] - second.start[0, 1]) == street_lib.LANE_WIDTH
+  assert np.all(first.start[:, 0] != second.start[:, 0])
+  assert types.stack([first, second]).centre.shape == (2, 2)
 
 
 def test_road_coordinates_invert_road_points(streets):
@@ -98,6 +112,11 @@ def test_crosswalks_and_stop_lines_bound_the_junction(streets):
 def test_bad_input_is_named(seed, config):
   with pytest.raises(ValueError, match=r'world (seed|num_agents).*-?1'):
     world.build(seed, config)
+
+
+def test_bad_traversal_is_named():
+  with pytest.raises(ValueError, match='traversal must not be negative: 0, -1'):
+    world.build(0, traversal=-1)
 
 
 def test_grids_agree_with_the_street(streets):
