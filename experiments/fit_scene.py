@@ -49,6 +49,7 @@ _SIZES = {
     'splat.gaussians_per_object=512',
     'splat.eps2d=0.1',
     'splat.antialiased=True',
+    'splat.entries_per_gaussian=3.0',
     'splat.sky_height=64',
     'splat.num_steps=4000',
     'splat.depth_weight=0.05',

@@ -207,7 +207,9 @@ class Road:
       self.workdir / 'fit' / name,
     )
     for place, result in zip(places, results, strict=True):
-      place.fit = result
+      place.fit, place.log = result, result.log
+      if place.aside is not None:
+        place.aside = splat.corrected(place.aside, result.rig)
 
   def prior(self):
     """Trains the restorer on under-trained renders of what it will repair."""

@@ -15,6 +15,7 @@ from rdrl.splat.metrics import psnr as psnr
 from rdrl.splat.metrics import ssim as ssim
 from rdrl.splat.ply import load_ply as load_ply
 from rdrl.splat.ply import save_ply as save_ply
+from rdrl.splat.poses import corrected as corrected
 from rdrl.splat.renderer import Renderer as Renderer
 from rdrl.splat.rendering import CHANNELS as CHANNELS
 from rdrl.splat.rendering import Rendered as Rendered

@@ -43,6 +43,9 @@ class Config:
     learning_rate_sh: of the constant colour; higher bands get a twentieth.
     learning_rate_sky: of the sky map.
     learning_rate_exposure: of each camera's affine colour transform.
+    learning_rate_poses: of the corrections of the rig and of the boxes at each
+      step, rad, and five times as many metres; 0 takes the recorded poses for
+      the truth.
     ssim_weight: share of DSSIM in the photometric loss; the rest is L1.
     depth_weight: of the relative error of the expected depth at lidar points.
     opacity_weight: pulls opacities down, so that idle Gaussians die.
@@ -85,6 +88,7 @@ class Config:
   learning_rate_sh: float = 0.02
   learning_rate_sky: float = 0.01
   learning_rate_exposure: float = 0.001
+  learning_rate_poses: float = 0.0
   ssim_weight: float = 0.2
   depth_weight: float = 0.02
   opacity_weight: float = 0.005

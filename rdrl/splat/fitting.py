@@ -29,6 +29,7 @@ from rdrl.splat import ground
 from rdrl.splat import initialise
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
+from rdrl.splat import poses
 from rdrl.splat import rendering
 from rdrl.splat.config import Config
 from rdrl.splat.config import is_held_out
@@ -38,6 +39,10 @@ from rdrl.splat.config import is_held_out
 _EXPOSURE_WEIGHT = 0.1
 # Pulls what traversals add to the shared colours to nothing.
 _RESIDUAL_WEIGHT = 0.01
+# Pulls corrections of poses to nothing: scene and poses could move together.
+_POSE_WEIGHT = 1e-3
+# Metres that poses move while they turn by a radian.
+_STRIDE = 5.0
 # Opacity logit of what is not there.
 _TRANSPARENT = -20.0
 
@@ -69,11 +74,16 @@ class FitResult:
     scene: the reconstruction.
     snapshots: the scene at `config.snapshot_fractions` of the fit.
     metrics: held-out scores, as `evaluate` returns them.
+    log: what was fitted; its poses are corrected if the configuration says so,
+      those of held-out steps by what was found before and after.
+    rig: `[T, 6]` that correction of the ego, see `poses.corrected`.
   """
 
   scene: types.Scene
   snapshots: tuple[types.Scene, ...]
   metrics: dict
+  log: types.Log
+  rig: np.ndarray
 
 
 @struct.dataclass
@@ -81,7 +91,9 @@ class Trained:
   """What gradients move: the fields of `Gaussians` and of `Scene`.
 
   Of V traversals, sky and exposure have a leading axis V; where V is more than
-  one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds.
+  one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds. Of
+  T steps and A agents, the corrections of poses are `rig` `[T, 6]` and `boxes`
+  `[T, A, 3]`, see `poses.corrected`.
   """
 
   means: jax.Array
@@ -91,6 +103,8 @@ class Trained:
   sh: jax.Array
   sky: jax.Array
   exposure: jax.Array
+  rig: jax.Array
+  boxes: jax.Array
 
 
 @struct.dataclass
@@ -210,6 +224,7 @@ def fit_traversals(traversals, config: Config, key, directory=None):
     gaussians,
     np.tile(sky, (num, 1, 1, 1)),
     np.tile(exposure, (num, log.images.shape[1], 1, 1)),
+    len(log.sizes),
     _pool(log, traversal, steps, surface),
     dataclasses.replace(config, num_steps=num * config.num_steps),
     step_key,
@@ -218,6 +233,15 @@ def fit_traversals(traversals, config: Config, key, directory=None):
   )
   results = []
   for v, one in enumerate(traversals):
+    mine = traversal == v
+    first, count = first_agent[v], len(one.sizes) - 1
+    rig, boxes = (
+      poses.between(steps, np.asarray(x))[mine]
+      for x in (state.trained.rig, state.trained.boxes)
+    )
+    if config.learning_rate_poses:
+      own = boxes[:, [0, *range(first, first + count)]]
+      one = poses.corrected(one, rig, own)
     scene = types.Scene(
       gaussians=None,
       sky=None,
@@ -234,13 +258,13 @@ def fit_traversals(traversals, config: Config, key, directory=None):
       height=one.cameras.height,
       width=one.cameras.width,
     )
-    agents = first_agent[v], len(one.sizes) - 1
     snapshots = tuple(
-      _scene(scene, *types.take(state.snapshots, i), v, agents)
+      _scene(scene, *types.take(state.snapshots, i), v, (first, count))
       for i in range(len(config.snapshot_fractions))
     )
-    scene = _scene(scene, state.trained, state.node, v, agents)
-    results.append(FitResult(scene, snapshots, evaluate(scene, one, config)))
+    scene = _scene(scene, state.trained, state.node, v, (first, count))
+    metrics_ = evaluate(scene, one, config)
+    results.append(FitResult(scene, snapshots, metrics_, one, rig))
   return results
 
 
@@ -305,7 +329,7 @@ def refit(scene, log, extra: Views, config: Config, key, directory=None):
 
   Args:
     scene: to start from.
-    log: what was recorded.
+    log: what was recorded, with poses that are taken for the truth.
     extra: weighted views without depth; `config.extra_share` of the steps look
       at one of them.
     config: how; `config.refit_steps` steps.
@@ -316,7 +340,10 @@ def refit(scene, log, extra: Views, config: Config, key, directory=None):
     The new `Scene`.
   """
   config = dataclasses.replace(
-    config, snapshot_fractions=(), num_steps=config.refit_steps
+    config,
+    snapshot_fractions=(),
+    num_steps=config.refit_steps,
+    learning_rate_poses=0.0,
   )
   steps = training_steps(log, config)
   traversal = np.zeros(len(log.times), np.int32)
@@ -324,6 +351,7 @@ def refit(scene, log, extra: Views, config: Config, key, directory=None):
     scene.gaussians,
     scene.sky[None],
     scene.exposure[None],
+    len(scene.sizes),
     _pool(log, traversal, steps, scene.ground, extra),
     config,
     key,
@@ -416,7 +444,16 @@ def _pool(log, traversal, steps, ground, extra=None):
 
 
 def _run(
-  gaussians, sky, exposure, pool, config, key, name, directory, has_extra=False
+  gaussians,
+  sky,
+  exposure,
+  num_agents,
+  pool,
+  config,
+  key,
+  name,
+  directory,
+  has_extra=False,
 ):
   """`FitState` after `config.num_steps`."""
   # Copies, because the state is donated.
@@ -430,6 +467,8 @@ def _run(
     sh=g.sh,
     sky=copied(sky),
     exposure=copied(exposure),
+    rig=jnp.zeros((len(pool.traversal), 6)),
+    boxes=jnp.zeros((len(pool.traversal), num_agents, 3)),
   )
   num_snapshots = len(config.snapshot_fractions)
   blank = jax.tree.map(
@@ -551,14 +590,20 @@ def _learning_rates(trained, done, config):
     sh=bands.at[constants].set(config.learning_rate_sh) * slow,
     sky=config.learning_rate_sky * slow,
     exposure=config.learning_rate_exposure * slow,
+    rig=config.learning_rate_poses * slow * np.repeat([1, _STRIDE], 3),
+    boxes=config.learning_rate_poses * slow * np.array([_STRIDE, _STRIDE, 1]),
   )
 
 
 def _loss(trained, node, view, pool, config, has_extra):
   views = pool.views
   camera = types.take(views.cameras, view)
-  agents = types.take(pool.tracks, views.steps[view])
-  traversal = pool.traversal[views.steps[view]]
+  step = views.steps[view]
+  agents = types.take(pool.tracks, step)
+  if config.learning_rate_poses:
+    camera = poses.move_camera(camera, types.take(agents, 0), trained.rig[step])
+    agents = poses.move_agents(agents, trained.boxes[step])
+  traversal = pool.traversal[step]
   exposure = trained.exposure[traversal, views.camera_index[view]]
   gaussians = _gaussians(trained, node).replace(
     sh=_harmonics(trained, traversal)
@@ -606,6 +651,8 @@ def _loss(trained, node, view, pool, config, has_extra):
     + config.scale_weight * jnp.mean(jnp.exp(trained.log_scales))
     + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
   )
+  if config.learning_rate_poses:
+    loss += _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
   num = len(trained.sky)
   if num > 1:
     residuals = trained.sh[:, trained.sh.shape[1] // (1 + num) :]

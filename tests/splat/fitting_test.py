@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A street of a few Gaussians: fitted, interrupted, refitted, rastered."""
 
+import dataclasses
 import functools
 import sys
 
@@ -250,6 +251,31 @@ def test_refit_turns_towards_the_extra_views():
   blind = extra.replace(weights=np.zeros_like(extra.weights))
   unmoved = splat.refit(scene, log, blind, all_extra, key)
   assert abs(distance(unmoved) - distance(scene)) < 0.02
+
+
+def test_wrong_poses_are_found():
+  t = np.arange(STEPS)
+  rig = np.zeros((STEPS, 6), np.float32)
+  rig[:, 2] = 0.06 * np.sin(0.8 * t)
+  boxes = np.zeros((STEPS, 2, 3), np.float32)
+  boxes[:, 1, 1] = 0.3 * np.cos(0.8 * t)
+  wrong = splat.corrected(_log(), rig, boxes)
+  config = dataclasses.replace(CONFIG, num_steps=200, learning_rate_poses=0.002)
+  result = splat.fit(wrong, config, jax.random.key(0))
+  seen = fitting.training_steps(_log(), CONFIG)
+
+  def errors(log):
+    """Mean turn of the camera in rad and shift of the car in metres."""
+    turn = log.cameras.camera_from_world - _log().cameras.camera_from_world
+    shift = (log.tracks.xy - _log().tracks.xy)[seen, 1]
+    return np.abs(turn[seen, 0, 0, 0]).mean(), np.linalg.norm(shift, axis=-1)
+
+  before, after = errors(wrong), errors(result.log)
+  assert after[0] < 0.25 * before[0]
+  assert after[1].mean() < 0.75 * before[1].mean()
+  np.testing.assert_allclose(result.rig[seen, 2], -rig[seen, 2], atol=0.02)
+  np.testing.assert_array_equal(result.scene.tracks.xy, result.log.tracks.xy)
+  assert result.metrics['psnr'] > 29
 
 
 def _at_night():
