@@ -38,31 +38,8 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 
-# On top of the preset of the whole road.
-_SIZES = {
-  'quickstart': (),
-  'cpu': (
-    'world.height=144',
-    'world.width=240',
-    'world.num_lidar=4096',
-    'splat.num_gaussians=32768',
-    'splat.gaussians_per_object=512',
-    'splat.eps2d=0.1',
-    'splat.antialiased=True',
-    'splat.entries_per_gaussian=3.0',
-    'splat.sky_height=64',
-    'splat.num_steps=4000',
-    'splat.depth_weight=0.05',
-    'splat.opacity_weight=0.002',
-    'splat.scale_weight=0.002',
-    'splat.has_ground=True',
-    'splat.fits_surface=True',
-  ),
-  'gpu': ('splat.has_ground=True', 'splat.fits_surface=True'),
-}
-
 _PRESET = flags.DEFINE_string(
-  'preset', 'cpu', f'Size of the fit: {", ".join(_SIZES)}.'
+  'preset', 'cpu', f'Size of the fit: {", ".join(presets.SCENES)}.'
 )
 _LOG = flags.DEFINE_string(
   'log', 'world', f'Where the drives come from: {", ".join(road.SOURCES)}.'
@@ -97,31 +74,14 @@ _HALF_DEPTH = 15.0
 _STRIDE = 20
 
 
-def _offsets():
-  try:
-    return tuple(map(float, _OFFSETS.value))
-  except ValueError as error:
-    raise training.config.ConfigError(
-      f'--offsets={",".join(_OFFSETS.value)}: expected numbers'
-    ) from error
-
-
 def _request():
-  if _PRESET.value not in _SIZES:
-    raise training.config.ConfigError(
-      f'--preset={_PRESET.value}: expected one of {", ".join(_SIZES)}'
-    )
-  config = presets.get(_PRESET.value)
+  config = dataclasses.replace(
+    presets.get_scene(_PRESET.value),
+    shown_offsets=presets.numbers('--offsets', _OFFSETS.value, float),
+  )
   if _LOG.value == 'world':
-    try:
-      streets = tuple(map(int, _STREETS.value))
-    except ValueError as error:
-      raise training.config.ConfigError(
-        f'--streets={",".join(_STREETS.value)}: expected whole numbers'
-      ) from error
+    streets = presets.numbers('--streets', _STREETS.value, int)
     config = dataclasses.replace(config, train_seeds=streets, test_seeds=())
-  config = training.config.override(config, _SIZES[_PRESET.value])
-  config = dataclasses.replace(config, shown_offsets=_offsets())
   return road.Request(
     source=_LOG.value,
     data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),

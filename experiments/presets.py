@@ -125,6 +125,29 @@ _POD = (
 # Overrides of the defaults, in the words of `--set`.
 PRESETS = {'quickstart': (), 'cpu': _CPU, 'gpu': _GPU, 'pod': _POD}
 
+# Of a scene fitted alone, on top of the preset of the whole road.
+SCENES = {
+  'quickstart': (),
+  'cpu': (
+    'world.height=144',
+    'world.width=240',
+    'world.num_lidar=4096',
+    'splat.num_gaussians=32768',
+    'splat.gaussians_per_object=512',
+    'splat.eps2d=0.1',
+    'splat.antialiased=True',
+    'splat.entries_per_gaussian=3.0',
+    'splat.sky_height=64',
+    'splat.num_steps=4000',
+    'splat.depth_weight=0.05',
+    'splat.opacity_weight=0.002',
+    'splat.scale_weight=0.002',
+    'splat.has_ground=True',
+    'splat.fits_surface=True',
+  ),
+  'gpu': ('splat.has_ground=True', 'splat.fits_surface=True'),
+}
+
 
 def get(name):
   """The configuration of a preset.
@@ -137,3 +160,31 @@ def get(name):
       f'--preset={name}: expected one of {", ".join(PRESETS)}'
     )
   return training.config.override(Config(), PRESETS[name])
+
+
+def get_scene(name):
+  """The configuration of a scene that is fitted alone.
+
+  Raises:
+    ConfigError: if there is no such preset.
+  """
+  if name not in SCENES:
+    raise training.config.ConfigError(
+      f'--preset={name}: expected one of {", ".join(SCENES)}'
+    )
+  return training.config.override(get(name), SCENES[name])
+
+
+def numbers(flag, values, kind):
+  """A tuple of what a list flag holds.
+
+  Raises:
+    ConfigError: if a value is no `kind`, int or float.
+  """
+  try:
+    return tuple(map(kind, values))
+  except ValueError as error:
+    expected = 'whole numbers' if kind is int else 'numbers'
+    raise training.config.ConfigError(
+      f'{flag}={",".join(values)}: expected {expected}'
+    ) from error

@@ -39,6 +39,11 @@ def truth(street, cameras, agents):
   return by_moment(lambda *moment: _raycast(street, *moment), cameras, agents)
 
 
+def survey(street, cameras, agents):
+  """Labels and depths `[S, C, H, W]`, see `world.survey`."""
+  return by_moment(lambda *moment: _survey(street, *moment), cameras, agents)
+
+
 def by_moment(function, *trees):
   """One call for each row of the trees: one program serves any number."""
   trees = jax.tree.map(np.asarray, trees)
@@ -83,9 +88,7 @@ def held_out_scores(scene, street, log, config):
   steps = np.flatnonzero(splat.is_held_out(np.arange(len(log.times)), config))
   cameras, agents = types.take((log.cameras, log.tracks), steps)
   seen = rendered(scene, cameras, agents, config, ('surface_depth',))
-  labels, depth = by_moment(
-    lambda *moment: _survey(street, *moment), cameras, agents
-  )
+  labels, depth = survey(street, cameras, agents)
   box = by_moment(
     lambda *x: _boxes(*x, jnp.asarray(log.sizes)), cameras, agents
   )
@@ -127,7 +130,7 @@ def _boxes(cameras, agents, sizes):
   return jnp.min(boxes(cameras), 1)
 
 
-def offset_curves(street, scenes, offsets, stride, config):
+def offset_curves(street, scenes, offsets, stride, config, more=None):
   """Scores beside the recorded path, against the world's own images.
 
   Views whose shifted car would touch another one or a wall are left out: there
@@ -139,16 +142,20 @@ def offset_curves(street, scenes, offsets, stride, config):
     offsets: metres to either side.
     stride: steps from one moment to the next.
     config: `splat.Config`.
+    more: name to another score, a function of images and true images
+      `[S, C, H, W, 3]` to `[S, C]`; or None.
 
   Returns:
-    Name to `offset`, `psnr` and `ssim`, lists over the offsets; the scores are
-    means over the views of both sides.
+    Name to `offset`, `psnr`, `ssim` and what else is scored, lists over the
+    offsets; the scores are means over the views of both sides.
   """
+  scores = {'psnr': splat.psnr, 'ssim': _ssims} | (more or {})
   scene = next(iter(scenes.values()))
   steps = np.arange(0, len(scene.tracks.valid), stride)
   agents = jax.tree.map(lambda x: np.asarray(x)[steps], scene.tracks)
   curves = {
-    name: {'offset': list(offsets), 'psnr': [], 'ssim': []} for name in scenes
+    name: {'offset': list(offsets)} | {score: [] for score in scores}
+    for name in scenes
   }
   for offset in offsets:
     views = []
@@ -157,11 +164,11 @@ def offset_curves(street, scenes, offsets, stride, config):
       cameras = refine.shifted_cameras(scene, signed, steps)
       views.append((free, cameras, truth(street, cameras, agents)))
     for name, one in scenes.items():
-      found = {'psnr': [], 'ssim': []}
+      found = {score: [] for score in scores}
       for free, cameras, image in views:
         seen = rendered(one, cameras, agents, config).color
-        found['psnr'].append(np.asarray(splat.psnr(seen, image))[free])
-        found['ssim'].append(np.asarray(_ssims(seen, image))[free])
+        for score, function in scores.items():
+          found[score].append(np.asarray(function(seen, image))[free])
       for score, values in found.items():
         curves[name][score].append(float(np.mean(np.concatenate(values))))
   return curves
