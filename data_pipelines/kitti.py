@@ -17,7 +17,9 @@ or a compact folder: `meta.npz`, `image_02/*.png`, `velodyne/*.npz`.
 
 World: x east, y north, z up by gravity; the origin lies on the ground below the
 middle of the car at the first step. Boxes come from the tracklets where there
-are any; there is no map, so the lane is the corridor of the driven path.
+is a file of them. Otherwise they are those of what moves in the lidar, see
+`data_pipelines.moving`; `--nofind_moving` leaves the ego alone on the road.
+There is no map, so the lane is the corridor of the driven path.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,7 @@ import tqdm
 
 from data_pipelines import builder
 from data_pipelines import command
+from data_pipelines import moving
 from rdrl import logs
 from rdrl import types
 
@@ -76,6 +79,12 @@ _NUM_AGENTS = flags.DEFINE_integer(
   'Budget of agents, ego included; default: as many as are.',
   flag_values=_FLAGS,
 )
+_FIND_MOVING = flags.DEFINE_boolean(
+  'find_moving',
+  True,
+  'Find boxes of what moves in the lidar where there are no tracklets.',
+  flag_values=_FLAGS,
+)
 _START = flags.DEFINE_integer(
   'start', 0, 'First step to keep.', flag_values=_FLAGS
 )
@@ -113,7 +122,7 @@ class _Drive:
     image: file of a camera at a step.
     sweep: file of the lidar at a step.
     read_sweep: `[n, 3]` points of such a file in the Velodyne frame.
-    boxes: tracklets.
+    boxes: tracklets; None where there is no file of them.
     boxes_file: where they are from.
   """
 
@@ -127,7 +136,7 @@ class _Drive:
   image: Callable[[str, int], pathlib.Path]
   sweep: Callable[[int], pathlib.Path]
   read_sweep: Callable[[pathlib.Path], np.ndarray]
-  boxes: list[_Boxes]
+  boxes: list[_Boxes] | None
   boxes_file: pathlib.Path
 
 
@@ -138,6 +147,7 @@ def read_raw(
   num_agents=None,
   start=0,
   num_steps=None,
+  motion: moving.Config | None = moving.DEFAULT,
 ) -> types.Log:
   """Reads one drive.
 
@@ -147,8 +157,12 @@ def read_raw(
     num_lidar: budget of points per step; a fixed random choice of those that a
       sweep has beyond it.
     num_agents: budget of agents, the ego included; None: as many as there are.
+      More tracklets than that are an error; of what moves in the lidar, that
+      with fewest points is left out, with a warning.
     start: first step to read.
     num_steps: steps to read; None: to the end.
+    motion: what counts as moving in the lidar of a drive without tracklets;
+      None: nothing does.
 
   Returns:
     A valid `Log`. Agents are tracked by their boxes; the ego's is that of the
@@ -218,6 +232,10 @@ def read_raw(
     map=logs.corridor_map(types.take(tracks, (slice(None), 0))),
     name=drive.name,
   )
+  if drive.boxes is None and motion is not None:
+    log = moving.find(
+      log, world_from_velodyne[steps, :3, 3], motion, num_agents
+    )
   if num_agents is not None:
     log = logs.pad_agents(log, num_agents, source=str(drive.boxes_file))
   logs.validate(log, str(root))
@@ -258,7 +276,8 @@ def _read_lidar(drive, world_from_velodyne, step, budget):
 
 def _tracks(drive, world_from_velodyne):
   """Tracks `[T, A]` in float64, sizes `[A, 3]` and classes `[A]`."""
-  total, agents = len(drive.times), 1 + len(drive.boxes)
+  boxes = drive.boxes or []
+  total, agents = len(drive.times), 1 + len(boxes)
   middle = np.zeros((total, agents, 3))
   yaw = np.zeros((total, agents))
   valid = np.zeros((total, agents), bool)
@@ -268,7 +287,7 @@ def _tracks(drive, world_from_velodyne):
   middle[:, 0] = _transform(world_from_velodyne, np.array(ego_middle))
   yaw[:, 0] = velodyne_yaw
   valid[:, 0] = True
-  for agent, box in enumerate(drive.boxes, 1):
+  for agent, box in enumerate(boxes, 1):
     steps = slice(box.first, box.first + len(box.yaw))
     if steps.stop > total:
       raise logs.LogError(
@@ -297,8 +316,8 @@ def _tracks(drive, world_from_velodyne):
     speed=speed,
     valid=valid,
   )
-  sizes = np.array([EGO_SIZE, *(box.size for box in drive.boxes)], np.float32)
-  kinds = [types.VEHICLE, *(CLASSES[box.kind] for box in drive.boxes)]
+  sizes = np.array([EGO_SIZE, *(box.size for box in boxes)], np.float32)
+  kinds = [types.VEHICLE, *(CLASSES[box.kind] for box in boxes)]
   return tracks, sizes, np.array(kinds, np.int32)
 
 
@@ -350,7 +369,7 @@ def _read_compact(root, cameras):
     image=lambda camera, step: root / camera / f'{step:06d}.png',
     sweep=lambda step: root / 'velodyne' / f'{step:06d}.npz',
     read_sweep=lambda path: _read_npz_sweep(path, meta['lidar_scale']),
-    boxes=[],
+    boxes=None,
     boxes_file=path,
   )
 
@@ -402,7 +421,7 @@ def _read_original(root, cameras):
     image=lambda camera, step: root / camera / 'data' / f'{step:010d}.png',
     sweep=lambda step: root / 'velodyne_points' / 'data' / f'{step:010d}.bin',
     read_sweep=_read_bin_sweep,
-    boxes=_read_tracklets(boxes_file) if boxes_file.exists() else [],
+    boxes=_read_tracklets(boxes_file) if boxes_file.exists() else None,
     boxes_file=boxes_file,
   )
 
@@ -597,6 +616,7 @@ def main(_):
     num_agents=_NUM_AGENTS.value,
     start=_START.value,
     num_steps=_NUM_STEPS.value,
+    motion=moving.DEFAULT if _FIND_MOVING.value else None,
   )
   builder.write([log], _OUT_DIR.value, source=_DATA_DIR.value)
   print(f'wrote {log.name} to {_OUT_DIR.value}')

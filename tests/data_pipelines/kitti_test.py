@@ -13,6 +13,7 @@ import pytest
 
 from data_pipelines import command
 from data_pipelines import kitti
+from data_pipelines import moving
 from rdrl import geometry
 from rdrl import logs
 from rdrl import types
@@ -142,6 +143,38 @@ def test_lidar_beyond_the_budget_is_a_fixed_choice(drive, tmp_path):
   for step in range(6):
     rows = {tuple(p) for p in everything.lidar[step, :10].tolist()}
     assert len({tuple(p) for p in once.lidar[step].tolist()} & rows) == 4
+
+
+def test_boxes_are_found_in_the_lidar_only_where_there_are_no_tracklets(
+  drive, tmp_path, monkeypatch
+):
+  calls = []
+
+  def find(log, *rest):
+    calls.append(rest)
+    return log
+
+  monkeypatch.setattr(moving, 'find', find)
+  config = moving.Config(min_points=7)
+  (tmp_path / 'boxes').mkdir()
+  kitti.read_raw(drive.original(tmp_path / 'boxes'), motion=config)
+  (tmp_path / 'none').mkdir()
+  folder = drive.original(tmp_path / 'none', boxes=False)
+  kitti.read_raw(folder, motion=None)
+  assert not calls
+  for root in (folder, drive.compact(tmp_path)):
+    log = kitti.read_raw(
+      root, num_lidar=16, num_agents=4, start=1, motion=config
+    )
+    assert log.sizes.shape[0] == 4
+    origins, *rest = calls.pop()
+    assert rest == [config, 4]
+    # A sweep's first point is the pole, seen from where the lidar is.
+    np.testing.assert_allclose(
+      np.linalg.norm(log.lidar[:, 0] - origins, axis=-1),
+      [np.linalg.norm(sweep[0]) for sweep in drive.sweeps[1:]],
+      atol=5e-3,
+    )
 
 
 def rewrite(path, old, new):
@@ -323,7 +356,7 @@ def test_the_command_writes_what_it_read_and_overwrites_nothing(
 def real():
   if not REAL.is_dir():
     pytest.skip(f'no recording at {REAL}; set RDRL_DATA')
-  return kitti.read_raw(REAL, ('image_02', 'image_03'))
+  return kitti.read_raw(REAL, ('image_02', 'image_03'), motion=None)
 
 
 def test_the_real_calibration_files_agree_with_the_compact_ones(real):
