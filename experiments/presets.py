@@ -30,6 +30,8 @@ class Config:
     num_agents: budget of agents per log, the ego among them.
     num_test_drives: edited drives that each score is taken over.
     kitti_num_lidar: budget of lidar points per step of a KITTI drive.
+    ego_masks: image files, one for each camera of a recorded drive in order,
+      black where it sees the car that carries it; none where none does.
     shown_offsets: metres off the path at which scenes are compared with the
       truth.
     reality: how the vehicle moves in the held-out world.
@@ -50,6 +52,7 @@ class Config:
   num_agents: int = 12
   num_test_drives: int = 64
   kitti_num_lidar: int = 32768
+  ego_masks: tuple[str, ...] = ()
   shown_offsets: tuple[float, ...] = (0.0, 1.5, 3.0)
   reality: str = 'single_track'
   world: world.Config = world.Config()
@@ -148,6 +151,17 @@ SCENES = {
   'gpu': ('splat.has_ground=True', 'splat.fits_surface=True'),
 }
 
+# Of a recorded drive that is fitted alone, on top of that: there is more to
+# see than in a built-in street, and poses are measured.
+RECORDED = {
+  'cpu': (
+    'splat.num_gaussians=98304',
+    'splat.num_steps=3000',
+    'splat.extent=10.0',
+    'splat.learning_rate_poses=5e-4',
+  ),
+}
+
 
 def get(name):
   """The configuration of a preset.
@@ -162,8 +176,12 @@ def get(name):
   return training.config.override(Config(), PRESETS[name])
 
 
-def get_scene(name):
+def get_scene(name, is_recorded=False):
   """The configuration of a scene that is fitted alone.
+
+  Args:
+    name: of a preset.
+    is_recorded: whether it is a real drive, not a built-in street.
 
   Raises:
     ConfigError: if there is no such preset.
@@ -172,7 +190,8 @@ def get_scene(name):
     raise training.config.ConfigError(
       f'--preset={name}: expected one of {", ".join(SCENES)}'
     )
-  return training.config.override(get(name), SCENES[name])
+  overrides = SCENES[name] + (RECORDED.get(name, ()) if is_recorded else ())
+  return training.config.override(get(name), overrides)
 
 
 def numbers(flag, values, kind):

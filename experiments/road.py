@@ -374,6 +374,7 @@ class Road:
       _prepare_kitti(self.request.data_dir, prepared, self.config)
     for name in logs.names(prepared):
       log = logs.read(prepared, name)
+      log = logs.with_ego_masks(log, self.config.ego_masks)
       aside = None
       if self.request.source == 'kitti':
         log, aside = _camera(log, 0), _camera(log, 1)
@@ -477,6 +478,7 @@ def _prepare_kitti(data_dir, out_dir, config):
       data_dir,
       cameras=('image_02', 'image_03'),
       num_lidar=config.kitti_num_lidar,
+      num_agents=config.num_agents,
     )
     builder.write([log], out_dir, data_dir)
 
@@ -488,4 +490,5 @@ def _camera(log, index):
     images=log.images[:, only],
     cameras=types.take(log.cameras, (slice(None), only)),
     camera_from_ego=log.camera_from_ego[only],
+    ego_mask=None if log.ego_mask is None else log.ego_mask[only],
   )

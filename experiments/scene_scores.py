@@ -1,5 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Scores of a reconstruction against the built-in world that it came from."""
+"""Pictures of a reconstruction, and scores against the world it came from."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,8 @@ from rdrl import world
 # What the scores of `held_out_scores` are.
 LABELS = {
   'psnr_moving': 'PSNR in boxes of moving agents, dB',
+  'psnr_pedestrians': 'PSNR in boxes of pedestrians, dB',
+  'psnr_cyclists': 'PSNR in boxes of cyclists, dB',
   'depth_ground': 'median relative error of depth on the ground',
   'depth_facade': 'median relative error of depth on facades',
 }
@@ -21,17 +25,70 @@ LABELS = {
 # Speed in m/s from which an agent moves.
 _MOVES = 0.5
 # Pixels of an image that a score must at least be taken over.
-_LEAST_PIXELS = 50
+LEAST_PIXELS = 50
 
 
-def rendered(scene, cameras, agents, config, channels=()):
-  """`splat.Rendered` `[S, C]` of cameras `[S, C]` and agents `[S, A]`."""
+def rendered(scene, cameras, agents, config, channels=(), steps=None):
+  """`splat.Rendered` `[S, C]` of cameras `[S, C]` and agents `[S, A]`.
+
+  Steps `[S]` of the tracks say when bodies are seen that deform over time;
+  without them they are seen undeformed.
+  """
   scene = jax.tree.map(jnp.asarray, scene)
+  times = None if steps is None else np.float32(types.TIME_STEP * steps)
   return by_moment(
-    lambda *moment: splat.render_moment(scene, *moment, config, channels),
+    lambda camera, agents, time: splat.render_moment(
+      scene, camera, agents, config, channels, time
+    ),
     cameras,
     agents,
+    times,
   )
+
+
+def flight(scene, agents, index, config, frames, radius, height):
+  """Views of an agent from all sides, beginning behind it, horizon level.
+
+  Args:
+    scene: `types.Scene`.
+    agents: `[A]`.
+    index: which agent to look at.
+    config: `splat.Config`.
+    frames: number of views.
+    radius: metres from the agent, seen from above.
+    height: metres above the middle of its box.
+
+  Returns:
+    Colours `[frames, h, w, 3]` in [0, 1] of the scene's first camera.
+  """
+  scene, agents = jax.tree.map(jnp.asarray, (scene, agents))
+  target = np.array([*np.asarray(agents.xy[index]), float(agents.z[index])])
+  behind = float(agents.yaw[index]) + np.pi
+  views = []
+  for turn in np.linspace(0, 2 * np.pi, frames, endpoint=False):
+    away = np.array([np.cos(behind + turn), np.sin(behind + turn), 0])
+    eye = target + radius * away + [0, 0, height]
+    views.append(np.asarray(_see(scene, agents, _look_at(eye, target), config)))
+  return np.stack(views)
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _see(scene, agents, camera_from_world, config):
+  camera = types.Camera(
+    camera_from_world, scene.intrinsics[0], scene.height, scene.width
+  )
+  return splat.render_scene(scene, camera, agents, config=config).color
+
+
+def _look_at(eye, target):
+  """`camera_from_world` `[4, 4]`, the horizon level."""
+  ahead = (target - eye) / np.linalg.norm(target - eye)
+  right = np.cross(ahead, [0, 0, 1])
+  right /= np.linalg.norm(right)
+  rotation = np.stack([right, np.cross(ahead, right), ahead])
+  pose = np.eye(4, dtype=np.float32)
+  pose[:3, :3], pose[:3, 3] = rotation, -rotation @ eye
+  return pose
 
 
 def truth(street, cameras, agents):
@@ -82,22 +139,29 @@ def held_out_scores(scene, street, log, config):
 
   Returns:
     Floats: `psnr_moving`, dB inside the visible parts of the boxes of moving
-    agents, mean over images with some; `depth_ground` and `depth_facade`,
-    median relative error of the expected depth.
+    agents, mean over images with some; `psnr_pedestrians` and `psnr_cyclists`
+    likewise, not there without any; `depth_ground` and `depth_facade`, median
+    relative error of the expected depth.
   """
   steps = np.flatnonzero(splat.is_held_out(np.arange(len(log.times)), config))
   cameras, agents = types.take((log.cameras, log.tracks), steps)
-  seen = rendered(scene, cameras, agents, config, ('surface_depth',))
+  seen = rendered(scene, cameras, agents, config, ('surface_depth',), steps)
   labels, depth = survey(street, cameras, agents)
-  box = by_moment(
-    lambda *x: _boxes(*x, jnp.asarray(log.sizes)), cameras, agents
-  )
-  is_moving = box < depth
   images = np.asarray(log.images[steps], np.float32) / 255
-  psnr = np.asarray(splat.psnr(seen.color, images, is_moving))
-  scores = {
-    'psnr_moving': psnr[is_moving.sum((-1, -2)) >= _LEAST_PIXELS].mean()
-  }
+  classes = np.asarray(log.classes)
+  scores = {}
+  for name, is_one in (
+    ('moving', np.abs(agents.speed) > _MOVES),
+    ('pedestrians', classes == types.PEDESTRIAN),
+    ('cyclists', classes == types.CYCLIST),
+  ):
+    shown = agents.valid & is_one & (np.arange(len(classes)) > 0)
+    box = box_depths(cameras, agents.replace(valid=shown), log.sizes)
+    inside = box < depth
+    psnr = np.asarray(splat.psnr(seen.color, images, inside))
+    psnr = psnr[inside.sum((-1, -2)) >= LEAST_PIXELS]
+    if len(psnr):
+      scores[f'psnr_{name}'] = psnr.mean()
   for name in ('ground', 'facade'):
     mask = labels == world.LABELS.index(name)
     error = np.abs(seen.surface_depth[mask] / depth[mask] - 1)
@@ -105,9 +169,27 @@ def held_out_scores(scene, street, log, config):
   return {k: float(v) for k, v in scores.items()}
 
 
+def box_depths(cameras, agents, sizes):
+  """Depth at which rays enter the first box, seen through everything else.
+
+  Where that is less than the depth of what is there, a camera looks into a box:
+  at its agent, or past it at what is behind.
+
+  Args:
+    cameras: `[S, C]`.
+    agents: `[S, A]`; only boxes that are valid are entered, the ego's too.
+    sizes: `[A, 3]` metres.
+
+  Returns:
+    `[S, C, H, W]` metres along the optical axis, infinite where none is.
+  """
+  sizes = jnp.asarray(sizes)
+  return by_moment(lambda *x: _boxes(*x, sizes), cameras, agents)
+
+
 @jax.jit
 def _boxes(cameras, agents, sizes):
-  """Depth `[C, H, W]` at which a ray enters a moving box, infinite if none."""
+  """See `box_depths`; of one moment."""
 
   def one(camera, agent, size):
     origin, rays = geometry.pixel_rays(camera)
@@ -120,12 +202,11 @@ def _boxes(cameras, agents, sizes):
     )
     entry = jnp.max(jnp.min(ends, -2), -1)
     leave = jnp.min(jnp.max(ends, -2), -1)
-    moves = agent.valid & (jnp.abs(agent.speed) > _MOVES)
-    return jnp.where((entry < leave) & (entry > 0) & moves, entry, jnp.inf)
+    is_hit = (entry < leave) & (entry > 0) & agent.valid
+    return jnp.where(is_hit, entry, jnp.inf)
 
-  others, sizes = types.take((agents, sizes), slice(1, None))
   boxes = jax.vmap(
-    lambda camera: jax.vmap(one, (None, 0, 0))(camera, others, sizes)
+    lambda camera: jax.vmap(one, (None, 0, 0))(camera, agents, sizes)
   )
   return jnp.min(boxes(cameras), 1)
 
@@ -166,7 +247,7 @@ def offset_curves(street, scenes, offsets, stride, config, more=None):
     for name, one in scenes.items():
       found = {score: [] for score in scores}
       for free, cameras, image in views:
-        seen = rendered(one, cameras, agents, config).color
+        seen = rendered(one, cameras, agents, config, steps=steps).color
         for score, function in scores.items():
           found[score].append(np.asarray(function(seen, image))[free])
       for score, values in found.items():

@@ -123,7 +123,11 @@ def _reconstruction(name, place, config):
   count = log.images.shape[1]
   rendered = to_bytes(
     scene_scores.rendered(
-      place.scene, log.cameras, log.tracks, config.splat
+      place.scene,
+      log.cameras,
+      log.tracks,
+      config.splat,
+      steps=np.arange(len(log.times)),
     ).color
   )
   order = list(left_to_right(count))
@@ -155,7 +159,9 @@ def _shift(name, place, config):
   steps = steps[:, 0].reshape(-1)
   cameras = refine.shifted_cameras(place.scene, offset, steps)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
-  refined = scene_scores.rendered(place.scene, cameras, agents, config.splat)
+  refined = scene_scores.rendered(
+    place.scene, cameras, agents, config.splat, steps=steps
+  )
   frames = {
     'as reconstructed': by_moment(repair.degraded),
     'as restored': by_moment(repair.restored),
@@ -239,7 +245,10 @@ def _showcase(road, world_name):
   filmed = {}
   for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
     one = types.take(drive, chosen)
-    frames = report.film(renderer, place.scene, scene_index, one, height, width)
+    start = int(env.scenarios.start[int(one.scenario)])
+    frames = report.film(
+      renderer, place.scene, scene_index, one, height, width, start
+    )
     filmed[label] = one, frames[:, order]
   reason = (
     'the first one in which imitation collides and PPO does not'

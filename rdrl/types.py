@@ -14,6 +14,8 @@ Agent 0 is the ego, always; readers put it there. Padding is marked by `valid`
 and never removed, so that one compiled program serves every log.
 """
 
+from typing import Any
+
 from flax import struct
 import jax
 import numpy as np
@@ -40,6 +42,9 @@ GROUND, BACKGROUND = -1, 0
 
 # How an agent other than the ego moves: `Scenario.controller`.
 REPLAY, IDM = 0, 1
+
+# How the Gaussians of an agent move in its box: `Bodies.kind`.
+RIGID, ARTICULATED, DEFORMABLE = 0, 1, 2
 
 Array = jax.Array | np.ndarray
 
@@ -82,6 +87,51 @@ class Gaussians:
   opacity_logits: Array
   sh: Array
   node: Array
+
+
+@struct.dataclass
+class Motion:
+  """What is learnt of how bodies move.
+
+  Attributes:
+    cadence: `[..., A]` cycles of the gait per metre walked.
+    gait: `[..., A, 4, 3]` rad: of the flexion of hip, knee, shoulder and elbow
+      on the left the mean, sine and cosine over a cycle; the right side is half
+      a cycle behind.
+    embedding: `[..., A, E]` by which the deformation field knows an agent.
+    field: parameters of the deformation field.
+  """
+
+  cadence: Array
+  gait: Array
+  embedding: Array
+  field: Any
+
+
+@struct.dataclass
+class Bodies:
+  """How the Gaussians of agents move in their boxes, where they are not rigid.
+
+  A node's Gaussians describe a walker that stands upright, arms stretched
+  sideways and palms down, and any other agent as it is without deformation.
+
+  Attributes:
+    kind: `[..., A]` int32 `RIGID`, `ARTICULATED` or `DEFORMABLE`.
+    sizes: `[..., A, 3]` metres, of the boxes.
+    origin: `[..., A]` metres along the heading from the origin of the world,
+      where the gait is at its phase 0.
+    motion: what is learnt.
+    poses: `[..., T, A, 24, 3]` rad, rotation vectors of SMPL's joints (Loper et
+      al. 2015) at each step of the tracks, in its axes (x left, y up, z ahead),
+      the first relative to the box; they come before the gait where they are
+      finite. None leaves all to the gait.
+  """
+
+  kind: Array
+  sizes: Array
+  origin: Array
+  motion: Motion
+  poses: Array | None = None
 
 
 @struct.dataclass
@@ -169,6 +219,8 @@ class Log:
     lidar_valid: `[T, P]` bool.
     map: the lane map.
     name: static, which drive this is.
+    ego_mask: `[C, H, W]` bool, where a camera sees the car that carries it;
+      None where none does.
   """
 
   images: Array
@@ -181,7 +233,9 @@ class Log:
   lidar: Array
   lidar_valid: Array
   map: Map
+  poses: Array | None = None
   name: str = struct.field(pytree_node=False, default='')
+  ego_mask: Array | None = None
 
 
 @struct.dataclass
@@ -207,6 +261,9 @@ class Scene:
     ground: height of the ground in metres.
     height: static, pixels.
     width: static, pixels.
+    bodies: how agents move that are not rigid; None where all are.
+    light: `[8, 3]` on agents by their normals, see `splat.lighting`; None where
+      colours have it in them.
   """
 
   gaussians: Gaussians
@@ -223,6 +280,8 @@ class Scene:
   ground: Grid
   height: int = struct.field(pytree_node=False)
   width: int = struct.field(pytree_node=False)
+  bodies: Bodies | None = None
+  light: Array | None = None
 
 
 @struct.dataclass

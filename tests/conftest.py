@@ -100,7 +100,7 @@ def scenario(place, **fields):
 class ClockRenderer:
   """Shows where the ego is instead of a picture."""
 
-  def __call__(self, scene_index, cameras, agents):
+  def __call__(self, scene_index, cameras, agents, time=None):
     value = jnp.round(agents.xy[0, 0]).astype(jnp.uint8)
     return jnp.full((1, 2, 4, 3), value)
 

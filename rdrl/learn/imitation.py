@@ -189,16 +189,15 @@ def _demonstration(env, scenario, step, displacement, config):
   sizes = env.scenes.sizes[env.scenarios.scene[scenario]]
   displacement *= _is_free(env, scenario, moved, sizes)
   ago = env.config.decision_steps * jnp.arange(env.config.frames)[::-1]
+  past = jnp.maximum(step - ago, 0)
   observation = env.observe_past(
     scenario,
     jax.vmap(
-      lambda before: _displaced(
-        types.take(tracks, jnp.maximum(step - before, 0)),
-        now,
-        before * types.TIME_STEP,
-        displacement,
+      lambda before, past: _displaced(
+        types.take(tracks, past), now, before * types.TIME_STEP, displacement
       )
-    )(ago),
+    )(ago, past),
+    past,
   )
   ego = types.take(now, 0)
   ahead = round(anchors.DURATION / types.TIME_STEP)

@@ -8,6 +8,7 @@ from rdrl.logs.dataset import read as read
 from rdrl.logs.grids import distance_grid as distance_grid
 from rdrl.logs.images import decode_image as decode_image
 from rdrl.logs.images import encode_image as encode_image
+from rdrl.logs.images import with_ego_masks as with_ego_masks
 from rdrl.logs.maps import corridor_map as corridor_map
 from rdrl.logs.shapes import pad_agents as pad_agents
 from rdrl.logs.shapes import resize as resize

@@ -54,6 +54,9 @@ def validate(log: types.Log, source: str):
   ]:
     found = np.shape(_get(log, field))
     check(found == shape, field, f'shape {found} is not {shape}')
+  if log.ego_mask is not None:
+    found, shape = np.shape(log.ego_mask), (cameras, height, width)
+    check(found == shape, 'ego_mask', f'shape {found} is not {shape}')
   check(
     (log.cameras.height, log.cameras.width) == (height, width),
     'cameras',

@@ -32,8 +32,15 @@ def resize(log: types.Log, height: int, width: int):
   intrinsics = geometry.scale_intrinsics(
     log.cameras.intrinsics, width / old_width, height / old_height
   )
+  mask = log.ego_mask
+  if mask is not None:
+    shape = (width, height)
+    mask = [Image.fromarray(255 * np.uint8(x)) for x in mask]
+    mask = [x.resize(shape, Image.Resampling.BOX) for x in mask]
+    mask = np.stack([np.asarray(x) > 0 for x in mask])
   return log.replace(
     images=images,
+    ego_mask=mask,
     cameras=log.cameras.replace(
       intrinsics=np.asarray(intrinsics), height=height, width=width
     ),

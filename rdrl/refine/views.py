@@ -166,7 +166,12 @@ def render_clip(
     camera, step, references = inputs
     agents = jax.tree.map(lambda x: x[step], scene.tracks)
     rendered = splat.render_scene(
-      scene, camera, agents, camera_index, splat_config
+      scene,
+      camera,
+      agents,
+      camera_index,
+      splat_config,
+      time=step * types.TIME_STEP,
     )
     depth = rendered.depth
     boxes, box_depth = conditions.box_raster(
@@ -289,11 +294,13 @@ def _sample(image, xy):
 
 
 @functools.partial(jax.jit, static_argnames='splat_config')
-def _depths(scene, lines, cameras, agents, splat_config):
+def _depths(scene, lines, cameras, agents, time, splat_config):
   """`[C, H, W]` metres."""
 
   def view(camera):
-    rendered = splat.render_scene(scene, camera, agents, None, splat_config)
+    rendered = splat.render_scene(
+      scene, camera, agents, None, splat_config, time=time
+    )
     _, box_depth = conditions.box_raster(
       camera, agents, scene.sizes, scene.classes
     )
@@ -304,8 +311,8 @@ def _depths(scene, lines, cameras, agents, splat_config):
 
 
 def _at(log, step):
-  cameras = types.take(log.cameras, step)
-  return cameras, types.take(log.tracks, step)
+  cameras, agents = types.take((log.cameras, log.tracks), step)
+  return cameras, agents, jnp.float32(step * types.TIME_STEP)
 
 
 def _bytes(image):

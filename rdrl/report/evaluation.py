@@ -56,7 +56,7 @@ def _drive(policy, env, indices, keys):
   return sim.rollout(env, act, states, keys[0], env.config.horizon)
 
 
-def film(renderer, scene, scene_index, drive, height, width):
+def film(renderer, scene, scene_index, drive, height, width, start=0):
   """What the cameras see during a drive.
 
   Args:
@@ -66,6 +66,7 @@ def film(renderer, scene, scene_index, drive, height, width):
     drive: one `Drive`.
     height: pixels.
     width: pixels.
+    start: step of the tracks at which the drive began.
 
   Returns:
     uint8 `[s, C, height, width, 3]`, s the number of states until the end.
@@ -79,6 +80,7 @@ def film(renderer, scene, scene_index, drive, height, width):
     jnp.asarray(scene.camera_from_ego),
     intrinsics,
     jax.tree.map(jnp.asarray, drive.agents),
+    (start + jnp.arange(len(drive.valid))) * types.TIME_STEP,
     height,
     width,
   )
@@ -87,12 +89,20 @@ def film(renderer, scene, scene_index, drive, height, width):
 
 @functools.partial(jax.jit, static_argnames=('height', 'width'))
 def _film(
-  renderer, scene_index, camera_from_ego, intrinsics, agents, height, width
+  renderer,
+  scene_index,
+  camera_from_ego,
+  intrinsics,
+  agents,
+  times,
+  height,
+  width,
 ):
-  def frame(state):
+  def frame(moment):
+    state, time = moment
     cameras = geometry.mount_cameras(
       camera_from_ego, intrinsics, types.take(state, 0), height, width
     )
-    return renderer(scene_index, cameras, state)
+    return renderer(scene_index, cameras, state, time)
 
-  return jax.lax.map(frame, agents)
+  return jax.lax.map(frame, (agents, times))

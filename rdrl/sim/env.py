@@ -39,9 +39,9 @@ class NoRenderer:
   height: int = struct.field(pytree_node=False)
   width: int = struct.field(pytree_node=False)
 
-  def __call__(self, scene_index, cameras, agents):
+  def __call__(self, scene_index, cameras, agents, time=None):
     """`[C, h, w, 3]` uint8 zeros."""
-    del scene_index, cameras, agents
+    del scene_index, cameras, agents, time
     shape = (self.num_cameras, self.height, self.width, 3)
     return jnp.zeros(shape, jnp.uint8)
 
@@ -97,6 +97,7 @@ def _stack_scenes(scenes):
     scene.replace(
       gaussians=no_gaussians,
       sky=np.zeros((0, 0, 3), np.float32),
+      bodies=None,
       map=None,
       drivable=None,
       occupancy=None,
@@ -146,7 +147,8 @@ class Env:
   Attributes:
     scenes: `[S]` without Gaussians and sky.
     scenarios: `[V]`.
-    renderer: `(scene [], cameras [C], agents [A]) -> [C, h, w, 3]` uint8.
+    renderer: `(scene [], cameras [C], agents [A], time []) -> [C, h, w, 3]`
+      uint8, time in seconds on the clock of the tracks.
     paths: `[V, A, P, 2]` the tracks of the scenarios as polylines.
     path_valid: `[V, A, P]` bool.
     track_progress: `[V, T, A]` metres along the path at each step of a track.
@@ -283,10 +285,10 @@ class Env:
       ago: `[]` int32 decisions; if positive, what was seen from the tracks then
         is added instead.
     """
-    before = state.step - ago * self.config.decision_steps
-    past = self._tracks(state.scenario, jnp.maximum(before, 0))
+    before = jnp.maximum(state.step - ago * self.config.decision_steps, 0)
+    past = self._tracks(state.scenario, before)
     agents = _where(jnp.asarray(ago) > 0, past, state.agents)
-    image = self._render(state.scenario, agents)
+    image = self._render(state.scenario, agents, before)
     images = jnp.concatenate([state.observation.images[1:], image[None]])
     return state.replace(
       observation=self._observation(
@@ -304,18 +306,18 @@ class Env:
     """
     ago = self.config.decision_steps * jnp.arange(self.config.frames)[::-1]
     steps = jnp.maximum(step - ago, 0)
-    return self.observe_past(
-      scenario, jax.vmap(lambda step: self._tracks(scenario, step))(steps)
-    )
+    tracks = jax.vmap(lambda step: self._tracks(scenario, step))(steps)
+    return self.observe_past(scenario, tracks, steps)
 
-  def observe_past(self, scenario, agents) -> types.Observation:
+  def observe_past(self, scenario, agents, steps) -> types.Observation:
     """What the policy sees after some moments.
 
     Args:
       scenario: `[]` int32.
       agents: `[F, A]`, one decision apart, now last.
+      steps: `[F]` int32 on the clock of the tracks.
     """
-    images = jax.vmap(self._render, (None, 0))(scenario, agents)
+    images = jax.vmap(self._render, (None, 0, 0))(scenario, agents, steps)
     now = types.take(agents, -1)
     return self._observation(scenario, types.take(now, 0), images)
 
@@ -339,7 +341,7 @@ class Env:
     vehicle = dynamics.initial(ego, curvature, self.config)
     return jnp.append(vehicle, acceleration)
 
-  def _render(self, scenario, agents):
+  def _render(self, scenario, agents, step):
     scenes, config = self.scenes, self.config
     scene = self.scenarios.scene[scenario]
     intrinsics = geometry.scale_intrinsics(
@@ -354,7 +356,7 @@ class Env:
       config.image_height,
       config.image_width,
     )
-    return self.renderer(scene, cameras, agents)
+    return self.renderer(scene, cameras, agents, step * types.TIME_STEP)
 
   def _observation(self, scenario, ego, images):
     path = self.paths[scenario, 0], self.path_valid[scenario, 0]

@@ -1,18 +1,22 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Gaussians: rendered, fitted, relocated, saved and loaded."""
 
+from rdrl.splat import assets as assets
 from rdrl.splat import trust as trust
+from rdrl.splat.assets import Asset as Asset
+from rdrl.splat.assets import AssetBank as AssetBank
 from rdrl.splat.config import Config as Config
 from rdrl.splat.config import is_held_out as is_held_out
 from rdrl.splat.fitting import FitResult as FitResult
-from rdrl.splat.fitting import Views as Views
 from rdrl.splat.fitting import evaluate as evaluate
 from rdrl.splat.fitting import fit as fit
+from rdrl.splat.fitting import fit_scenes as fit_scenes
 from rdrl.splat.fitting import fit_traversals as fit_traversals
 from rdrl.splat.fitting import refit as refit
 from rdrl.splat.grids import ground_and_grids as ground_and_grids
 from rdrl.splat.metrics import psnr as psnr
 from rdrl.splat.metrics import ssim as ssim
+from rdrl.splat.optimise import Views as Views
 from rdrl.splat.ply import load_ply as load_ply
 from rdrl.splat.ply import save_ply as save_ply
 from rdrl.splat.poses import corrected as corrected

@@ -35,14 +35,18 @@ class Config:
     extra_share: share of a refit's steps that look at an extra view.
     holdout: every `holdout`-th time step, from the first on, is never fitted.
     snapshot_fractions: of the fit, at which copies of the scene are kept.
-    learning_rate_means: metres per step at first, for a Gaussian `extent` away;
-      it decays to a hundredth.
+    learning_rate_means: metres per step at first; it decays to a hundredth.
     learning_rate_scales: and so on, as in 3DGS but for shorter fits.
     learning_rate_quats: see above.
     learning_rate_opacity: see above.
     learning_rate_sh: of the constant colour; higher bands get a twentieth.
     learning_rate_sky: of the sky map.
     learning_rate_exposure: of each camera's affine colour transform.
+    learning_rate_gait: rad per step, of the gaits of walkers; that of cadence
+      is a tenth in cycles per metre.
+    learning_rate_field: of the deformation field and of its embeddings.
+    learning_rate_light: of the light on agents, see `splat.lighting`; 0 leaves
+      it in their colours.
     learning_rate_poses: of the corrections of the rig and of the boxes at each
       step, rad, and five times as many metres; 0 takes the recorded poses for
       the truth.
@@ -54,6 +58,18 @@ class Config:
     relocate_until: share of the steps after which none is relocated.
     min_opacity: below which a Gaussian is dead.
     noise: strength of the exploration noise on means, in learning rates.
+    extent: metres from the camera beyond which means move in proportion to
+      their distance, so that the image moves as fast; 0 lets all move alike.
+    object_rate: factor on the rate of the means of tracked objects.
+    mirror_share: share of the steps at which a vehicle is fitted as its mirror
+      image at either plane where it may be, see `splat.symmetry`.
+    robust_share: share of the pixels of an image that the photometric loss
+      leaves out, those that are missed most, as what nobody tracked is.
+    normal_weight: of the angle between rendered normals and those of lidar.
+    articulated_budget: Gaussians of pedestrians that a skeleton may bend, see
+      `splat.bodies`; 0 leaves pedestrians rigid.
+    deformable_budget: Gaussians of cyclists and others that may deform over
+      time, see `splat.deformation`; 0 leaves them rigid.
     has_ground: whether Gaussians on the road stay on the surface that lidar
       found, see `splat.ground`.
     fits_surface: whether it is `surface_depth` that lidar is compared with,
@@ -88,6 +104,9 @@ class Config:
   learning_rate_sh: float = 0.02
   learning_rate_sky: float = 0.01
   learning_rate_exposure: float = 0.001
+  learning_rate_gait: float = 0.002
+  learning_rate_field: float = 0.001
+  learning_rate_light: float = 0.0
   learning_rate_poses: float = 0.0
   ssim_weight: float = 0.2
   depth_weight: float = 0.02
@@ -97,6 +116,13 @@ class Config:
   relocate_until: float = 0.8
   min_opacity: float = 0.005
   noise: float = 0.0
+  extent: float = 0.0
+  object_rate: float = 1.0
+  mirror_share: float = 0.0
+  robust_share: float = 0.0
+  normal_weight: float = 0.0
+  articulated_budget: int = 0
+  deformable_budget: int = 0
   has_ground: bool = False
   fits_surface: bool = False
   grid_size: int = 256

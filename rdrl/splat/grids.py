@@ -27,15 +27,21 @@ def static_points(log: types.Log, steps=None, margin=_BOX_MARGIN):
   points, times = [], []
   for t in range(len(log.times)) if steps is None else steps:
     cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-    agents = types.take(log.tracks, t)
-    inside = np.zeros(len(cloud), bool)
-    for k in np.flatnonzero(agents.valid):
-      local = to_box(cloud, types.take(agents, k))
-      half = np.asarray(log.sizes[k]) / 2 + margin
-      inside |= np.all(np.abs(local) <= half, -1)
-    points.append(cloud[~inside])
+    points.append(cloud[is_static(log, t, margin)])
     times.append(np.full(len(points[-1]), t))
   return np.concatenate(points), np.concatenate(times)
+
+
+def is_static(log: types.Log, t, margin=_BOX_MARGIN):
+  """Which `[P]` of the valid lidar points of a step lie in no agent's box."""
+  cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
+  agents = types.take(log.tracks, t)
+  inside = np.zeros(len(cloud), bool)
+  for k in np.flatnonzero(agents.valid):
+    local = to_box(cloud, types.take(agents, k))
+    half = np.asarray(log.sizes[k]) / 2 + margin
+    inside |= np.all(np.abs(local) <= half, -1)
+  return ~inside
 
 
 def to_box(points, agent):

@@ -8,6 +8,7 @@ from scipy import spatial
 from rdrl import geometry
 from rdrl import types
 from rdrl.splat import grids
+from rdrl.splat import unpose
 
 # Share of the background's Gaussians on pixels that lidar does not reach, and
 # the share of those whose depth is drawn rather than copied from below.
@@ -22,9 +23,14 @@ _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 # Metres above or below the ground within which a point lies on it.
 _GROUND_BAND = 0.1
 _SH0 = 0.28209479177387814
+# Points that a normal is taken from, and variance across their plane to that
+# along its shorter axis from which on they lie in none.
+_NORMAL_POINTS, _MOST_ROUGH = 12, 0.1
 
 
-def initial_scene(log: types.Log, config, steps, rng, surface=None):
+def initial_scene(
+  log: types.Log, config, steps, rng, surface=None, bodies=None
+):
   """Gaussians and sky to start fitting from.
 
   Args:
@@ -33,12 +39,13 @@ def initial_scene(log: types.Log, config, steps, rng, surface=None):
     steps: `[S]` the time steps that may be looked at.
     rng: NumPy generator.
     surface: height of the ground, on which a ground node is to lie; or None.
+    bodies: `unpose.initial_bodies`; the Gaussians of walkers come at rest.
 
   Returns:
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
     `[h, 2 h, 3]`.
   """
-  clouds = _object_points(log, steps)
+  clouds = _object_points(log, steps, bodies)
   points, times = grids.static_points(log, steps)
   colors = _colors(log, points, times)
   is_seen = ~np.isnan(colors[:, 0])
@@ -77,7 +84,7 @@ def initial_scene(log: types.Log, config, steps, rng, surface=None):
   )
   for k, cloud in clouds.items():
     size = np.asarray(log.sizes[k], np.float64)
-    cloud = _complete(*cloud, size, counts[k], rng)
+    cloud = _complete(*cloud, size, counts[k], rng, _walks(bodies, k))
     parts.append((*_cover(*cloud, counts[k]), k, _OPACITY))
 
   means, log_scales, quats, color = (
@@ -112,10 +119,11 @@ def _project(log, t, c, points):
   return np.where(inside[:, None], xy, 0).astype(int), depth, inside
 
 
-def lidar_pixels(log, t, c, points=None):
+def lidar_pixels(log, t, c, points=None, normals=None):
   """Flat pixel `[M]` and depth `[M]` of the lidar points that a view sees.
 
-  Where several points share a pixel the nearest stays.
+  Where several points share a pixel the nearest stays. With `normals` from
+  `lidar_normals`, those of these points `[M, 3]`, too.
   """
   if points is None:
     points = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
@@ -126,7 +134,38 @@ def lidar_pixels(log, t, c, points=None):
   )
   order = np.lexsort((depth, pixel))
   pixel, first = np.unique(pixel[order], return_index=True)
-  return pixel.astype(np.int32), depth[order][first].astype(np.float32)
+  found = pixel.astype(np.int32), depth[order][first].astype(np.float32)
+  if normals is None:
+    return found
+  return *found, normals[t][inside][order][first]
+
+
+def lidar_normals(log, steps):
+  """Step to unit normals `[P, 3]` in the world of its valid lidar points.
+
+  Towards the sensor, of the plane through the nearest points of all steps
+  (Hoppe et al. 1992); 0 where these lie in no plane and on tracked agents.
+  """
+  points, times = grids.static_points(log, steps)
+  tree = spatial.KDTree(points)
+  result = {}
+  for t in steps:
+    cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
+    result[t] = np.zeros((len(cloud), 3), np.float32)
+    mine = points[times == t]
+    if not len(mine):
+      continue
+    _, near = tree.query(mine, min(_NORMAL_POINTS, len(points)))
+    near = points[near.reshape(len(mine), -1)]
+    near = near - near.mean(1, keepdims=True)
+    variance, axes = np.linalg.eigh(np.einsum('nki,nkj->nij', near, near))
+    normal = axes[:, :, 0]
+    is_flat = variance[:, 0] < _MOST_ROUGH * variance[:, 1]
+    eye = np.append(log.tracks.xy[t, 0], log.tracks.z[t, 0])
+    away = np.sum(normal * (mine - eye), -1) > 0
+    normal = np.where(away[:, None], -normal, normal) * is_flat[:, None]
+    result[t][grids.is_static(log, t)] = normal
+  return result
 
 
 def _colors(log, points, times):
@@ -204,13 +243,17 @@ def _principal_axes(covariance):
   return np.maximum(width, _MIN_FLATNESS * width[:, 2:]), quats[:, [3, 0, 1, 2]]
 
 
-def _object_points(log, steps):
+def _walks(bodies, k):
+  return bodies is not None and bodies.kind[k] == types.ARTICULATED
+
+
+def _object_points(log, steps, bodies=None):
   """Points and colours of each tracked agent that is ever there.
 
   Returns:
     Dictionary from the agent to points `[M, 3]` in its box frame, mirrored
     across its length because vehicles are symmetric and their far side is
-    never seen, and colours `[M, 3]`.
+    never seen, and colours `[M, 3]`. Walkers are so at rest.
   """
   clouds = {}
   for k in range(1, len(log.sizes)):
@@ -223,6 +266,8 @@ def _object_points(log, steps):
       inside = np.all(np.abs(points) <= half + 0.1, -1)
       # The road below the car is not the car.
       inside &= points[:, 2] > -half[2] + 0.08
+      if _walks(bodies, k):
+        inside = unpose.is_inside(points, log.sizes[k])
       local.append(points[inside])
       world.append(cloud[inside])
       times.append(np.full(inside.sum(), t))
@@ -231,6 +276,9 @@ def _object_points(log, steps):
     colors = _colors(log, np.concatenate(world), np.concatenate(times))
     is_seen = ~np.isnan(colors[:, 0])
     local, colors = np.concatenate(local)[is_seen], colors[is_seen]
+    if _walks(bodies, k):
+      times = np.concatenate(times)[is_seen]
+      local = unpose.to_rest(local, times, k, log, bodies)
     clouds[k] = (
       np.concatenate([local, local * [1, -1, 1]]),
       np.concatenate([colors, colors]),
@@ -238,12 +286,18 @@ def _object_points(log, steps):
   return clouds
 
 
-def _complete(points, colors, size, num, rng):
-  """Adds points on a box's faces where an object has fewer than `num`."""
+def _complete(points, colors, size, num, rng, walks=False):
+  """Adds points on a box's faces where an object has fewer than `num`.
+
+  Those of a walker lie round its bones.
+  """
   missing = max(num - len(points), 0)
-  face = rng.uniform(-1, 1, (missing, 3))
-  axis = rng.integers(0, 3, missing)
-  face[np.arange(missing), axis] = np.sign(face[np.arange(missing), axis])
+  if walks:
+    face = unpose.on_bones(size, missing, rng) / (0.45 * size)
+  else:
+    face = rng.uniform(-1, 1, (missing, 3))
+    axis = rng.integers(0, 3, missing)
+    face[np.arange(missing), axis] = np.sign(face[np.arange(missing), axis])
   color = colors.mean(0) if len(colors) else np.full(3, 0.5)
   return (
     np.concatenate([points, 0.45 * face * size]),

@@ -60,6 +60,12 @@ def ssim_map(a, b):
   return jnp.moveaxis(similarity, 0, -1)
 
 
-def ssim(a, b):
-  """Mean structural similarity `[]` of two `[H, W, 3]` images in [0, 1]."""
-  return jnp.mean(ssim_map(a, b))
+def ssim(a, b, mask=None):
+  """Mean structural similarity `[]` of two `[H, W, 3]` images in [0, 1].
+
+  Over the pixels of a mask `[H, W]` bool, or over all.
+  """
+  similarity = jnp.mean(ssim_map(a, b), -1)
+  if mask is None:
+    return jnp.mean(similarity)
+  return jnp.sum(similarity * mask) / jnp.maximum(jnp.sum(mask), 1)

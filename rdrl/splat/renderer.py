@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import types
+from rdrl.splat import bodies as bodies_lib
+from rdrl.splat import lighting
 from rdrl.splat import rendering
 from rdrl.splat.config import DEFAULT
 from rdrl.splat.config import Config
@@ -22,6 +24,8 @@ class Renderer:
     height: static, pixels of the images.
     width: static, pixels of the images.
     config: static, rendering settings.
+    bodies: `[S]`, or None where all agents are rigid.
+    light: `[S, 8, 3]`, or None, see `types.Scene`.
   """
 
   gaussians: types.Gaussians
@@ -30,25 +34,29 @@ class Renderer:
   height: int = struct.field(pytree_node=False)
   width: int = struct.field(pytree_node=False)
   config: Config = struct.field(pytree_node=False)
+  bodies: types.Bodies | None = None
+  light: types.Array | None = None
 
   @classmethod
   def create(cls, scenes, height, width, config=DEFAULT):
     """A renderer of a list of scenes of one size.
 
     Raises:
-      ValueError: if the scenes differ in a size, naming the field.
+      ValueError: if the scenes differ in a size, naming the field, or if the
+        budgets of the config do not hold the Gaussians of their bodies.
     """
-    parts = [
-      {'gaussians': s.gaussians, 'sky': s.sky, 'exposure': s.exposure}
-      for s in scenes
-    ]
+    for scene in scenes:
+      bodies_lib.check(scene.gaussians, scene.bodies, config)
+    names = ('gaussians', 'sky', 'exposure', 'bodies', 'light')
+    parts = [{name: getattr(s, name) for name in names} for s in scenes]
     stacked = jax.tree.map(jnp.asarray, types.stack(parts))
     return cls(**stacked, height=height, width=width, config=config)
 
-  def __call__(self, scene_index, cameras: types.Camera, agents):
+  def __call__(self, scene_index, cameras: types.Camera, agents, time=None):
     """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`.
 
-    Camera c gets the exposure of the scene's camera c.
+    Camera c gets the exposure of the scene's camera c; bodies move with agents
+    and with time, `[]` seconds on the clock of the tracks.
 
     Raises:
       ValueError: if the cameras have another size than the renderer.
@@ -58,9 +66,14 @@ class Renderer:
         f'cameras of {cameras.height} x {cameras.width} pixels, renderer of'
         f' {self.height} x {self.width}'
       )
-    gaussians, sky, exposure = types.take(
-      (self.gaussians, self.sky, self.exposure), scene_index
+    gaussians, sky, exposure, bodies, light = types.take(
+      (self.gaussians, self.sky, self.exposure, self.bodies, self.light),
+      scene_index,
     )
+    gaussians, _ = bodies_lib.posed(
+      gaussians, bodies, agents, time, self.config
+    )
+    gaussians = lighting.lit(gaussians, light, agents)
 
     def view(camera, exposure):
       rendered = rendering.render_world(

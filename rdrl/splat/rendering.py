@@ -16,7 +16,9 @@ import numpy as np
 from rdrl import geometry
 from rdrl import types
 from rdrl.splat import blocks
+from rdrl.splat import bodies
 from rdrl.splat import composite
+from rdrl.splat import lighting
 from rdrl.splat import project
 from rdrl.splat import sky
 from rdrl.splat import tiles
@@ -44,6 +46,8 @@ class Rendered:
       the pixel, not in its middle (RaDe-GS, Zhang et al. 2024): on a surface
       seen at a grazing angle that is another one.
     features: `[H, W, F]` weighted sum of the features that were given.
+    unposed: `[]` int32 Gaussians of bodies that were drawn at rest since the
+      budgets had no room for them; None where there are no bodies.
   """
 
   color: jax.Array
@@ -54,6 +58,7 @@ class Rendered:
   normal: jax.Array | None = None
   surface_depth: jax.Array | None = None
   features: jax.Array | None = None
+  unposed: jax.Array | None = None
 
 
 # What `render` computes only on request.
@@ -409,6 +414,7 @@ def render_scene(
   camera_index=None,
   config: Config = DEFAULT,
   channels=(),
+  time=None,
 ):
   """The image of one camera in a scene with its agents where they are told.
 
@@ -419,6 +425,8 @@ def render_scene(
     camera_index: `[]` int32, whose exposure to apply; None applies the mean.
     config: rendering settings.
     channels: see `render`.
+    time: `[]` seconds on the clock of the tracks; None leaves aside what of the
+      bodies needs a clock, see `bodies.posed`.
 
   Returns:
     `Rendered`, the colour between 0 and 1.
@@ -427,10 +435,17 @@ def render_scene(
     exposure = jnp.mean(scene.exposure, 0)
   else:
     exposure = scene.exposure[camera_index]
-  rendered = render_world(
-    scene.gaussians, scene.sky, exposure, camera, agents, config, channels
+  gaussians, unposed = bodies.posed(
+    scene.gaussians, scene.bodies, agents, time, config
   )
-  return rendered.replace(color=jnp.clip(rendered.color, 0, 1))
+  gaussians = lighting.lit(gaussians, scene.light, agents)
+  rendered = render_world(
+    gaussians, scene.sky, exposure, camera, agents, config, channels
+  )
+  return rendered.replace(
+    color=jnp.clip(rendered.color, 0, 1),
+    unposed=None if scene.bodies is None else unposed,
+  )
 
 
 @functools.partial(jax.jit, static_argnames=('config', 'channels'))
@@ -440,6 +455,7 @@ def render_moment(
   agents: types.AgentState,
   config,
   channels=(),
+  time=None,
 ):
   """What the cameras of a rig see at one moment.
 
@@ -449,13 +465,16 @@ def render_moment(
     agents: `[A]`; the ego, agent 0, is not drawn.
     config: rendering settings.
     channels: see `render`.
+    time: see `render_scene`.
 
   Returns:
     `Rendered` `[C]`, the colours between 0 and 1.
   """
   index = jnp.arange(len(cameras.intrinsics))
   return jax.vmap(
-    lambda camera, i: render_scene(scene, camera, agents, i, config, channels)
+    lambda camera, i: render_scene(
+      scene, camera, agents, i, config, channels, time
+    )
   )(cameras, index)
 
 

@@ -8,17 +8,21 @@ et al. 2024, and FaithFusion weigh by the same diagonal). Off the recorded path,
 pixels that hang on parameters that nobody saw vary much under it. Where a fit
 misses what was recorded, more of the same tells no parameter better: a second
 variance, the discrepancy of model and world (Kennedy and O'Hagan 2001), is what
-the Gaussians' own pixels were missed by.
+the Gaussians' own pixels were missed by. Its logarithm is what adds up
+(multiplicative heteroscedasticity, Harvey 1976): a mean of squared errors would
+tell of the few pixels that were missed most.
 """
 
 import functools
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.splat import bodies
 from rdrl.splat import rendering
 
 # Deviations of the prior: metres, log metres, quaternion, logit and colour.
@@ -30,8 +34,36 @@ PRIOR = {
   'sh': 0.3,
 }
 
+# Squared errors and gradients below one and three steps of a byte tell nothing.
+_LEAST_ERROR, _LEAST_GRADIENT = 1 / 255**2, 10 / 255**2
+# The mean logarithm of a squared standard normal variable is less than that of
+# its mean by this.
+_LOG_BIAS = 1.27
 
-def fisher(scene, cameras, agents, camera_index, key, config):
+
+@struct.dataclass
+class Discrepancy:
+  """How far renders are from what was recorded.
+
+  The logarithm of a pixel's squared error, mean over channels, is expected to
+  be `mean`, plus the `level` of the Gaussians that colour it, plus `slope`
+  times the logarithm of the squared gradient of the render: what is misplaced
+  is missed by the more, the steeper the image.
+
+  Attributes:
+    level: `[N]`, 0 for a Gaussian that nobody saw.
+    mean: `[]`.
+    slope: `[]`.
+    noise: `[]` root of the mean squared error, for `deviations`.
+  """
+
+  level: types.Array
+  mean: types.Array
+  slope: types.Array
+  noise: types.Array
+
+
+def fisher(scene, cameras, agents, camera_index, key, config, times=None):
   """Diagonal of the Fisher information of the Gaussians, for unit noise.
 
   The sum of squared derivatives over pixels and channels is the expected square
@@ -45,6 +77,7 @@ def fisher(scene, cameras, agents, camera_index, key, config):
     camera_index: `[V]` int32, whose exposure each has.
     key: of the signs.
     config: rendering settings.
+    times: `[V]` seconds, see `rendering.render_scene`.
 
   Returns:
     Dictionary from the names of parameters to arrays shaped like these.
@@ -55,7 +88,7 @@ def fisher(scene, cameras, agents, camera_index, key, config):
     total = _add_view(
       total,
       scene,
-      *types.take((cameras, agents, camera_index), i),
+      *types.take((cameras, agents, camera_index, times), i),
       jax.random.fold_in(key, i),
       config,
     )
@@ -63,12 +96,14 @@ def fisher(scene, cameras, agents, camera_index, key, config):
 
 
 @functools.partial(jax.jit, static_argnames='config', donate_argnames='total')
-def _add_view(total, scene, camera, agents, camera_index, key, config):
+def _add_view(total, scene, camera, agents, camera_index, time, key, config):
   signs = jax.random.rademacher(key, (camera.height, camera.width, 3), float)
 
   def project(parameters):
     one = scene.replace(gaussians=scene.gaussians.replace(**parameters))
-    image = rendering.render_scene(one, camera, agents, camera_index, config)
+    image = rendering.render_scene(
+      one, camera, agents, camera_index, config, time=time
+    )
     return jnp.sum(image.color * signs)
 
   slopes = jax.grad(project)({k: getattr(scene.gaussians, k) for k in total})
@@ -88,8 +123,10 @@ def deviations(information, noise):
   }
 
 
-def discrepancy(scene, cameras, agents, camera_index, images, config):
-  """Mean squared error `[N]` of the recorded pixels that each Gaussian colours.
+def discrepancy(
+  scene, cameras, agents, camera_index, images, config, times=None
+):
+  """The `Discrepancy` of a scene from recorded images.
 
   Args:
     scene: reconstruction.
@@ -98,27 +135,50 @@ def discrepancy(scene, cameras, agents, camera_index, images, config):
     camera_index: see `fisher`.
     images: `[V, H, W, 3]` in [0, 1], what was recorded.
     config: rendering settings.
+    times: see `fisher`.
 
   Returns:
-    Means over channels, weighted by the Gaussian's share of the pixel; 0 for
-    one that nobody saw.
+    Its least-squares fit, pixels weighted by the Gaussians' shares of them; a
+    level counts one more pixel that is missed as the mean is.
   """
   scene = jax.tree.map(jnp.asarray, scene)
-  total = jnp.zeros((len(scene.gaussians.node), 2))
+  total = jnp.zeros((len(scene.gaussians.node), 6))
   for i in range(len(camera_index)):
-    view = types.take((cameras, agents, camera_index, images), i)
+    view = types.take((cameras, agents, camera_index, images, times), i)
     total = _add_errors(total, scene, *view, config)
-  return total[:, 0] / jnp.maximum(total[:, 1], 1e-6)
+  weight, x, y, xx, xy, error = total.T
+  count = jnp.maximum(jnp.sum(weight), 1e-6)
+  # Within Gaussians, whose levels drop out.
+  mean_x = x / jnp.maximum(weight, 1e-6)
+  spread = jnp.sum(xx - mean_x * x)
+  slope = jnp.sum(xy - mean_x * y) / jnp.maximum(spread, 1e-6)
+  rest = y - slope * x
+  mean = jnp.sum(rest) / count
+  return Discrepancy(
+    level=(rest - mean * weight) / (weight + 1),
+    mean=mean,
+    slope=slope,
+    noise=jnp.sqrt(jnp.sum(error) / count),
+  )
 
 
 @functools.partial(jax.jit, static_argnames='config', donate_argnames='total')
-def _add_errors(total, scene, camera, agents, camera_index, image, config):
-  seen = rendering.render_scene(scene, camera, agents, camera_index, config)
+def _add_errors(
+  total, scene, camera, agents, camera_index, image, time, config
+):
+  gaussians, _ = bodies.posed(
+    scene.gaussians, scene.bodies, agents, time, config
+  )
+  seen = rendering.render_scene(
+    scene, camera, agents, camera_index, config, time=time
+  )
   error = jnp.mean((seen.color - image) ** 2, -1)
+  y = jnp.log(error + _LEAST_ERROR)
+  x = _log_gradient(seen.color)
   sums, _ = rendering.contributions(
-    scene.gaussians,
+    gaussians,
     camera,
-    jnp.stack([error, jnp.ones_like(error)], -1),
+    jnp.stack([jnp.ones_like(x), x, y, x * x, x * y, error], -1),
     node_poses=geometry.world_from_box(agents),
     node_valid=agents.valid,
     config=config,
@@ -126,29 +186,72 @@ def _add_errors(total, scene, camera, agents, camera_index, image, config):
   return total + sums
 
 
+def _log_gradient(image):
+  """Logarithm `[H, W]` of the squared gradient, mean over channels."""
+  slopes = jnp.gradient(image, axis=(0, 1))
+  return jnp.log(sum(jnp.mean(x**2, -1) for x in slopes) + _LEAST_GRADIENT)
+
+
 @functools.partial(jax.jit, static_argnames=('num_samples', 'config'))
 def information_gain(
-  scene, spread, discrepancy, noise, camera, agents, key, num_samples, config
+  scene,
+  spread,
+  discrepancy,
+  noise,
+  camera,
+  agents,
+  key,
+  num_samples,
+  config,
+  time=None,
 ):
   """What recording a pixel would tell about the scene, in nats.
 
   Half the logarithm of one plus the variance of the pixel over that of its
-  noise, summed over channels. The variance is that of renders of samples of the
-  posterior, plus the discrepancy of the Gaussians that colour the pixel.
+  noise, summed over channels. The variance is that of the posterior, plus the
+  discrepancy.
 
   Args:
     scene: reconstruction.
     spread: from `deviations`.
-    discrepancy: `[N]` from `discrepancy`; zeros leave it out.
+    discrepancy: from `discrepancy`; None leaves it out.
     noise: standard deviation of a pixel's colour.
     camera: one, anywhere.
     agents: `[A]`.
     key: of the samples.
-    num_samples: static, at least 2.
+    num_samples: static, see `posterior_variance`.
     config: rendering settings.
+    time: see `rendering.render_scene`.
 
   Returns:
     `[H, W]`.
+  """
+  view = camera, agents, config, time
+  variance = posterior_variance(scene, spread, key, num_samples, *view)
+  if discrepancy is not None:
+    variance += squared_error(scene, discrepancy, *view)[..., None]
+  return nats(variance, noise)
+
+
+def nats(variance, noise):
+  """Information `[...]` in colours of variance `[..., 3]` under noise."""
+  return 0.5 * jnp.sum(jnp.log1p(variance / noise**2), -1)
+
+
+def posterior_variance(
+  scene, spread, key, num_samples, camera, agents, config, time=None
+):
+  """Variance `[H, W, 3]` of renders of samples of the posterior.
+
+  Args:
+    scene: see `information_gain`.
+    spread: see `information_gain`.
+    key: see `information_gain`.
+    num_samples: at least 2.
+    camera: see `information_gain`.
+    agents: see `information_gain`.
+    config: see `information_gain`.
+    time: see `information_gain`.
   """
 
   def sample(key):
@@ -158,20 +261,40 @@ def information_gain(
       for key, (name, x) in zip(keys, sorted(spread.items()), strict=True)
     }
     one = scene.replace(gaussians=scene.gaussians.replace(**moved))
-    return rendering.render_scene(one, camera, agents, config=config).color
+    return rendering.render_scene(
+      one, camera, agents, config=config, time=time
+    ).color
 
   images = jax.lax.map(sample, jax.random.split(key, num_samples))
-  missed = rendering.render(
-    scene.gaussians,
+  return jnp.var(images, 0, ddof=1)
+
+
+def squared_error(scene, discrepancy, camera, agents, config, time=None):
+  """Expected squared error `[H, W]` of a channel of a render.
+
+  Args:
+    scene: see `information_gain`.
+    discrepancy: from `discrepancy`.
+    camera: see `information_gain`.
+    agents: see `information_gain`.
+    config: see `information_gain`.
+    time: see `information_gain`.
+  """
+  gaussians, _ = bodies.posed(
+    scene.gaussians, scene.bodies, agents, time, config
+  )
+  level = rendering.render(
+    gaussians,
     camera,
     jnp.zeros(3),
     node_poses=geometry.world_from_box(agents),
     node_valid=agents.valid,
-    features=discrepancy[:, None],
+    features=discrepancy.level[:, None],
     config=config,
-  ).features
-  variance = jnp.var(images, 0, ddof=1) + missed
-  return 0.5 * jnp.sum(jnp.log1p(variance / noise**2), -1)
+  ).features[..., 0]
+  seen = rendering.render_scene(scene, camera, agents, config=config, time=time)
+  steep = discrepancy.slope * _log_gradient(seen.color)
+  return jnp.exp(discrepancy.mean + level + steep + _LOG_BIAS)
 
 
 @jax.jit

@@ -204,10 +204,16 @@ def _build(cls, saved, static, prefix, path):
       source, key = static, name
     else:
       source, key = saved, field.name
+    # What may be None is so in checkpoints that are older than the field.
+    options = typing.get_args(hints[field.name])
+    if key not in source and type(None) in options:
+      values[field.name] = None
+      continue
     if key not in source:
       raise CheckpointError(f'{path}: {name}: missing in the checkpoint')
-    value, hint = source[key], hints[field.name]
-    if dataclasses.is_dataclass(hint):
-      value = _build(hint, value, static, f'{name}.', path)
+    value = source[key]
+    for hint in (hints[field.name], *options):
+      if dataclasses.is_dataclass(hint) and value is not None:
+        value = _build(hint, value, static, f'{name}.', path)
     values[field.name] = value
   return cls(**values)

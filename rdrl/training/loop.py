@@ -47,8 +47,8 @@ def run(
   Raises:
     ValueError: if `num_steps` is negative, or if `stride` does not divide
       `log_every`, or that `save_every`: a resumed run would write other lines.
-    FloatingPointError: if the `loss` was not finite since the last line; the
-      checkpoints that were there stay.
+    FloatingPointError: if `loss` or `gradient_norm` was not finite since the
+      last line; the checkpoints that were there stay.
   """
   if num_steps < 0:
     raise ValueError(f'{name}: number of steps is {num_steps}')
@@ -84,10 +84,11 @@ def run(
           for k, v in jax.device_get(total).items()
         }
         total, logged = None, done
-        if not np.isfinite(metrics.get('loss', 0.0)):
-          raise FloatingPointError(
-            f'{name}: loss is {metrics["loss"]} at step {done}'
-          )
+        for key in ('loss', 'gradient_norm'):
+          if not np.isfinite(metrics.get(key, 0.0)):
+            raise FloatingPointError(
+              f'{name}: {key} is {metrics[key]} at step {done}'
+            )
         bar.set_postfix({k: f'{v:.4g}' for k, v in list(metrics.items())[:5]})
         if writes:
           with (directory / 'metrics.jsonl').open('a') as file:

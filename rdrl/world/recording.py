@@ -88,8 +88,10 @@ def _drive(street, paths, progress):
   xy, yaw = jax.vmap(traffic.pose_on_path, (0, None, 0))(
     paths, jnp.ones(paths.shape[1], bool), progress
   )
-  walks = street.classes == types.PEDESTRIAN
-  floor = jnp.where(walks, street_lib.KERB_HEIGHT, 0.0)
+  is_raised = (street.classes == types.PEDESTRIAN) | (
+    street.classes == types.CYCLIST
+  )
+  floor = jnp.where(is_raised, street_lib.KERB_HEIGHT, 0.0)
   agents = types.AgentState(
     xy=xy,
     z=floor + street.sizes[:, 2] / 2,

@@ -27,6 +27,8 @@ _PLAIN, _FACADE, _FOLIAGE, _BARK, _BODY, _CABIN, _TYRE, _PERSON = range(8)
 _HAZE_LENGTH = 500.0
 # Where agents go that are not there: out of reach of every ray.
 _NOWHERE = -1e3
+# Of cyclists, in metres: ridden per turn of the cranks, and length of a crank.
+_DEVELOPMENT, _CRANK = 5.0, 0.17
 # Rays that are worked on at a time.
 _BLOCK = 8192
 
@@ -120,13 +122,15 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
   """Solids of all agents but the ego.
 
   A car is a body, a cabin and four wheels; a pedestrian a torso, a head and two
-  legs that swing with the distance walked, so that a picture needs no clock.
+  legs that swing with the distance walked; a cyclist a torso, a head, two
+  wheels and two legs that pedal with the distance ridden. So a picture needs no
+  clock.
 
   Args:
     street: paint and body styles.
     agents: `[A]`.
     sizes: `[A, 3]` metres.
-    classes: `[A]`; all but pedestrians are drawn as cars.
+    classes: `[A]`; others are drawn as cars.
 
   Returns:
     Frusta `[2 (A - 1)]` and ellipsoids `[4 (A - 1)]` with their colours
@@ -135,7 +139,7 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
   style = jnp.asarray(street_lib.BODY_STYLES)[street.style]
 
   def one(agent, size, kind, style, paint):
-    walks = kind == types.PEDESTRIAN
+    walks, rides = kind == types.PEDESTRIAN, kind == types.CYCLIST
     length, width, height = size
     clearance = 0.12 * height
     shoulder = style[3] * height
@@ -179,6 +183,12 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
     shear = jnp.where(walks, swing * jnp.array([0.0, 0, 1, -1]), 0)
     balls = jnp.where(walks, member[:, :3], wheels)
     balls_half = jnp.where(walks, member[:, 3:], wheels_half)
+    rider = _rider(size, stride)
+    balls = jnp.where(rides, rider['balls'], balls)
+    balls_half = jnp.where(rides, rider['balls_half'], balls_half)
+    boxes = jnp.where(rides, rider['boxes'], boxes)
+    boxes_half = jnp.where(rides, rider['boxes_half'], boxes_half)
+    tapers = jnp.where(rides, rider['tapers'], tapers)
 
     def world(local, hidden):
       xy = agent.xy + geometry.rotate_2d(local[:, :2], agent.yaw)
@@ -188,6 +198,7 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
 
     # Legs swing about the hip, so their middle moves too.
     balls = balls.at[:, 0].add(-shear * 0.26 * height)
+    shear = jnp.where(rides, rider['shear'], shear)
     frusta = raycast.solids(
       world(boxes, ~agent.valid | walks),
       boxes_half,
@@ -205,8 +216,13 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
     body = jnp.stack([paint, skin, trousers, trousers])
     ball_colours = jnp.where(walks, body, 0.02)
     ball_patterns = jnp.where(walks, _PERSON, _TYRE) + jnp.zeros(4, jnp.int32)
+    is_leg = rides & (jnp.arange(4) >= 2)
+    ball_colours = jnp.where(is_leg[:, None], trousers, ball_colours)
+    ball_patterns = jnp.where(is_leg, _PERSON, ball_patterns)
+    box_colours = jnp.stack([paint, jnp.where(rides, skin, paint)])
+    box_patterns = jnp.where(rides, _PERSON, jnp.array([_BODY, _CABIN]))
     return (
-      (frusta, jnp.stack([paint, paint]), jnp.array([_BODY, _CABIN])),
+      (frusta, box_colours, box_patterns),
       (ellipsoids, ball_colours, ball_patterns),
     )
 
@@ -215,6 +231,61 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
   )
   parts = jax.vmap(one)(*others)
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+
+def _rider(size, distance):
+  """A cyclist in the frame of its box, from the ground up.
+
+  Args:
+    size: `[3]` metres.
+    distance: `[]` metres ridden, which says where the pedals are.
+
+  Returns:
+    Middles and half extents of two frusta, torso and head, `boxes` and
+    `boxes_half` `[2, 3]` with their `tapers` `[2, 2]`; those of four
+    ellipsoids, wheels and legs, `balls` and `balls_half` `[4, 3]` with their
+    `shear` `[4]`.
+  """
+  length, width, height = size
+  wheel = 0.2 * height
+  axle = length / 2 - wheel
+  turn = 2 * jnp.pi * distance / _DEVELOPMENT + jnp.array([0, jnp.pi])
+  # From the hips to pedals on a circle about the bottom bracket; wheels turn
+  # towards x, so the upper pedal moves ahead.
+  hip = jnp.array([-0.1 * length, 0.55 * height])
+  pedal = jnp.stack(
+    [
+      0.03 * length + _CRANK * jnp.sin(turn),
+      0.17 * height + _CRANK * jnp.cos(turn),
+    ],
+    -1,
+  )
+  middle, reach = (hip + pedal) / 2, hip - pedal
+  aside = 0.17 * width * jnp.array([1, -1])
+  legs = jnp.stack([middle[:, 0], aside, middle[:, 1]], -1)
+  thick = jnp.full(2, 0.07)
+  legs_half = jnp.stack([thick, thick, reach[:, 1] / 2 + 0.05], -1)
+  zero = jnp.zeros(2)
+  wheels = jnp.stack([axle * jnp.array([1, -1]), zero, zero + wheel], -1)
+  wheels_half = jnp.broadcast_to(jnp.stack([wheel, 0.03, wheel]), (2, 3))
+  return {
+    'boxes': jnp.stack(
+      [
+        jnp.stack([-0.05 * length, 0 * width, 0.68 * height]),
+        jnp.stack([0.03 * length, 0 * width, 0.925 * height]),
+      ]
+    ),
+    'boxes_half': jnp.stack(
+      [
+        jnp.stack([0.15, 0.34 * width, 0.16 * height]),
+        jnp.stack([0.10, 0.09, 0.075 * height]),
+      ]
+    ),
+    'tapers': jnp.array([[0.2, 0.1], [0.3, 0.3]]),
+    'balls': jnp.concatenate([wheels, legs]),
+    'balls_half': jnp.concatenate([wheels_half, legs_half]),
+    'shear': jnp.concatenate([zero, reach[:, 0] / reach[:, 1]]),
+  }
 
 
 def _assemble(street, agents, sizes, classes):
@@ -754,8 +825,12 @@ class Renderer:
       supersample=supersample,
     )
 
-  def __call__(self, scene_index, cameras: types.Camera, agents):
-    """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`."""
+  def __call__(self, scene_index, cameras: types.Camera, agents, time=None):
+    """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`.
+
+    Time is ignored: legs move with the distance gone.
+    """
+    del time
     street = types.take(self.streets, scene_index)
     sizes, classes = self.sizes[scene_index], self.classes[scene_index]
     rgb, _ = render_all(

@@ -25,6 +25,8 @@ HALF_WIDTH = HALF_CARRIAGEWAY + PARKING_WIDTH
 SIDE_HALF_WIDTH = 4.5
 KERB_HEIGHT = 0.12
 PAVEMENT_WIDTH = 3.4
+# Cyclists keep to the edge of the pavement, clear of who walks in its middle.
+CYCLE_TRACK = HALF_WIDTH + 3.05
 # From the middle of the junction to either end of the side street.
 SIDE_LENGTH = HALF_WIDTH + PAVEMENT_WIDTH + 45
 # Arc length of the whole road; the middle of what a log sees is near 150.
@@ -53,6 +55,7 @@ BODY_STYLES = np.array(
 )
 EGO_SIZE = (4.6, 1.9, 1.5)
 PEDESTRIAN_SIZE = (0.6, 0.6, 1.75)
+CYCLIST_SIZE = (1.8, 0.6, 1.7)
 
 _NUM_TREES = 18
 _NUM_POLES = 10
@@ -488,6 +491,7 @@ _CAST = (
   ('parked', (46, 52), -1, (0, 0)),
   ('walker', (34, 48), 1, (1.1, 1.4)),
   ('car', (95, 115), 5.25, (6.0, 8.5)),
+  ('cyclist', (18, 26), -1, (4.0, 6.0)),
 )
 _REPEAT = 45.0
 
@@ -510,6 +514,8 @@ def _build_cast(seed, rng, num_agents):
       d = offset * PARKING_OFFSET
     elif kind == 'walker':
       d = offset * (HALF_WIDTH + 2.0)
+    elif kind == 'cyclist':
+      d = offset * CYCLE_TRACK
     else:
       d = {'lane': lane, 'next': neighbour}.get(offset, offset)
     if changes and i == 0:
@@ -524,6 +530,11 @@ def _build_cast(seed, rng, num_agents):
       classes.append(types.PEDESTRIAN)
       style.append(0)
       sizes.append(PEDESTRIAN_SIZE)
+      paint.append(rng.uniform(0.05, 0.6, 3))
+    elif kind == 'cyclist':
+      classes.append(types.CYCLIST)
+      style.append(0)
+      sizes.append(CYCLIST_SIZE)
       paint.append(rng.uniform(0.05, 0.6, 3))
     else:
       classes.append(types.VEHICLE)

@@ -42,5 +42,40 @@ def test_a_bit_that_flipped_is_noticed():
     logs.decode_image(bytes(data), 'a.png')
 
 
+def _write(path, image):
+  path.write_bytes(logs.encode_image(np.repeat(image[..., None], 3, -1)))
+  return str(path)
+
+
+def test_ego_masks_are_read_at_the_size_of_the_images(log, tmp_path):
+  white = np.full((16, 24), 255, np.uint8)
+  bonnet = white.copy()
+  bonnet[12:, 4:20] = 0
+  paths = (
+    _write(tmp_path / 'left.png', white),
+    _write(tmp_path / 'right.png', bonnet),
+  )
+  masked = logs.with_ego_masks(log, paths)
+  logs.validate(masked, 'here')
+  assert not masked.ego_mask[0].any()
+  np.testing.assert_array_equal(masked.ego_mask[1], bonnet[::2, ::2] == 0)
+  half = logs.resize(masked, 4, 6)
+  np.testing.assert_array_equal(half.ego_mask[1], bonnet[::4, ::4] == 0)
+
+
+def test_ego_masks_that_do_not_fit_are_named(log, tmp_path):
+  black = _write(tmp_path / 'black.png', np.zeros((4, 6), np.uint8))
+  assert logs.with_ego_masks(log, ()) is log
+  with pytest.raises(logs.LogError, match='ego_masks: 1 files for 2 cameras'):
+    logs.with_ego_masks(log, (black,))
+  with pytest.raises(logs.LogError, match='ego_masks: black all over'):
+    logs.with_ego_masks(log, (black, black))
+  with pytest.raises(FileNotFoundError, match='none'):
+    logs.with_ego_masks(log, (str(tmp_path / 'none.png'), black))
+  wrong = log.replace(ego_mask=np.zeros((1, 8, 12), bool))
+  with pytest.raises(logs.LogError, match=r'ego_mask: shape \(1, 8, 12\)'):
+    logs.validate(wrong, 'here')
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

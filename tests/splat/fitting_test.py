@@ -18,7 +18,9 @@ from rdrl import types
 from rdrl.splat import fitting
 from rdrl.splat import grids
 from rdrl.splat import initialise
+from rdrl.splat import optimise
 from rdrl.splat import rendering
+from rdrl.splat import symmetry
 
 HEIGHT, WIDTH, STEPS = 24, 40, 9
 CONFIG = splat.Config(
@@ -191,6 +193,51 @@ def test_held_out_frames_are_not_seen():
   )
 
 
+def test_what_the_car_sees_of_itself_teaches_nothing():
+  mask = np.zeros((1, HEIGHT, WIDTH), bool)
+  mask[:, -6:] = True
+  scenes = []
+  for value in (0, 200):
+    images = np.where(mask[..., None], np.uint8(value), _log().images)
+    masked = _log().replace(images=images, ego_mask=mask)
+    # DSSIM looks five pixels far, so only its weight is the mask's.
+    config = dataclasses.replace(CONFIG, ssim_weight=0.0)
+    scenes.append(splat.fit(masked, config, jax.random.key(0)))
+  a, b = scenes
+  # The first guess takes colours from the masked pixels, too.
+  apart = [np.abs(splat_image(x)[-6:] - v) for x, v in ((a, 0), (b, 200 / 255))]
+  assert apart[0].mean() > 0.15 and apart[1].mean() > 0.15
+  assert abs(a.metrics['psnr'] - b.metrics['psnr']) < 1
+
+
+def splat_image(result):
+  """The first frame `[H, W, 3]`."""
+  rendered = splat.render_moment(
+    jax.tree.map(jnp.asarray, result.scene),
+    *types.take((_log().cameras, _log().tracks), 0),
+    CONFIG,
+  )
+  return np.asarray(rendered.color[0])
+
+
+def test_a_mirrored_car_is_symmetric():
+  config = dataclasses.replace(CONFIG, num_steps=60, mirror_share=0.5)
+  plain = dataclasses.replace(config, mirror_share=0.0)
+
+  def asymmetry(config):
+    result = splat.fit(_log(), config, jax.random.key(0))
+    scene = jax.tree.map(jnp.asarray, result.scene)
+    g = scene.gaussians
+    turned = scene.replace(gaussians=symmetry.mirrored(g, g.node == 1))
+    view = types.take((_log().cameras, _log().tracks), 5)
+    pair = [
+      splat.render_moment(x, *view, CONFIG).color for x in (scene, turned)
+    ]
+    return float(jnp.mean(jnp.abs(pair[0] - pair[1])))
+
+  assert asymmetry(config) < 0.6 * asymmetry(plain)
+
+
 class _KilledError(Exception):
   pass
 
@@ -198,17 +245,17 @@ class _KilledError(Exception):
 def test_killed_fit_goes_on_to_the_same_scene(tmp_path, monkeypatch):
   run = functools.partial(training.loop.run, log_every=5, save_every=5)
   monkeypatch.setattr(training.loop, 'run', run)
-  step = fitting._step
+  step = optimise.step
 
   def killed(state, i, *args):
     if i == 18:
       raise _KilledError
     return step(state, i, *args)
 
-  monkeypatch.setattr(fitting, '_step', killed)
+  monkeypatch.setattr(optimise, 'step', killed)
   with pytest.raises(_KilledError):
     splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
-  monkeypatch.setattr(fitting, '_step', step)
+  monkeypatch.setattr(optimise, 'step', step)
   result = splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
   jax.tree.map(
     np.testing.assert_array_equal,
@@ -219,6 +266,80 @@ def test_killed_fit_goes_on_to_the_same_scene(tmp_path, monkeypatch):
       _fitted().snapshots[0].sky,
     ),
   )
+
+
+def test_a_fit_that_meets_nan_stops_and_keeps_the_last_good_checkpoint(
+  tmp_path, monkeypatch
+):
+  run = functools.partial(training.loop.run, log_every=5, save_every=10)
+  monkeypatch.setattr(training.loop, 'run', run)
+  step = optimise.step
+
+  def poisoned(state, i, pool, *args):
+    if i == 17:
+      pool = pool.replace(
+        tracks=pool.tracks.replace(xy=np.nan + pool.tracks.xy)
+      )
+    return step(state, i, pool, *args)
+
+  monkeypatch.setattr(optimise, 'step', poisoned)
+  with pytest.raises(
+    FloatingPointError, match='fit tiny: loss is nan at step 20'
+  ):
+    splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
+  assert training.checkpoints.latest_step(tmp_path / 'checkpoints') == 10
+  monkeypatch.setattr(optimise, 'step', step)
+  result = splat.fit(_log(), CONFIG, jax.random.key(0), tmp_path)
+  np.testing.assert_array_equal(
+    result.scene.gaussians.means, _fitted().scene.gaussians.means
+  )
+
+
+def _without_a_frame(log):
+  images = log.images.copy()
+  images[2] = 0
+  return log.replace(images=images)
+
+
+def _with_a_camera_that_looks_away(log):
+  poses = log.cameras.camera_from_world.copy()
+  turned = np.diag([-1, 1, -1, 1]).astype(np.float32)
+  poses[2, 0] = turned @ poses[2, 0]
+  return log.replace(cameras=log.cameras.replace(camera_from_world=poses))
+
+
+def _with_a_track_that_ends(log):
+  valid = log.tracks.valid.copy()
+  valid[4:, 1] = False
+  nowhere = {
+    name: np.where(valid.reshape(valid.shape + (1,) * (x.ndim - 2)), x, np.nan)
+    for name, x in (('xy', log.tracks.xy), ('yaw', log.tracks.yaw))
+  }
+  return log.replace(tracks=log.tracks.replace(valid=valid, **nowhere))
+
+
+def _with_a_track_that_leaves(log):
+  xy = log.tracks.xy.copy()
+  xy[3:, 1] += 500
+  return log.replace(tracks=log.tracks.replace(xy=xy))
+
+
+@pytest.mark.parametrize(
+  'spoil',
+  [
+    _without_a_frame,
+    _with_a_camera_that_looks_away,
+    _with_a_track_that_ends,
+    _with_a_track_that_leaves,
+  ],
+)
+def test_a_fit_goes_on_with(spoil):
+  log = spoil(_log())
+  logs.validate(log, 'tiny')
+  result = splat.fit(log, CONFIG, jax.random.key(0))
+  for x in jax.tree.leaves((result.scene.gaussians, result.scene.sky)):
+    assert np.all(np.isfinite(x))
+  assert np.isfinite(result.metrics['psnr'])
 
 
 def test_refit_turns_towards_the_extra_views():
@@ -310,6 +431,42 @@ def test_traversals_share_the_street_and_keep_their_looks():
 def test_one_traversal_is_a_fit():
   (one,) = splat.fit_traversals([_log()], CONFIG, jax.random.key(0))
   jax.tree.map(np.testing.assert_array_equal, one.scene, _fitted().scene)
+
+
+def test_scenes_fitted_at_once_are_those_fitted_alone():
+  config = dataclasses.replace(CONFIG, num_steps=12)
+  logs_, key = [_log(), _at_night()], jax.random.key(0)
+  together = splat.fit_scenes(logs_, config, key)
+  keys = jax.random.split(key, (2, 2))
+  for i, result in enumerate(together):
+    start = fitting._prepare([logs_[i]], config, keys[i, 0])
+    state = fitting._run(
+      start.state, start.pool, config, keys[i, 1], 'alone', None
+    )
+    (alone,) = fitting._results(start, state, config)
+    assert result.log.name == alone.log.name
+    assert abs(result.metrics['psnr'] - alone.metrics['psnr']) < 0.05
+    for name in ('means', 'quats', 'opacity_logits', 'sh'):
+      a, b = (getattr(x.scene.gaussians, name) for x in (result, alone))
+      # Adam makes full steps of gradients that are all rounding.
+      assert np.mean(np.abs(a - b) < 1e-3) > 0.9
+      np.testing.assert_allclose(a, b, atol=0.1)
+
+
+def test_scenes_that_do_not_fit_together_are_refused():
+  small = logs.resize(_at_night(), HEIGHT // 2, WIDTH // 2)
+  with pytest.raises(ValueError, match='different'):
+    splat.fit_scenes([_log(), small], CONFIG, jax.random.key(0))
+  mesh = jax.make_mesh(
+    (1,), ('data',), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+  result = splat.fit_scenes(
+    [_log()],
+    dataclasses.replace(CONFIG, num_steps=2),
+    jax.random.key(0),
+    mesh=mesh,
+  )
+  assert len(result) == 1
 
 
 def test_traversals_of_other_shapes_are_refused():

@@ -115,7 +115,7 @@ def test_information_gain_is_large_where_nothing_was_seen():
     noise=noise,
     camera=camera,
     agents=AGENTS,
-    discrepancy=jnp.zeros(5),
+    discrepancy=None,
     key=jax.random.key(1),
     num_samples=8,
     config=CONFIG,
@@ -126,25 +126,59 @@ def test_information_gain_is_large_where_nothing_was_seen():
   covered = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).alpha > 0.3
   assert np.mean(guessed[covered]) > 3 * np.mean(known[covered])
   # What differs from the truth by more than noise is not known either.
-  wrong = gain(trust.deviations(seen, noise), discrepancy=jnp.full(5, 0.04))
+  missed = trust.Discrepancy(
+    level=jnp.zeros(5),
+    mean=jnp.log(0.04),
+    slope=jnp.zeros(()),
+    noise=jnp.array(0.2),
+  )
+  wrong = gain(trust.deviations(seen, noise), discrepancy=missed)
   assert np.mean(wrong[covered]) > np.mean(known[covered]) + 0.5
   # The sky hangs on no Gaussian.
   nothing = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).alpha == 0
   np.testing.assert_allclose(known[nothing], 0, atol=5e-3)
 
 
-def test_discrepancy_is_the_mean_squared_error_of_what_a_gaussian_colours():
+def _discrepancy(errors):
+  """Of a scene whose two recordings differ from it by `[H, W]` either way."""
   scene, camera = _scene(), _camera()
-  views = _views(camera, camera)
   color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
-  images = jnp.stack([color + 0.1, color - 0.1])
-  found = trust.discrepancy(scene, *views, images, CONFIG)
-  weight, _ = splat.contributions(
-    scene.gaussians, camera, jnp.ones((HEIGHT, WIDTH, 1)), config=CONFIG
+  images = jnp.stack([color + errors[..., None], color - errors[..., None]])
+  return trust.discrepancy(scene, *_views(camera, camera), images, CONFIG)
+
+
+def test_one_error_everywhere_is_the_mean_and_nothing_else():
+  found = _discrepancy(jnp.full((HEIGHT, WIDTH), 0.1))
+  np.testing.assert_allclose(found.mean, np.log(0.01), atol=0.02)
+  np.testing.assert_allclose(found.slope, 0, atol=1e-2)
+  np.testing.assert_allclose(found.level, 0, atol=1e-2)
+  np.testing.assert_allclose(found.noise, 0.1, rtol=1e-3)
+
+
+def test_what_is_misplaced_is_missed_where_the_image_is_steep():
+  scene, camera = _scene(), _camera()
+  color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
+  steep = sum(jnp.mean(x**2, -1) for x in jnp.gradient(color, axis=(0, 1)))
+  found = _discrepancy(2 * jnp.sqrt(steep + 10 / 255**2))
+  assert 0.9 < found.slope < 1.1
+
+
+def test_what_misses_more_has_the_higher_level():
+  scene, camera = _scene(), _camera()
+  errors = jnp.where(jnp.arange(WIDTH) < WIDTH // 2, 0.02, 0.2)
+  found = _discrepancy(jnp.broadcast_to(errors, (HEIGHT, WIDTH)))
+  weights = jnp.stack([errors < 0.1, errors > 0.1], -1).astype(jnp.float32)
+  shares, _ = splat.contributions(
+    scene.gaussians,
+    camera,
+    jnp.broadcast_to(weights, (HEIGHT, WIDTH, 2)),
+    config=CONFIG,
   )
-  has_some = np.asarray(weight[:, 0]) > 0.5
-  assert has_some.any()
-  np.testing.assert_allclose(np.asarray(found)[has_some], 0.01, rtol=0.02)
+  left, right = np.asarray(shares).T
+  is_left, is_right = left > 4 * right + 1, right > 4 * left + 1
+  assert is_left.any() and is_right.any()
+  level = np.asarray(found.level)
+  assert level[is_left].max() < level[is_right].min()
 
 
 def test_view_distance_is_that_to_the_nearest_camera_with_the_point_in_view():

@@ -1,0 +1,470 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""One step of fitting: what is trained, what is looked at, and the loss."""
+
+import functools
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.splat import bodies as bodies_lib
+from rdrl.splat import ground
+from rdrl.splat import lighting
+from rdrl.splat import losses
+from rdrl.splat import mcmc
+from rdrl.splat import metrics
+from rdrl.splat import poses
+from rdrl.splat import rendering
+from rdrl.splat import symmetry
+
+# Pulls exposures to the identity, or the scene could be dark and all cameras
+# bright.
+_EXPOSURE_WEIGHT = 0.1
+# Pulls what traversals add to the shared colours to nothing.
+_RESIDUAL_WEIGHT = 0.01
+# Pulls the light on agents to that from everywhere.
+_LIGHT_WEIGHT = 1e-3
+# Pulls corrections of poses to nothing: scene and poses could move together.
+_POSE_WEIGHT = 1e-3
+_ADAM = optax.scale_by_adam(eps=1e-15)
+# Metres that poses move while they turn by a radian.
+_STRIDE = 5.0
+
+
+@struct.dataclass
+class Views:
+  """Images from elsewhere to go on fitting with.
+
+  Attributes:
+    images: `[M, H, W, 3]` uint8.
+    weights: `[M, H, W]` how much each pixel is believed, 0 to 1.
+    cameras: `[M]`.
+    camera_index: `[M]` int32, whose exposure they have.
+    steps: `[M]` int32, the time step at which agents are placed.
+  """
+
+  images: types.Array
+  weights: types.Array
+  cameras: types.Camera
+  camera_index: types.Array
+  steps: types.Array
+
+
+@struct.dataclass
+class Trained:
+  """What gradients move: the fields of `Gaussians` and of `Scene`.
+
+  Of V traversals, sky and exposure have a leading axis V; where V is more than
+  one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds. Of
+  T steps and A agents, the corrections of poses are `rig` `[T, 6]` and `boxes`
+  `[T, A, 3]`, see `poses.corrected`. Of bodies there is what is learnt; `light`
+  is `[V, 8, 3]`. Both are None where there is nothing of the kind.
+  """
+
+  means: jax.Array
+  log_scales: jax.Array
+  quats: jax.Array
+  opacity_logits: jax.Array
+  sh: jax.Array
+  sky: jax.Array
+  exposure: jax.Array
+  rig: jax.Array
+  boxes: jax.Array
+  motion: types.Motion | None = None
+  light: jax.Array | None = None
+
+
+@struct.dataclass
+class FitState:
+  """Everything that a killed fit needs to go on.
+
+  Attributes:
+    trained: parameters.
+    node: `[N]` int32.
+    optimizer: Adam's moments of `trained`.
+    snapshots: `trained` and `node` with a leading axis, zeros until taken.
+  """
+
+  trained: Trained
+  node: jax.Array
+  optimizer: optax.OptState
+  snapshots: tuple[Trained, jax.Array]
+
+
+@struct.dataclass
+class Pool:
+  """All that a step may look at, on the device.
+
+  Attributes:
+    views: `V` views of the log, then extra ones.
+    depth_pixel: `[V, L]` int32 flat pixel of lidar points.
+    depth: `[V, L]` metres, 0 where there is no point.
+    tracks: `[T, A]`.
+    ground: height of the ground in metres.
+    num_log: `[]` int32, how many of the views are the log's.
+    traversal: `[T]` int32, the traversal that each step belongs to.
+    clock: `[T]` seconds since the beginning of the traversal.
+    bodies: of all agents, or None where all are rigid.
+    mirrors: `[A, 2]` bool, see `symmetry.planes`.
+    normal: `[V, L, 3]` unit normals in the world of lidar points, 0 where there
+      is none; empty unless the configuration weighs them.
+    seen: `[C, H, W]` bool, whether the street is seen and not the recording car
+      itself; `[1, 1, 1]` where all of it is.
+  """
+
+  views: Views
+  depth_pixel: jax.Array
+  depth: jax.Array
+  tracks: types.AgentState
+  ground: types.Grid
+  num_log: jax.Array
+  traversal: jax.Array
+  clock: jax.Array
+  bodies: types.Bodies | None
+  mirrors: jax.Array
+  normal: jax.Array
+  seen: jax.Array
+
+
+def gaussians_of(trained, node):
+  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
+  return types.Gaussians(
+    **{name: getattr(trained, name) for name in names}, node=node
+  )
+
+
+def harmonics(trained, traversal):
+  """`[N, K, 3]` of one traversal."""
+  num = len(trained.sky)
+  if num == 1:
+    return trained.sh
+  shared, *residuals = jnp.split(trained.sh, 1 + num, 1)
+  return shared + jnp.stack(residuals)[traversal]
+
+
+def initial_state(gaussians, sky, exposure, light, pool, config):
+  """`FitState` before the first step, in arrays of its own.
+
+  Args:
+    gaussians: `N` of them; `sh` as in `Trained`.
+    sky: `[V, h, 2 h, 3]`.
+    exposure: `[V, C, 3, 4]`.
+    light: `[V, 8, 3]` or None.
+    pool: what will be looked at.
+    config: `splat.Config`.
+  """
+  # Copies, because the state is donated.
+  copied = functools.partial(jnp.array, copy=True)
+  g = jax.tree.map(copied, gaussians)
+  trained = Trained(
+    means=g.means,
+    log_scales=g.log_scales,
+    quats=g.quats,
+    opacity_logits=g.opacity_logits,
+    sh=g.sh,
+    sky=copied(sky),
+    exposure=copied(exposure),
+    rig=jnp.zeros((len(pool.traversal), 6)),
+    boxes=jnp.zeros((*pool.tracks.yaw.shape, 3)),
+    motion=pool.bodies and jax.tree.map(copied, pool.bodies.motion),
+    light=None if light is None else copied(light),
+  )
+  count = len(config.snapshot_fractions)
+  return FitState(
+    trained=trained,
+    node=g.node,
+    optimizer=_ADAM.init(trained),
+    snapshots=jax.tree.map(
+      lambda x: jnp.zeros((count, *x.shape), x.dtype), (trained, g.node)
+    ),
+  )
+
+
+@functools.partial(jax.jit, donate_argnames='state', static_argnames='axis')
+def snapshot(state, slot, axis=0):
+  """Keeps what is trained in a slot of `snapshots`, whose axis that is."""
+  index = (slice(None),) * axis
+  taken = jax.tree.map(
+    lambda all_, one: all_.at[*index, slot].set(one),
+    state.snapshots,
+    (state.trained, state.node),
+  )
+  return state.replace(snapshots=taken)
+
+
+@functools.partial(
+  jax.jit,
+  donate_argnames='state',
+  static_argnames=('config', 'has_extra'),
+)
+def step(state, i, pool, key, config, has_extra=False):
+  """One image, one step of Adam.
+
+  Args:
+    state: `FitState`, donated.
+    i: `[]` int32, number of the step, of `config.num_steps`.
+    pool: `Pool`.
+    key: of the whole fit.
+    config: static, `splat.Config`.
+    has_extra: static, whether the pool has extra views.
+
+  Returns:
+    `FitState` and a dictionary of scalars for the log.
+  """
+  return _advance(state, i, pool, key, config, has_extra)
+
+
+@functools.partial(
+  jax.jit, donate_argnames='state', static_argnames=('config', 'mesh')
+)
+def step_scenes(state, i, pool, keys, config, mesh=None):
+  """`step` of many scenes, all with a leading axis; logs are means over them.
+
+  With a mesh each device does its own: nothing passes between them.
+  """
+  advance = jax.vmap(
+    functools.partial(_advance, config=config), (0, None, 0, 0)
+  )
+  if mesh is not None:
+    own = jax.P(*mesh.axis_names)
+    advance = jax.shard_map(
+      advance,
+      mesh=mesh,
+      in_specs=(own, jax.P(), own, own),
+      out_specs=own,
+      # Batching rules of our own know nothing of what varies over the mesh.
+      check_vma=False,
+    )
+  state, logged = advance(state, i, pool, keys)
+  return state, jax.tree.map(jnp.mean, logged)
+
+
+def _advance(state, i, pool, key, config, has_extra=False):
+  step_key = jax.random.fold_in(key, i)
+  move_key, noise_key, extra_key = jax.random.split(step_key, 3)
+  mirror_key = jax.random.fold_in(step_key, 3)
+  view = _draw(i, pool, key)
+  if has_extra:
+    which_key, is_key = jax.random.split(extra_key)
+    num_all = len(pool.views.steps)
+    other = jax.random.randint(which_key, (), pool.num_log, num_all)
+    is_extra = jax.random.uniform(is_key) < config.extra_share
+    view = jnp.where(is_extra, other, view)
+
+  (_, logged), gradient = jax.value_and_grad(_loss, has_aux=True)(
+    state.trained, state.node, view, pool, mirror_key, config, has_extra
+  )
+  logged['gradient_norm'] = optax.tree.norm(gradient)
+  updates, optimizer = _ADAM.update(gradient, state.optimizer)
+  rates = _learning_rates(state.trained, i / config.num_steps, config)
+  camera = types.take(pool.views.cameras, view)
+  pace = _pace(state.trained.means, state.node, camera, config)
+  rates = rates.replace(means=rates.means * pace)
+  trained = jax.tree.map(
+    lambda x, update, rate: x - rate * update, state.trained, updates, rates
+  )
+  if config.noise:
+    means = mcmc.perturb(
+      gaussians_of(trained, state.node),
+      noise_key,
+      config.noise * rates.means[:, 0],
+    )
+    trained = trained.replace(means=means)
+  if config.has_ground:
+    laid = ground.lay(
+      trained.means, trained.log_scales, trained.quats, state.node, pool.ground
+    )
+    trained = trained.replace(
+      **dict(zip(('means', 'log_scales', 'quats'), laid, strict=True))
+    )
+  is_time = (i + 1) % config.relocate_every == 0
+  is_time &= i < config.relocate_until * config.num_steps
+  trained, node, optimizer = jax.lax.cond(
+    is_time,
+    lambda *x: _relocate(*x, move_key, config),
+    lambda *x: x,
+    trained,
+    state.node,
+    optimizer,
+  )
+  state = state.replace(trained=trained, node=node, optimizer=optimizer)
+  return state, logged
+
+
+def _draw(i, pool, key):
+  """The view of step `i`: every epoch sees each once, in another order."""
+  # The number of views is fixed by the shape of the depths.
+  num = len(pool.depth)
+  order = jax.random.permutation(jax.random.fold_in(key, -1 - i // num), num)
+  return order[i % num]
+
+
+def _learning_rates(trained, done, config):
+  """Per array, broadcastable to it."""
+  decay = 0.01**done
+  num_blocks = 1 if len(trained.sky) == 1 else 1 + len(trained.sky)
+  constants = np.arange(num_blocks) * (trained.sh.shape[1] // num_blocks)
+  bands = jnp.full((trained.sh.shape[1], 1), config.learning_rate_sh / 20)
+  slow = 0.1**done
+  motion = None
+  if trained.motion is not None:
+    field_rate = config.learning_rate_field * slow
+    motion = types.Motion(
+      cadence=config.learning_rate_gait / 10 * slow,
+      gait=config.learning_rate_gait * slow,
+      embedding=field_rate,
+      field=jax.tree.map(lambda _: field_rate, trained.motion.field),
+    )
+  return Trained(
+    motion=motion,
+    light=None if trained.light is None else config.learning_rate_light * slow,
+    means=jnp.full((1, 1), config.learning_rate_means * decay),
+    log_scales=config.learning_rate_scales * slow,
+    quats=config.learning_rate_quats * slow,
+    opacity_logits=config.learning_rate_opacity * slow,
+    sh=bands.at[constants].set(config.learning_rate_sh) * slow,
+    sky=config.learning_rate_sky * slow,
+    exposure=config.learning_rate_exposure * slow,
+    rig=config.learning_rate_poses * slow * np.repeat([1, _STRIDE], 3),
+    boxes=config.learning_rate_poses * slow * np.array([_STRIDE, _STRIDE, 1]),
+  )
+
+
+def _pace(means, node, camera, config):
+  """Factor `[N, 1]` on the rate of means, those of objects in their boxes."""
+  pace = jnp.ones((len(node), 1))
+  if config.extent:
+    eye = geometry.inverse(camera.camera_from_world)[:3, 3]
+    away = geometry.safe_norm(means - eye, keepdims=True)
+    pace = jnp.maximum(pace, away / config.extent)
+  is_object = node[:, None] > types.BACKGROUND
+  return jnp.where(is_object, config.object_rate, pace)
+
+
+def _loss(trained, node, view, pool, key, config, has_extra):
+  views = pool.views
+  camera = types.take(views.cameras, view)
+  step = views.steps[view]
+  agents = types.take(pool.tracks, step)
+  if config.learning_rate_poses:
+    camera = poses.move_camera(camera, types.take(agents, 0), trained.rig[step])
+    agents = poses.move_agents(agents, trained.boxes[step])
+  traversal = pool.traversal[step]
+  exposure = trained.exposure[traversal, views.camera_index[view]]
+  gaussians = gaussians_of(trained, node).replace(
+    sh=harmonics(trained, traversal)
+  )
+  if config.mirror_share:
+    turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
+    turn = (turn & pool.mirrors)[jnp.maximum(node, types.BACKGROUND)]
+    for axis in range(2):
+      gaussians = symmetry.mirrored(gaussians, turn[:, axis], axis)
+  unposed = {}
+  if pool.bodies is not None:
+    bodies = pool.bodies.replace(motion=trained.motion)
+    gaussians, unposed['unposed'] = bodies_lib.posed(
+      gaussians, bodies, agents, pool.clock[step], config
+    )
+  if trained.light is not None:
+    gaussians = lighting.lit(gaussians, trained.light[traversal], agents)
+  channels = [
+    name
+    for name, is_used in (
+      ('surface_depth', config.fits_surface),
+      ('normal', config.normal_weight),
+    )
+    if is_used
+  ]
+  rendered = rendering.render_world(
+    gaussians,
+    trained.sky[traversal],
+    exposure,
+    camera,
+    agents,
+    config,
+    channels=tuple(channels),
+  )
+  image = views.images[view].astype(jnp.float32) / 255
+  absolute = jnp.abs(rendered.color - image)
+  dissimilar = (1 - metrics.ssim_map(rendered.color, image)) / 2
+  photometric = jnp.mean(
+    (1 - config.ssim_weight) * absolute + config.ssim_weight * dissimilar, -1
+  )
+  photometric *= pool.seen[views.camera_index[view] % len(pool.seen)]
+  if config.robust_share:
+    photometric *= losses.inliers(absolute, config.robust_share)
+  is_log, row = True, view
+  if has_extra:
+    is_log = view < pool.num_log
+    extra = jnp.maximum(view - pool.num_log + 1, 0)
+    photometric *= jnp.where(is_log, 1, views.weights[extra])
+    row = jnp.where(is_log, view, 0)
+  photometric = jnp.mean(photometric)
+  truth = jnp.where(is_log, pool.depth[row], 0)
+  pixel = pool.depth_pixel[row]
+
+  has_depth = truth > 0
+  depth = rendered.surface_depth if config.fits_surface else rendered.depth
+  depth = depth.reshape(-1)[pixel]
+  alpha = rendered.alpha.reshape(-1)[pixel]
+  # What lidar hits is opaque; what it hits far away is known less well.
+  error = jnp.minimum(jnp.abs(depth / jnp.where(has_depth, truth, 1) - 1), 1)
+  error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
+  depth_error = error / jnp.maximum(jnp.sum(has_depth), 1)
+
+  loss = (
+    photometric
+    + config.depth_weight * depth_error
+    + config.opacity_weight * jnp.mean(jax.nn.sigmoid(trained.opacity_logits))
+    + config.scale_weight * jnp.mean(jnp.exp(trained.log_scales))
+    + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
+  )
+  if config.normal_weight:
+    normal = rendered.normal.reshape(-1, 3)[pixel]
+    cosine = jnp.sum(normal * pool.normal[row], -1)
+    has_normal = has_depth & jnp.any(pool.normal[row] != 0, -1)
+    miss = jnp.sum(jnp.where(has_normal, 1 - cosine, 0))
+    loss += config.normal_weight * miss / jnp.maximum(jnp.sum(has_normal), 1)
+  if trained.light is not None:
+    loss += _LIGHT_WEIGHT * jnp.mean(trained.light**2)
+  if config.learning_rate_poses:
+    loss += _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
+  num = len(trained.sky)
+  if num > 1:
+    residuals = trained.sh[:, trained.sh.shape[1] // (1 + num) :]
+    loss += _RESIDUAL_WEIGHT * jnp.mean(residuals**2)
+  return loss, {
+    'loss': loss,
+    'psnr': metrics.psnr(rendered.color, image),
+    'depth_error': depth_error,
+    'overflow': rendered.overflow,
+  } | unposed
+
+
+def _relocate(trained, node, optimizer, key, config):
+  gaussians, is_void = mcmc.relocate(
+    gaussians_of(trained, node), key, config.min_opacity
+  )
+  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
+
+  def reset(moment):
+    return moment.replace(
+      **{
+        name: jnp.where(
+          is_void.reshape(-1, *[1] * (getattr(moment, name).ndim - 1)),
+          0,
+          getattr(moment, name),
+        )
+        for name in names
+      }
+    )
+
+  optimizer = optimizer._replace(mu=reset(optimizer.mu), nu=reset(optimizer.nu))
+  trained = trained.replace(
+    **{name: getattr(gaussians, name) for name in names}
+  )
+  return trained, gaussians.node, optimizer

@@ -1,0 +1,137 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Mirrored Gaussians are seen as their mirror images."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdrl import splat
+from rdrl import types
+from rdrl.splat import symmetry
+
+CONFIG = splat.Config(entries_per_gaussian=16.0)
+
+
+def _gaussians(degree=3, count=40):
+  rng = np.random.default_rng(0)
+  parts = types.Gaussians(
+    means=rng.uniform(-1, 1, (count, 3)) * [0.8, 1, 0.6],
+    log_scales=rng.uniform(-3, -1.2, (count, 3)),
+    quats=rng.normal(size=(count, 4)),
+    opacity_logits=rng.normal(size=count),
+    sh=0.3 * rng.normal(size=(count, (degree + 1) ** 2, 3)),
+    node=np.zeros(count),
+  )
+  return jax.tree.map(jnp.float32, parts).replace(
+    node=jnp.zeros(count, jnp.int32)
+  )
+
+
+def _camera(y, height=48, width=64):
+  """At x = -4, looking along x from a metre aside."""
+  camera_from_world = np.array(
+    [[0, -1, 0, y], [0, 0, -1, 0.2], [1, 0, 0, 4], [0, 0, 0, 1]], np.float32
+  )
+  intrinsics = np.array(
+    [[60, 0, width / 2], [0, 60, height / 2], [0, 0, 1]], np.float32
+  )
+  return types.Camera(
+    jnp.asarray(camera_from_world), jnp.asarray(intrinsics), height, width
+  )
+
+
+@pytest.mark.parametrize('degree', [1, 3])
+def test_mirrored_scene_seen_from_the_mirrored_place_is_the_mirror_image(
+  degree,
+):
+  gaussians = _gaussians(degree)
+  everything = jnp.ones(len(gaussians.node), bool)
+  background = jnp.array([0.2, 0.3, 0.4])
+  see = jax.jit(lambda g, c: splat.render(g, c, background, config=CONFIG))
+  image = see(gaussians, _camera(0.7)).color
+  mirror = see(symmetry.mirrored(gaussians, everything), _camera(-0.7)).color
+  assert float(jnp.std(image)) > 0.05
+  # Equal but for the order of summation and 1/255, at which alpha is cut.
+  np.testing.assert_allclose(mirror[:, ::-1], image, atol=5e-3)
+  other = see(
+    symmetry.mirrored(gaussians, everything, 0), _mirror_x(_camera(0.7))
+  ).color
+  np.testing.assert_allclose(other[:, ::-1], image, atol=5e-3)
+
+
+def _mirror_x(camera):
+  """The camera seen in a mirror at x = 0, its image flipped sideways."""
+  flip = jnp.diag(jnp.array([-1.0, 1, 1, 1]))
+  return camera.replace(
+    camera_from_world=flip @ camera.camera_from_world @ flip
+  )
+
+
+@pytest.mark.parametrize('axis', [0, 1])
+def test_mirroring_twice_changes_nothing_and_others_stay(axis):
+  gaussians = _gaussians()
+  some = jnp.arange(len(gaussians.node)) % 2 == 0
+  once = symmetry.mirrored(gaussians, some, axis)
+  twice = symmetry.mirrored(once, some, axis)
+  jax.tree.map(np.testing.assert_array_equal, twice, gaussians)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    types.take(once, ~some),
+    types.take(gaussians, ~some),
+  )
+  np.testing.assert_array_equal(
+    once.means[some, axis], -gaussians.means[some, axis]
+  )
+
+
+def test_planes_follow_the_class_and_the_ends_that_were_seen():
+  # The ego drives along x past a car that it sees from both ends, behind one
+  # of which it sees the rear, and past a pedestrian.
+  ego = np.stack([np.linspace(0, 40, 9), np.zeros(9)], -1)
+  still = np.tile([[20.0, 4]], (9, 1))
+  lead = ego + np.array([8.0, 0])
+  tracks = types.AgentState(
+    xy=np.stack([ego, still, lead, still + 1], 1).astype(np.float32),
+    z=np.zeros((9, 4), np.float32),
+    yaw=np.zeros((9, 4), np.float32),
+    speed=np.zeros((9, 4), np.float32),
+    valid=np.ones((9, 4), bool),
+  )
+
+  def looking(sign):
+    ahead = np.array(
+      [[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]]
+    )
+    poses = np.tile(ahead, (9, 1, 1, 1))
+    poses[:, 0, :2, :3] *= sign
+    poses[:, 0, 2, :3] *= sign
+    poses[:, 0, 1, :3] *= sign
+    poses[:, 0, :3, 3] = -np.einsum(
+      'tij,tj->ti', poses[:, 0, :3, :3], np.c_[ego, np.zeros(9)]
+    )
+    return poses.astype(np.float32)
+
+  both = np.concatenate([looking(1), looking(-1)], 1)
+  log = types.Log(
+    images=np.zeros((9, 2, 4, 4, 3), np.uint8),
+    cameras=types.Camera(both, np.tile(np.eye(3), (9, 2, 1, 1)), 4, 4),
+    camera_from_ego=None,
+    times=np.arange(9.0),
+    tracks=tracks,
+    sizes=np.tile(np.array([[4.0, 2, 1.5]], np.float32), (4, 1)),
+    classes=np.array([1, 1, 1, types.PEDESTRIAN]),
+    lidar=None,
+    lidar_valid=None,
+    map=None,
+  )
+  np.testing.assert_array_equal(
+    symmetry.planes(log, range(9)),
+    [[False, False], [False, True], [True, True], [False, False]],
+  )
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
