@@ -5,7 +5,9 @@ r"""What each part of the reconstruction is worth, against the built-in world.
 
 fits every street by plain 3DGS and then with one part more at a time, scores
 the frames that were never fitted and the views to both sides of the path, and
-prints a table of means and deviations over the streets. metrics.json in WORKDIR
+prints tables of means and deviations over the streets. A second traversal, in
+other light and traffic, is fitted alone and together with the first.
+metrics.json in WORKDIR
 holds every figure, offsets.svg the curves. A comparison that was killed goes on
 where it stopped.
 """
@@ -32,29 +34,36 @@ from rdrl import world
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-  """What is left of the preset, which has all parts.
+  """How a street is fitted.
 
   Attributes:
-    overrides: of the preset.
+    overrides: of the preset, which has all up to `+ depth`.
     has_objects: whether objects move with their tracks; without, everything is
       background.
-    num_traversals: drives through the street; Gaussians and steps grow with
-      them.
+    traversals: drives through the street that are fitted together; Gaussians
+      and steps grow with their number.
   """
 
   overrides: tuple[str, ...] = ()
   has_objects: bool = True
-  num_traversals: int = 1
+  traversals: tuple[int, ...] = (0,)
 
 
-_NO_GROUND = ('splat.has_ground=False',)
 _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
+_NO_GROUND = ('splat.has_ground=False',)
+_SYMMETRY = ('splat.mirror_share=0.3', 'splat.learning_rate_light=0.005')
+_BODIES = ('splat.articulated_budget=2048',)
+_BEFORE, _TOGETHER = '+ depth', '+ second traversal'
+_ALONE = 'second traversal alone'
 VARIANTS = {
   'plain 3DGS': Variant(_NO_GROUND + _NO_DEPTH, has_objects=False),
   '+ scene graph': Variant(_NO_GROUND + _NO_DEPTH),
   '+ ground': Variant(_NO_DEPTH),
-  '+ depth': Variant(),
-  '+ second traversal': Variant(num_traversals=2),
+  _BEFORE: Variant(),
+  '+ symmetry and light': Variant(_SYMMETRY),
+  '+ skeletons': Variant(_SYMMETRY + _BODIES),
+  _TOGETHER: Variant(traversals=(0, 1)),
+  _ALONE: Variant(traversals=(1,)),
 }
 
 _PRESET = flags.DEFINE_string(
@@ -82,43 +91,65 @@ _STRIDE = 20
 
 
 def _fit(street_seed, variant, config, directory):
-  """Scores of one fit; those of its first traversal if there are several."""
-  offsets = config.shown_offsets
+  """Fits one street.
+
+  Returns:
+    A list of `splat.FitResult`, one for each traversal, and seconds.
+  """
   config = training.config.override(config, variant.overrides)
-  count = variant.num_traversals
-  streets = [world.build(street_seed, config.world, t) for t in range(count)]
-  logs = [
-    training.checkpoints.stage(
-      directory.parent / f'log_{t}',
+  drives = []
+  for traversal in variant.traversals:
+    street = world.build(street_seed, config.world, traversal)
+    log = training.checkpoints.stage(
+      directory.parent / f'log_{traversal}',
       types.Log,
       lambda street=street: world.record(street, config.world),
     )
-    for t, street in enumerate(streets)
-  ]
-  fitted = logs
-  if not variant.has_objects:
-    fitted = [_without_objects(log) for log in logs]
+    drives.append(log if variant.has_objects else _without_objects(log))
   config = dataclasses.replace(
     config.splat,
-    num_gaussians=count * config.splat.num_gaussians,
+    num_gaussians=len(drives) * config.splat.num_gaussians,
     snapshot_fractions=(),
   )
   begin = time.monotonic()
   key = jax.random.key(_SEED.value)
-  result = splat.fit_traversals(fitted, config, key, directory)[0]
-  seconds = time.monotonic() - begin
-  scene = result.scene.replace(tracks=logs[0].tracks)
-  scores = {name: result.metrics[name] for name in ('psnr', 'ssim')}
-  scores |= scene_scores.held_out_scores(scene, streets[0], logs[0], config)
+  results = splat.fit_traversals(drives, config, key, directory)
+  return results, time.monotonic() - begin
+
+
+def _scores(street_seed, variants, config, directory):
+  """Name of each variant to its scores, those of its first traversal."""
+  street = world.build(street_seed, config.world)
+  scores, scenes = {}, {}
+  for name in variants:
+    variant = VARIANTS[name]
+    folder = directory / name.replace(' ', '_')
+    results, seconds = _fit(street_seed, variant, config, folder)
+    scores[name] = {
+      'seconds': seconds,
+      'own': [result.metrics['psnr'] for result in results],
+      'ssim': results[0].metrics['ssim'],
+    }
+    if variant.traversals[0]:
+      continue
+    log = results[0].log
+    if not variant.has_objects:
+      log = world.record(street, config.world)
+    scenes[name] = results[0].scene.replace(tracks=log.tracks)
+    scores[name]['held_out'] = scene_scores.held_out_scores(
+      scenes[name], street, log, config.splat
+    )
   curves = scene_scores.offset_curves(
-    streets[0],
-    {'scene': scene},
-    offsets,
+    street,
+    scenes,
+    config.shown_offsets,
     _STRIDE,
-    config,
+    config.splat,
     {'perceptual': perceptual.trained(pathlib.Path(_WORKDIR.value))},
-  )['scene']
-  return {'seconds': seconds, 'held_out': scores, 'offsets': curves}
+  )
+  for name, curve in curves.items():
+    scores[name]['offsets'] = curve
+  return scores
 
 
 def _without_objects(log):
@@ -143,6 +174,8 @@ def _table(scores, pick, columns):
   yield '| | ' + ' | '.join(columns) + ' |'
   yield '|---' * (len(columns) + 1) + '|'
   for name, streets in scores.items():
+    if name == _ALONE:
+      continue
     cells = _mean([pick(found) for found in streets.values()])
     yield f'| {name} | ' + ' | '.join(cells) + ' |'
 
@@ -168,33 +201,34 @@ def main(argv):
   )
   scores = {name: {} for name in _VARIANTS.value}
   for seed in streets:
-    for name in scores:
-      directory = workdir / f'street_{seed}' / name.replace(' ', '_')
-      path = directory / 'scores.json'
-      if not path.exists():
-        found = _fit(seed, VARIANTS[name], config, directory)
-        path.write_text(json.dumps(found, indent=2))
-      scores[name][seed] = json.loads(path.read_text())
-      print(f'street {seed}, {name}: {json.dumps(scores[name][seed])}')
+    directory = workdir / f'street_{seed}'
+    path = directory / 'scores.json'
+    if not path.exists():
+      found = _scores(seed, _VARIANTS.value, config, directory)
+      path.write_text(json.dumps(found, indent=2))
+    for name, found in json.loads(path.read_text()).items():
+      scores[name][seed] = found
   (workdir / 'metrics.json').write_text(json.dumps(scores, indent=2))
-  held_out = scene_scores.LABELS
-  columns = ['PSNR of held-out frames, dB', *held_out.values(), 'seconds']
+  labels = scene_scores.LABELS
   print('\nMeans and deviations over the streets')
   for line in _table(
     scores,
-    lambda x: [
-      x['held_out']['psnr'],
-      *(x['held_out'][k] for k in held_out),
-      x['seconds'],
-    ],
-    columns,
+    lambda x: [x['own'][0], *(x['held_out'][k] for k in labels), x['seconds']],
+    ['PSNR of held-out frames, dB', *labels.values(), 'seconds'],
   ):
     print(line)
   for score in ('psnr', 'ssim', 'perceptual'):
     print(f'\n{score} by metres beside the path')
-    labels = [f'{x:g}' for x in offsets]
-    for line in _table(scores, lambda x, s=score: x['offsets'][s], labels):
+    columns = [f'{x:g}' for x in offsets]
+    for line in _table(scores, lambda x, s=score: x['offsets'][s], columns):
       print(line)
+  if {_ALONE, _TOGETHER} <= scores.keys():
+    print('\nPSNR of held-out frames of each traversal, dB')
+    for name in (_BEFORE, _ALONE, _TOGETHER):
+      if name not in scores:
+        continue
+      cells = _mean([found['own'] for found in scores[name].values()])
+      print(f'| {name} | ' + ' | '.join(cells) + ' |')
   report.plots.curves(
     workdir / 'offsets.svg',
     {
@@ -203,6 +237,7 @@ def main(argv):
         np.mean([x['offsets']['psnr'] for x in found.values()], 0),
       )
       for name, found in scores.items()
+      if name != _ALONE
     },
     'metres beside the recorded path',
     'PSNR in dB',

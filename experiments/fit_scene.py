@@ -12,11 +12,13 @@ On a real drive:
     --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/scene_kitti
 
 The page, WORKDIR/report/index.html, has the moments that were never fitted
-beside the truth, errors, depth, a flight around the car, the Gaussians from
-above and, for the built-in world, scores against the truth to both sides of the
-path; metrics.json holds the figures. A fit that was killed goes on where it
-stopped when started again. `--set=splat.num_steps=500` sets any field of the
-configuration; `--print_config` shows them all.
+beside the truth, errors, where the scene expects them (information gain),
+depth, a flight around the car, the Gaussians from above and, for the built-in
+world, scores against the truth to both sides of the path; metrics.json holds
+the figures. WORKDIR/scenes holds the scenes, which `experiments.edit_scene`
+reads. A fit that was killed goes on where it stopped when started again.
+`--set=splat.num_steps=500` sets any field of the configuration;
+`--print_config` shows them all.
 """
 
 import dataclasses
@@ -26,13 +28,13 @@ import resource
 
 from absl import flags
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import presets
 from experiments import road
 from experiments import scene_scores
 from experiments import showing
+from experiments import trust_scores
 from rdrl import report
 from rdrl import splat
 from rdrl import training
@@ -68,6 +70,10 @@ _PRINT_CONFIG = flags.DEFINE_bool(
 _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 90, 11.0, 5.0
 # Errors are shown this many times as large.
 _GAIN = 4
+# Nats at which information gain is half as bright as it can be.
+_HALF_GAIN = 2.0
+# Metres to the side at which it is compared with the true error.
+_TRUST_OFFSET = 3.0
 # Depth at which the picture of depth is half as bright, metres.
 _HALF_DEPTH = 15.0
 # Steps between two of the moments at which shifted views are scored.
@@ -76,7 +82,7 @@ _STRIDE = 20
 
 def _request():
   config = dataclasses.replace(
-    presets.get_scene(_PRESET.value),
+    presets.get_scene(_PRESET.value, _LOG.value != road.SOURCES[0]),
     shown_offsets=presets.numbers('--offsets', _OFFSETS.value, float),
   )
   if _LOG.value == 'world':
@@ -96,7 +102,14 @@ def inspect(name, place, config):
   steps = np.arange(len(log.times))
   steps = steps[splat.is_held_out(steps, config.splat)]
   cameras, agents = types.take((log.cameras, log.tracks), steps)
-  seen = scene_scores.rendered(scene, cameras, agents, config.splat)
+  seen = scene_scores.rendered(
+    scene, cameras, agents, config.splat, steps=steps
+  )
+  keys = jax.random.split(jax.random.key(_SEED.value))
+  known = trust_scores.know(scene, log, config.splat, keys[0])
+  gain = trust_scores.maps(
+    known, cameras, agents, steps, config.splat, keys[1]
+  )['gain'][..., None]
   recorded = np.asarray(log.images[steps])
   color = showing.to_bytes(seen.color)
   error = np.abs(color.astype(int) - recorded)
@@ -105,6 +118,9 @@ def inspect(name, place, config):
     'recorded': recorded,
     'reconstructed': color,
     f'error, {_GAIN} times': np.minimum(_GAIN * error, 255).astype(np.uint8),
+    'information gain': showing.to_bytes(
+      np.repeat(gain / (gain + _HALF_GAIN), 3, -1)
+    ),
     'depth, near is bright': showing.to_bytes(
       np.repeat(
         seen.alpha[..., None] / (1 + seen.depth[..., None] / _HALF_DEPTH), 3, -1
@@ -136,6 +152,16 @@ def inspect(name, place, config):
     )
     for score, label in (('psnr', 'PSNR in dB'), ('ssim', 'SSIM')):
       curves[label] = {k: (c['offset'], c[score]) for k, c in found.items()}
+    found = trust_scores.trust_scores(
+      place.street, known, config.splat, keys[1], _TRUST_OFFSET, _STRIDE
+    )
+    print(f'{name}, rank correlations with the error:', json.dumps(found))
+    label = (
+      f'rank correlation of information gain with the error {_TRUST_OFFSET:g}'
+      ' m aside'
+    )
+    scores[label] = found['gain']['pixels_absolute_pooled']
+    scores[f'{label}, blocks'] = found['gain']['blocks_absolute_pooled']
   return report.page.Inspection(
     name=name,
     cameras=showing.camera_names(len(order)),
@@ -149,35 +175,12 @@ def inspect(name, place, config):
 
 def _flight(scene, config):
   """Uint8 `[n, h, w, 3]` around the ego in the middle of the drive."""
-  scene = jax.tree.map(jnp.asarray, scene)
   agents = types.take(scene.tracks, len(scene.tracks.valid) // 2)
-  car = np.array([*np.asarray(agents.xy[0]), float(agents.z[0])])
-  height, width = scene.height, scene.width
-  intrinsics = jnp.asarray(scene.intrinsics[0])
-
-  @jax.jit
-  def see(scene, camera_from_world):
-    camera = types.Camera(camera_from_world, intrinsics, height, width)
-    return splat.render_scene(scene, camera, agents, config=config).color
-
-  frames = []
-  begin = float(agents.yaw[0]) + np.pi
-  for turn in np.linspace(0, 2 * np.pi, _FLIGHT_FRAMES, endpoint=False):
-    away = np.array([np.cos(begin + turn), np.sin(begin + turn), 0])
-    eye = car + _FLIGHT_RADIUS * away + [0, 0, _FLIGHT_HEIGHT]
-    frames.append(np.asarray(see(scene, _look_at(eye, car))))
-  return showing.to_bytes(np.stack(frames))
-
-
-def _look_at(eye, target):
-  """`camera_from_world` `[4, 4]`, the horizon level."""
-  ahead = (target - eye) / np.linalg.norm(target - eye)
-  right = np.cross(ahead, [0, 0, 1])
-  right /= np.linalg.norm(right)
-  rotation = np.stack([right, np.cross(ahead, right), ahead])
-  pose = np.eye(4, dtype=np.float32)
-  pose[:3, :3], pose[:3, 3] = rotation, -rotation @ eye
-  return pose
+  return showing.to_bytes(
+    scene_scores.flight(
+      scene, agents, 0, config, _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT
+    )
+  )
 
 
 def main(argv):
@@ -196,6 +199,11 @@ def main(argv):
   for name in run.groups():
     with run.timed(f'fit {name}'):
       run.fit_group(name)
+  for name, place in run.places.items():
+    directory = pathlib.Path(_WORKDIR.value) / 'scenes' / name
+    if training.checkpoints.latest_step(directory) is None:
+      scene = jax.tree.map(np.asarray, place.fit.scene)
+      training.checkpoints.save(directory, 0, scene)
   inspections = []
   for name, place in run.places.items():
     with run.timed(f'score {name}'):

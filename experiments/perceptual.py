@@ -94,7 +94,8 @@ def _distances(params, a, b):
   def one(pair):
     """Of one pair, so that any number takes the memory of one."""
     total = 0.0
-    for x, y in zip(*(Encoder().apply(params, z[None]) for z in pair)):
+    levels = (Encoder().apply(params, image[None]) for image in pair)
+    for x, y in zip(*levels, strict=True):
       x, y = (
         z / (jnp.linalg.norm(z, axis=-1, keepdims=True) + 1e-6) for z in (x, y)
       )

@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+from rdrl import training
+from rdrl import types
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 SMALL = (
@@ -50,6 +53,8 @@ def test_a_scene_and_its_page(tmp_path):
   curve = figures['offset']['world_1']['PSNR in dB']['world_1']
   assert curve['offset'] == [0, 3]
   assert (report / 'media/inspection_0_flight.mp4').stat().st_size > 1000
+  scene = training.checkpoints.read(tmp_path / 'scenes/world_1', types.Scene)
+  assert len(scene.gaussians.node) == 1500 and scene.width == 40
   # A finished fit is read, not done again.
   before = (report / 'metrics.json').read_bytes()
   again = _run(*run)
