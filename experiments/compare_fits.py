@@ -7,9 +7,8 @@ fits every street by plain 3DGS and then with one part more at a time, scores
 the frames that were never fitted and the views to both sides of the path, and
 prints tables of means and deviations over the streets. A second traversal, in
 other light and traffic, is fitted alone and together with the first.
-metrics.json in WORKDIR
-holds every figure, offsets.svg the curves. A comparison that was killed goes on
-where it stopped.
+metrics.json in WORKDIR holds every figure, offsets.svg the curves. A comparison
+that was killed goes on where it stopped.
 """
 
 import dataclasses

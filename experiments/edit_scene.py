@@ -318,7 +318,9 @@ def _film(before, after, config, out):
     steps = np.arange(0, len(scene.tracks.valid), _STRIDE.value)
     cameras = refine.shifted_cameras(scene, 0.0, steps)
     agents = types.take(scene.tracks, steps)
-    color = scene_scores.rendered(scene, cameras, agents, config).color
+    color = scene_scores.rendered(
+      scene, cameras, agents, config, steps=steps
+    ).color
     order = list(showing.left_to_right(color.shape[1]))
     videos.append(report.videos.panorama(showing.to_bytes(color)[:, order]))
   change = np.abs(videos[0].astype(int) - videos[1]).mean((1, 2, 3))

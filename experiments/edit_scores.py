@@ -145,13 +145,17 @@ def _car(street, scene, log, config, agent, steps, turns, distance, grids):
   _, depth = scene_scores.survey(street, cameras, absent)
   in_box = box < depth
   recorded = np.asarray(log.images[steps], np.float32) / 255
-  seen = scene_scores.rendered(scene, cameras, agents, config).color
+  seen = scene_scores.rendered(
+    scene, cameras, agents, config, steps=steps
+  ).color
   # Rows of pictures: what was edited, the truth, the reconstruction, pixels.
   views = {'recorded': (recorded, seen, in_box)}
 
   without = splat.assets.remove(scene, agent)
   truth = scene_scores.truth(street, cameras, absent)
-  gone = scene_scores.rendered(without, cameras, absent, config).color
+  gone = scene_scores.rendered(
+    without, cameras, absent, config, steps=steps
+  ).color
   views['removed'] = truth, gone, in_box
 
   places, tracks = _place(
@@ -173,7 +177,7 @@ def _car(street, scene, log, config, agent, steps, turns, distance, grids):
     box = scene_scores.box_depths(cameras, _only(moved, agent), log.sizes)
     views[f'turned by {turn}'] = (
       scene_scores.truth(street, cameras, moved),
-      scene_scores.rendered(edited, cameras, moved, config).color,
+      scene_scores.rendered(edited, cameras, moved, config, steps=steps).color,
       (box < depth) & has_place[:, None, None, None],
     )
   dB = {label: _psnr(*view) for label, view in views.items()}

@@ -7,8 +7,10 @@ Gaussians that nobody can see; where these are too few, the scene grows, and
 `pad` brings scenes to one size, so that they stack again.
 
 Spherical harmonics of an object are those of its box frame, so that it may be
-turned about the vertical without touching them. Its light comes along: an
-object that was recorded in the sun stays sunlit, and has no shadow of its own.
+turned about the vertical without touching them. Where a scene knows its light
+(`splat.lighting`), objects are put into it; where it does not, they bring their
+own: what was recorded in the sun stays sunlit as it is turned. Shadows on the
+road neither go nor come.
 """
 
 import dataclasses
@@ -24,7 +26,10 @@ import numpy as np
 from rdrl import geometry
 from rdrl import types
 from rdrl.splat import blocks
+from rdrl.splat import bodies as bodies_lib
+from rdrl.splat import lighting
 from rdrl.splat import ply
+from rdrl.splat.config import Config
 
 # How a bank spells the values of `Log.classes`.
 CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
@@ -52,6 +57,7 @@ class Asset:
     kind: one of `types.OTHER`, `VEHICLE`, `PEDESTRIAN`, `CYCLIST`.
     name: what it is called in a bank.
     source: where it comes from, for people.
+    is_lit: whether the colours have the light of the source in them.
   """
 
   gaussians: types.Gaussians
@@ -59,20 +65,24 @@ class Asset:
   kind: int
   name: str
   source: str = ''
+  is_lit: bool = True
 
 
-def extract(scene: types.Scene, agent, name, source='') -> Asset:
+def extract(scene: types.Scene, agent, name, source='', step=None) -> Asset:
   """An agent's Gaussians, without those that are too transparent to be drawn.
 
   The mean exposure of the scene's cameras is applied to the colours, and
   `insert` undoes that of the scene that it inserts into: cameras of two scenes
-  that are set differently show the object alike.
+  that are set differently show the object alike. Light that the scene knows is
+  left behind. An agent that is not rigid is frozen as it is at one step.
 
   Args:
     scene: one.
     agent: index of the agent, from 1 on.
     name: of the asset.
     source: see `Asset`.
+    step: at which an agent that is not rigid is taken; None takes the middle
+      one of those at which it is there.
 
   Raises:
     ValueError: if there is no such agent, if it is the ego, which no scene
@@ -83,7 +93,7 @@ def extract(scene: types.Scene, agent, name, source='') -> Asset:
   chosen = np.flatnonzero(_is_seen(scene.gaussians, agent))
   if not len(chosen):
     raise ValueError(f'agent {agent}: no Gaussians, nothing to extract')
-  gaussians = types.take(scene.gaussians, chosen)
+  gaussians = types.take(_frozen(scene, agent, step), chosen)
   return Asset(
     gaussians=gaussians.replace(
       sh=_through(gaussians.sh, *_mean_exposure(scene)),
@@ -93,6 +103,7 @@ def extract(scene: types.Scene, agent, name, source='') -> Asset:
     kind=int(scene.classes[agent]),
     name=name,
     source=source,
+    is_lit=scene.light is None,
   )
 
 
@@ -229,6 +240,11 @@ def insert(
   higher bands, if it has any, are dropped, which leaves of each colour the best
   approximation over all directions.
 
+  Into a scene that knows its light, an asset that has light in its colours goes
+  so that it looks as it did at the first valid step of its track, and turns in
+  the scene's light from there. An asset without light stays in an even one
+  where the scene knows none.
+
   Args:
     scene: one.
     asset: what to insert.
@@ -272,8 +288,17 @@ def insert(
       undo,
       -undo @ offset,
     ),
-    node=np.full(count, agent),
+    node=np.full(count, agent, np.int32),
   )
+  if scene.light is not None and asset.is_lit:
+    first = types.take(scene.tracks, np.argmax(scene.tracks.valid[:, agent]))
+    gaussians = lighting.lit(gaussians, -scene.light, first)
+    gaussians = jax.device_get(gaussians)
+  bodies = scene.bodies
+  if bodies is not None:
+    kind, box = bodies.kind.copy(), bodies.sizes.copy()
+    kind[agent], box[agent] = types.RIGID, asset.size
+    bodies = bodies.replace(kind=kind, sizes=box)
 
   def put(old, new):
     old = old.copy()
@@ -286,6 +311,7 @@ def insert(
     gaussians=jax.tree.map(put, scene.gaussians, gaussians),
     sizes=sizes,
     classes=classes,
+    bodies=bodies,
   )
 
 
@@ -329,16 +355,34 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
       sizes=widen(scene.sizes, extra, value=1),
       classes=widen(scene.classes, extra, value=types.OTHER),
     )
+    bodies = scene.bodies
+    if bodies is not None:
+      learnt = bodies.motion
+      scene = scene.replace(
+        bodies=bodies.replace(
+          kind=widen(bodies.kind, extra, value=types.RIGID),
+          sizes=widen(bodies.sizes, extra, value=1),
+          origin=widen(bodies.origin, extra),
+          motion=learnt.replace(
+            cadence=widen(learnt.cadence, extra),
+            gait=widen(learnt.gait, extra),
+            embedding=widen(learnt.embedding, extra),
+          ),
+          poses=None
+          if bodies.poses is None
+          else widen(bodies.poses, extra, 1, np.nan),
+        )
+      )
   return scene
 
 
 class AssetBank:
   """Assets in a folder: `NAME.json` and, named by it, a `.ply` of 3DGS.
 
-  The JSON file has `version`, `class`, `size` in metres, `source`, `count`, the
-  name of the file of `gaussians` and its `sha256`. It is written last, and each
-  file appears whole or not at all, so that a reader sees the old asset or the
-  new one.
+  The JSON file has `version`, `class`, `size` in metres, `source`, `is_lit`,
+  `count`, the name of the file of `gaussians` and its `sha256`. It is written
+  last, and each file appears whole or not at all, so that a reader sees the old
+  asset or the new one.
   """
 
   def __init__(self, directory):
@@ -381,6 +425,7 @@ class AssetBank:
         'class': CLASSES[asset.kind],
         'size': [float(x) for x in asset.size],
         'source': asset.source,
+        'is_lit': asset.is_lit,
         'count': len(asset.gaussians.node),
         'gaussians': gaussians.name,
         'sha256': digest,
@@ -420,6 +465,7 @@ class AssetBank:
       'class': (lambda x: x in CLASSES, f'one of {", ".join(CLASSES)}'),
       'size': (_is_size, 'three positive numbers'),
       'source': (lambda x: isinstance(x, str), 'a text'),
+      'is_lit': (lambda x: isinstance(x, bool), 'true or false'),
       'count': (lambda x: type(x) is int and x > 0, 'a positive number'),
       'gaussians': (_is_file_name, 'the name of a .ply file beside it'),
       'sha256': (lambda x: isinstance(x, str), 'a text'),
@@ -465,6 +511,7 @@ class AssetBank:
       kind=CLASSES.index(facts['class']),
       name=name,
       source=facts['source'],
+      is_lit=facts['is_lit'],
     )
 
   def _path(self, name):
@@ -503,6 +550,27 @@ def _check_agent(scene, agent):
 def _is_seen(gaussians, agent):
   """`[N]` bool, which Gaussians of an agent are ever drawn."""
   return (gaussians.node == agent) & (gaussians.opacity_logits >= _UNSEEN)
+
+
+def _frozen(scene, agent, step):
+  """All Gaussians, those of one agent as its body has them at a step."""
+  if scene.bodies is None or scene.bodies.kind[agent] == types.RIGID:
+    return scene.gaussians
+  if step is None:
+    (steps,) = np.nonzero(scene.tracks.valid[:, agent])
+    step = int(steps[len(steps) // 2]) if len(steps) else 0
+  # Where it is alone, the budgets are its own.
+  only = np.arange(len(scene.sizes)) == agent
+  kind = np.where(only, scene.bodies.kind, types.RIGID)
+  count = int(np.sum(scene.gaussians.node == agent))
+  gaussians, _ = bodies_lib.posed(
+    scene.gaussians,
+    scene.bodies.replace(kind=kind),
+    types.take(scene.tracks, step),
+    types.TIME_STEP * step,
+    Config(articulated_budget=count, deformable_budget=count),
+  )
+  return jax.device_get(gaussians)
 
 
 def _free_agent(scene, agent):

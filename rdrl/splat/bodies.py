@@ -297,7 +297,7 @@ def posed(gaussians, bodies, agents, time, config):
   """
   if bodies is None:
     return gaussians, jnp.int32(0)
-  bodies = jax.tree.map(jnp.asarray, bodies)
+  gaussians, bodies = jax.tree.map(jnp.asarray, (gaussians, bodies))
   node = jnp.maximum(gaussians.node, types.BACKGROUND)
   kind = jnp.where(node > types.BACKGROUND, bodies.kind[node], types.RIGID)
   parts, missing = [], jnp.int32(0)

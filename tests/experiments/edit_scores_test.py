@@ -83,8 +83,8 @@ def _score(drive, monkeypatch, agents_of):
   """Scores of a reconstruction that is the world with some agents."""
   street, log, scene = drive
 
-  def rendered(scene, cameras, agents, config):
-    del scene, config
+  def rendered(scene, cameras, agents, config, steps):
+    del scene, config, steps
     color = scene_scores.truth(street, cameras, agents_of(agents))
     return builtin_types.SimpleNamespace(color=color)
 

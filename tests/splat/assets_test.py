@@ -1,11 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Edits move what they name and nothing else; a bank gives back what it got."""
 
+import dataclasses
 import json
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,6 +15,14 @@ from rdrl.splat import assets
 
 HEIGHT, WIDTH = 24, 40
 CONFIG = splat.Config(entries_per_gaussian=16.0)
+CAMERA = types.Camera(
+  camera_from_world=np.float32(
+    [[0, -1, 0, 0], [0, 0, -1, 1], [1, 0, 0, 0], [0, 0, 0, 1]]
+  ),
+  intrinsics=np.float32([[30, 0, 20], [0, 30, 12], [0, 0, 1]]),
+  height=HEIGHT,
+  width=WIDTH,
+)
 STEPS = 3
 CAR, OTHER = 1, 2
 
@@ -62,15 +70,7 @@ def _scene(road, seed=0, num_sh=4):
 
 @jax.jit
 def _render(scene, agents):
-  camera = types.Camera(
-    camera_from_world=jnp.array(
-      [[0.0, -1, 0, 0], [0, 0, -1, 1], [1, 0, 0, 0], [0, 0, 0, 1]]
-    ),
-    intrinsics=jnp.array([[30.0, 0, 20], [0, 30, 12], [0, 0, 1]]),
-    height=HEIGHT,
-    width=WIDTH,
-  )
-  rendered = splat.render_scene(scene, camera, agents, config=CONFIG)
+  rendered = splat.render_scene(scene, CAMERA, agents, config=CONFIG)
   return rendered.color, rendered.overflow
 
 
@@ -259,6 +259,90 @@ def test_gaussians_that_are_never_drawn_give_way(road):
   assert np.all(found.gaussians.node[:10] == 3)
 
 
+# Bright on one side: harmonic 2 of these, the third of degree 1, is -x.
+_LIGHT = np.zeros((8, 3), np.float32)
+_LIGHT[2] = 0.8, 0.6, 0.4
+
+
+def test_what_is_put_back_into_known_light_looks_as_before(road):
+  scene = _scene(road).replace(light=_LIGHT)
+  asset = assets.extract(scene, CAR, 'car')
+  assert not asset.is_lit
+  without = assets.remove(scene, CAR)
+  back = assets.insert(without, asset, _track(scene, CAR))
+  np.testing.assert_allclose(_image(back), _image(scene), atol=1e-5)
+  # Turned, it is the scene's light that falls on it.
+  track = assets.moved(_track(scene, CAR), scene.ground, turn=np.pi)
+  found = _image(assets.insert(without, asset, track))
+  truth = _image(scene, _agents(scene, CAR, yaw=np.pi))
+  np.testing.assert_allclose(found, truth, atol=1e-5)
+
+
+def test_an_asset_that_brings_its_light_is_not_lit_twice(road):
+  dark = _scene(road)
+  scene = dark.replace(light=_LIGHT)
+  asset = assets.extract(dark, CAR, 'car')
+  assert asset.is_lit
+  alone = assets.remove(assets.remove(scene, CAR), OTHER)
+  found = assets.insert(alone, asset, _track(dark, CAR))
+  truth = _image(assets.remove(dark, OTHER))
+  np.testing.assert_allclose(_image(found), truth, atol=1e-5)
+  turned = assets.replace_track(
+    found, CAR, assets.moved(_track(dark, CAR), dark.ground, turn=np.pi)
+  )
+  unlit = assets.move(assets.remove(dark, OTHER), CAR, turn=np.pi)
+  assert np.abs(_image(turned) - _image(unlit)).max() > 0.05
+
+
+def _with_bodies(scene, kind):
+  """`scene` with a gait for all agents, used by those of the kind."""
+  count = len(scene.sizes)
+  gait = np.zeros((count, 4, 3), np.float32)
+  gait[:, 0, 1] = 0.6
+  return scene.replace(
+    bodies=types.Bodies(
+      kind=np.array(kind, np.int32),
+      sizes=scene.sizes,
+      origin=np.zeros(count, np.float32),
+      motion=types.Motion(
+        cadence=np.full(count, 0.7, np.float32),
+        gait=gait,
+        embedding=np.zeros((count, 2), np.float32),
+        field=None,
+      ),
+      poses=np.full((STEPS, count, 24, 3), np.nan, np.float32),
+    )
+  )
+
+
+def test_a_walker_is_frozen_in_its_stride(road):
+  kind = [types.RIGID, types.ARTICULATED, types.RIGID, types.RIGID]
+  scene = _with_bodies(_scene(road), kind)
+  asset = assets.extract(scene, CAR, 'walker', step=1)
+  assert (
+    np.abs(asset.gaussians.means - scene.gaussians.means[80:110]).max() > 0.1
+  )
+  back = assets.insert(assets.remove(scene, CAR), asset, _track(scene, CAR))
+  assert back.bodies.kind.tolist() == [types.RIGID] * 4
+  config = dataclasses.replace(CONFIG, articulated_budget=30)
+  for step, is_alike in ((1, True), (2, False)):
+    agents = types.take(scene.tracks, step)
+    truth, found = (
+      np.asarray(splat.render_scene(x, CAMERA, agents, config=config).color)
+      for x in (scene, back)
+    )
+    assert (np.abs(truth - found).max() < 1e-5) == is_alike
+
+
+def test_padding_reaches_bodies(road):
+  scene = _with_bodies(_scene(road), [types.RIGID] * 4)
+  padded = assets.pad(scene, num_agents=6)
+  assert padded.bodies.motion.gait.shape == (6, 4, 3)
+  assert padded.bodies.poses.shape == (STEPS, 6, 24, 3)
+  assert np.isnan(padded.bodies.poses[:, 4:]).all()
+  np.testing.assert_array_equal(_image(padded), _image(scene))
+
+
 def test_bank_gives_back_what_it_got(road, tmp_path):
   asset = assets.extract(_scene(road), CAR, 'red-car', 'street 1, agent 1')
   bank = splat.AssetBank(tmp_path / 'bank')
@@ -308,6 +392,7 @@ def bank(road, tmp_path):
     ('size', [4.0, 0.0, 1.5], r'car\.json: size: \[4\.0, 0\.0, 1\.5\]'),
     ('size', [4.0, 1.5], r'car\.json: size: .* three positive numbers'),
     ('source', None, r'car\.json: source: None'),
+    ('is_lit', 'yes', r"car\.json: is_lit: 'yes', expected true or false"),
     ('count', 31, r'car\.[0-9a-f]{8}\.ply: node: 30 Gaussians .*31'),
     ('gaussians', '../a.ply', r"car\.json: gaussians: '\.\./a\.ply'"),
     ('gaussians', 'gone.ply', r'gone\.ply: missing, though .*car\.json'),
