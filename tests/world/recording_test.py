@@ -136,7 +136,8 @@ def test_the_cast_grows_with_the_budget():
   xy = np.asarray(tracks.xy[0])
   apart = np.linalg.norm(xy[:, None] - xy, axis=-1) + 99 * np.eye(24)
   assert tracks.valid.shape == (2, 24)
-  assert apart.min() > 2
+  # A cyclist passes a walker at a metre; their boxes are 0.6 m wide.
+  assert apart.min() > 1
 
 
 def test_recording_refuses_another_number_of_agents():
