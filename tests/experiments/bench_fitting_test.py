@@ -3,12 +3,18 @@
 
 import sys
 
+from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import bench_fitting
+# Benches define flags of one name, and tests of others run in this process.
+_known = set(flags.FLAGS)
+from experiments import bench_fitting  # noqa: E402
+
+for _name in set(flags.FLAGS) - _known:
+  delattr(flags.FLAGS, _name)
 from rdrl import training
 from rdrl import world
 from rdrl.splat import fitting
