@@ -13,12 +13,13 @@ import pytest
 _known = set(flags.FLAGS)
 from experiments import bench_fitting  # noqa: E402
 
+from rdrl import training  # noqa: E402
+from rdrl import world  # noqa: E402
+from rdrl.splat import fitting  # noqa: E402
+from rdrl.splat import optimise  # noqa: E402
+
 for _name in set(flags.FLAGS) - _known:
   delattr(flags.FLAGS, _name)
-from rdrl import training
-from rdrl import world
-from rdrl.splat import fitting
-from rdrl.splat import optimise
 
 
 def test_a_fit_compiles_once(monkeypatch):
