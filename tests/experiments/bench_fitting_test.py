@@ -12,7 +12,6 @@ import pytest
 # Benches define flags of one name, and tests of others run in this process.
 _known = set(flags.FLAGS)
 from experiments import bench_fitting  # noqa: E402
-
 from rdrl import training  # noqa: E402
 from rdrl import world  # noqa: E402
 from rdrl.splat import fitting  # noqa: E402
