@@ -562,13 +562,15 @@ def _frozen(scene, agent, step):
   # Where it is alone, the budgets are its own.
   only = np.arange(len(scene.sizes)) == agent
   kind = np.where(only, scene.bodies.kind, types.RIGID)
+  is_articulated = kind[agent] == types.ARTICULATED
+  budget = 'articulated_budget' if is_articulated else 'deformable_budget'
   count = int(np.sum(scene.gaussians.node == agent))
   gaussians, _ = bodies_lib.posed(
     scene.gaussians,
     scene.bodies.replace(kind=kind),
     types.take(scene.tracks, step),
     types.TIME_STEP * step,
-    Config(articulated_budget=count, deformable_budget=count),
+    Config(**{budget: count}),
   )
   return jax.device_get(gaussians)
 

@@ -34,8 +34,9 @@ PRIOR = {
   'sh': 0.3,
 }
 
-# Squared errors and gradients below one and three steps of a byte tell nothing.
-_LEAST_ERROR, _LEAST_GRADIENT = 1 / 255**2, 10 / 255**2
+# Squared errors and gradients below one and three steps of a byte tell nothing,
+# and neither does less light than this that passes all Gaussians.
+_LEAST_ERROR, _LEAST_GRADIENT, _LEAST_LIGHT = 1 / 255**2, 10 / 255**2, 0.01
 # The mean logarithm of a squared standard normal variable is less than that of
 # its mean by this.
 _LOG_BIAS = 1.27
@@ -46,20 +47,19 @@ class Discrepancy:
   """How far renders are from what was recorded.
 
   The logarithm of a pixel's squared error, mean over channels, is expected to
-  be `mean`, plus the `level` of the Gaussians that colour it, plus `slope`
-  times the logarithm of the squared gradient of the render: what is misplaced
-  is missed by the more, the steeper the image.
+  be the sum of `weights` times: 1; the levels of the Gaussians that colour it,
+  blended; the logarithm of the squared gradient of the render, for what is
+  misplaced is missed by the more, the steeper the image; and that of the share
+  of light that passes all Gaussians.
 
   Attributes:
     level: `[N]`, 0 for a Gaussian that nobody saw.
-    mean: `[]`.
-    slope: `[]`.
+    weights: `[4]`.
     noise: `[]` root of the mean squared error, for `deviations`.
   """
 
   level: types.Array
-  mean: types.Array
-  slope: types.Array
+  weights: types.Array
   noise: types.Array
 
 
@@ -138,28 +138,51 @@ def discrepancy(
     times: see `fisher`.
 
   Returns:
-    Its least-squares fit, pixels weighted by the Gaussians' shares of them; a
-    level counts one more pixel that is missed as the mean is.
+    Levels are means of about half of the views, pixels weighted by the
+    Gaussians' shares of them, of the logarithms less what the clues explain
+    within Gaussians; with one more pixel that is missed as the mean is. The
+    weights are a least-squares fit to the other half: a level that is averaged
+    over pixels and blended again falls short, by how much they tell.
   """
   scene = jax.tree.map(jnp.asarray, scene)
-  total = jnp.zeros((len(scene.gaussians.node), 6))
-  for i in range(len(camera_index)):
-    view = types.take((cameras, agents, camera_index, images, times), i)
+  views = [
+    types.take((cameras, agents, camera_index, images, times), i)
+    for i in range(len(camera_index))
+  ]
+  # The halves of the Thue-Morse sequence both have all cameras of any rig.
+  halves = [
+    [view for i, view in enumerate(views) if i.bit_count() % 2 == half]
+    for half in range(2)
+  ]
+  total = jnp.zeros((len(scene.gaussians.node), 3 + 2 + 4 + 2))
+  for view in halves[0]:
     total = _add_errors(total, scene, *view, config)
-  weight, x, y, xx, xy, error = total.T
-  count = jnp.maximum(jnp.sum(weight), 1e-6)
-  # Within Gaussians, whose levels drop out.
-  mean_x = x / jnp.maximum(weight, 1e-6)
-  spread = jnp.sum(xx - mean_x * x)
-  slope = jnp.sum(xy - mean_x * y) / jnp.maximum(spread, 1e-6)
-  rest = y - slope * x
-  mean = jnp.sum(rest) / count
-  return Discrepancy(
-    level=(rest - mean * weight) / (weight + 1),
-    mean=mean,
-    slope=slope,
-    noise=jnp.sqrt(jnp.sum(error) / count),
+  weight, y, error, x, xx, xy = np.split(
+    np.asarray(total, np.float64), [1, 2, 3, 5, 9], -1
   )
+  count = max(weight.sum(), 1e-6)
+  # Within Gaussians, whose levels drop out.
+  mean_x = x / np.maximum(weight, 1e-6)
+  spread = np.sum(xx.reshape(-1, 2, 2) - mean_x[:, None] * x[..., None], 0)
+  slopes = np.linalg.solve(
+    spread + 1e-3 * np.eye(2), np.sum(xy - mean_x * y, 0)
+  )
+  rest = y - x @ slopes[:, None]
+  mean = rest.sum() / count
+  level = ((rest - mean * weight) / (weight + 1))[:, 0]
+  weights = np.array([mean, 1, *slopes])
+  found = Discrepancy(
+    level=jnp.float32(level),
+    weights=jnp.float32(weights),
+    noise=jnp.float32(np.sqrt(error.sum() / count)),
+  )
+  # Where the other half does not tell, these weights stay.
+  square, product = 1e-3 * np.eye(4), np.zeros(4)
+  for view in halves[1]:
+    more = jax.device_get(_add_residuals(scene, found, *view, config))
+    square, product = square + more[0], product + more[1]
+  weights = weights + np.linalg.solve(square, product)
+  return found.replace(weights=jnp.float32(weights))
 
 
 @functools.partial(jax.jit, static_argnames='config', donate_argnames='total')
@@ -172,13 +195,14 @@ def _add_errors(
   seen = rendering.render_scene(
     scene, camera, agents, camera_index, config, time=time
   )
-  error = jnp.mean((seen.color - image) ** 2, -1)
+  error = jnp.mean((seen.color - image) ** 2, -1, keepdims=True)
   y = jnp.log(error + _LEAST_ERROR)
-  x = _log_gradient(seen.color)
+  x = _clues(seen)
+  xx = (x[..., None] * x[..., None, :]).reshape(*error.shape[:2], -1)
   sums, _ = rendering.contributions(
     gaussians,
     camera,
-    jnp.stack([jnp.ones_like(x), x, y, x * x, x * y, error], -1),
+    jnp.concatenate([jnp.ones_like(y), y, error, x, xx, x * y], -1),
     node_poses=geometry.world_from_box(agents),
     node_valid=agents.valid,
     config=config,
@@ -186,10 +210,49 @@ def _add_errors(
   return total + sums
 
 
-def _log_gradient(image):
-  """Logarithm `[H, W]` of the squared gradient, mean over channels."""
-  slopes = jnp.gradient(image, axis=(0, 1))
-  return jnp.log(sum(jnp.mean(x**2, -1) for x in slopes) + _LEAST_GRADIENT)
+@functools.partial(jax.jit, static_argnames='config')
+def _add_residuals(
+  scene, discrepancy, camera, agents, camera_index, image, time, config
+):
+  """Normal equations `[4, 4]` and `[4]` of corrections of the weights."""
+  color, x = _explained(
+    scene, discrepancy, camera, agents, config, time, camera_index
+  )
+  y = jnp.log(jnp.mean((color - image) ** 2, -1) + _LEAST_ERROR)
+  rest = y - x @ discrepancy.weights
+  return jnp.einsum('hwi,hwj->ij', x, x), jnp.einsum('hwi,hw->i', x, rest)
+
+
+def _explained(
+  scene, discrepancy, camera, agents, config, time, camera_index=None
+):
+  """A render `[H, W, 3]`, and `[H, W, 4]` what `weights` multiply."""
+  gaussians, _ = bodies.posed(
+    scene.gaussians, scene.bodies, agents, time, config
+  )
+  level = rendering.render(
+    gaussians,
+    camera,
+    jnp.zeros(3),
+    node_poses=geometry.world_from_box(agents),
+    node_valid=agents.valid,
+    features=discrepancy.level[:, None],
+    config=config,
+  ).features
+  seen = rendering.render_scene(
+    scene, camera, agents, camera_index, config, time=time
+  )
+  return seen.color, jnp.concatenate(
+    [jnp.ones_like(level), level, _clues(seen)], -1
+  )
+
+
+def _clues(seen):
+  """`[H, W, 2]` logarithms of the squared gradient and of the light left."""
+  slopes = jnp.gradient(seen.color, axis=(0, 1))
+  steep = sum(jnp.mean(x**2, -1) for x in slopes) + _LEAST_GRADIENT
+  light = jnp.maximum(1 - seen.alpha, 0) + _LEAST_LIGHT
+  return jnp.log(jnp.stack([steep, light], -1))
 
 
 @functools.partial(jax.jit, static_argnames=('num_samples', 'config'))
@@ -280,21 +343,8 @@ def squared_error(scene, discrepancy, camera, agents, config, time=None):
     config: see `information_gain`.
     time: see `information_gain`.
   """
-  gaussians, _ = bodies.posed(
-    scene.gaussians, scene.bodies, agents, time, config
-  )
-  level = rendering.render(
-    gaussians,
-    camera,
-    jnp.zeros(3),
-    node_poses=geometry.world_from_box(agents),
-    node_valid=agents.valid,
-    features=discrepancy.level[:, None],
-    config=config,
-  ).features[..., 0]
-  seen = rendering.render_scene(scene, camera, agents, config=config, time=time)
-  steep = discrepancy.slope * _log_gradient(seen.color)
-  return jnp.exp(discrepancy.mean + level + steep + _LOG_BIAS)
+  _, x = _explained(scene, discrepancy, camera, agents, config, time)
+  return jnp.exp(x @ discrepancy.weights + _LOG_BIAS)
 
 
 @jax.jit

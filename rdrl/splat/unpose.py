@@ -106,6 +106,8 @@ def is_inside(points, size):
 def _gait(log, steps, k, walked):
   """Cycles per metre of agent k, and mean, sine and cosine of its hip in rad.
 
+  Legs are taken for straight: a few dozen points do not tell knees from hips.
+
   Args:
     log: with lidar.
     steps: that may be looked at.

@@ -197,8 +197,8 @@ def _frames():
 @functools.cache
 def _fitted(is_rigid):
   """PSNR on every fourth frame of what was fitted to the others."""
-  scene = _scene(True)
-  times, images = _frames()
+  scene = jax.tree.map(jnp.asarray, _scene(True))
+  times, images = jax.tree.map(jnp.asarray, _frames())
   held_out = np.arange(len(times)) % 4 == 2
   camera, agents = types.take(_cameras(), 0), _agents()
   start = scene.gaussians.means, scene.bodies.motion

@@ -128,8 +128,7 @@ def test_information_gain_is_large_where_nothing_was_seen():
   # What differs from the truth by more than noise is not known either.
   missed = trust.Discrepancy(
     level=jnp.zeros(5),
-    mean=jnp.log(0.04),
-    slope=jnp.zeros(()),
+    weights=jnp.array([np.log(0.04), 1, 0, 0]),
     noise=jnp.array(0.2),
   )
   wrong = gain(trust.deviations(seen, noise), discrepancy=missed)
@@ -147,10 +146,10 @@ def _discrepancy(errors):
   return trust.discrepancy(scene, *_views(camera, camera), images, CONFIG)
 
 
-def test_one_error_everywhere_is_the_mean_and_nothing_else():
+def test_one_error_everywhere_is_expected_everywhere():
   found = _discrepancy(jnp.full((HEIGHT, WIDTH), 0.1))
-  np.testing.assert_allclose(found.mean, np.log(0.01), atol=0.02)
-  np.testing.assert_allclose(found.slope, 0, atol=1e-2)
+  np.testing.assert_allclose(found.weights[0], np.log(0.01), atol=0.05)
+  np.testing.assert_allclose(found.weights[2:], 0, atol=1e-2)
   np.testing.assert_allclose(found.level, 0, atol=1e-2)
   np.testing.assert_allclose(found.noise, 0.1, rtol=1e-3)
 
@@ -159,8 +158,30 @@ def test_what_is_misplaced_is_missed_where_the_image_is_steep():
   scene, camera = _scene(), _camera()
   color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
   steep = sum(jnp.mean(x**2, -1) for x in jnp.gradient(color, axis=(0, 1)))
-  found = _discrepancy(2 * jnp.sqrt(steep + 10 / 255**2))
-  assert 0.9 < found.slope < 1.1
+  error = 2 * jnp.sqrt(steep + 10 / 255**2)
+  found = _discrepancy(error)
+  assert 0.9 < found.weights[2] < 1.1
+  expected = trust.squared_error(scene, found, camera, AGENTS, CONFIG)
+  # As if that were the deviation of a normal error.
+  ratio = expected / (error**2 * np.exp(1.27))
+  np.testing.assert_allclose(ratio, 1, atol=0.15)
+
+
+def test_levels_are_weighed_by_views_that_they_do_not_come_from():
+  scene, camera = _scene(), _camera()
+  color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
+  ramp = 0.02 * 10 ** (jnp.arange(WIDTH) / WIDTH)[None, :, None]
+
+  def weight(*errors):
+    images = jnp.stack([color + error for error in errors])
+    views = _views(*[camera] * len(errors))
+    return float(trust.discrepancy(scene, *views, images, CONFIG).weights[1])
+
+  # The first and the last of four views are one half.
+  alike = weight(ramp, ramp, ramp, ramp)
+  unlike = weight(ramp, ramp[:, ::-1], ramp[:, ::-1], ramp)
+  assert alike > 1
+  assert unlike < 0
 
 
 def test_what_misses_more_has_the_higher_level():
