@@ -31,7 +31,7 @@ PPO = learn.PpoConfig(num_envs=16, warmup_updates=1)
 class _Gap:
   """Lights one lamp of sixteen more every 2.5 m towards the car ahead."""
 
-  def __call__(self, scene_index, cameras, agents):
+  def __call__(self, scene_index, cameras, agents, time=None):
     del scene_index
     gap = agents.xy[1, 0] - agents.xy[0, 0]
     lamps = (gap > 0) & (gap < 2.5 * (1 + jnp.arange(16)))

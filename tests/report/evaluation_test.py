@@ -21,7 +21,7 @@ CONFIG = sim.Config(horizon=4, frames=1, image_height=16, image_width=16)
 class _Compass:
   """Shows how far a camera is along x, in metres, times ten."""
 
-  def __call__(self, scene_index, cameras, agents):
+  def __call__(self, scene_index, cameras, agents, time=None):
     del scene_index
     shape = (len(cameras.intrinsics), cameras.height, cameras.width, 3)
     return jnp.full(shape, 10 * agents.xy[0, 0], jnp.uint8)
