@@ -6,7 +6,8 @@ r"""What each part of the reconstruction is worth, against the built-in world.
 fits every street by plain 3DGS and then with one part more at a time, scores
 the frames that were never fitted and the views to both sides of the path, and
 prints tables of means and deviations over the streets. A second traversal, in
-other light and traffic, is fitted alone and together with the first.
+other light and traffic, is fitted alone and together with the first; edits of
+cars and information gain are scored of the whole.
 metrics.json in WORKDIR holds every figure, offsets.svg the curves. A comparison
 that was killed goes on where it stopped.
 """
@@ -19,11 +20,14 @@ import time
 from absl import flags
 import jax
 import numpy as np
+from PIL import Image
 
+from experiments import edit_scores
 from experiments import perceptual
 from experiments import presets
 from experiments import road
 from experiments import scene_scores
+from experiments import trust_scores
 from rdrl import report
 from rdrl import splat
 from rdrl import training
@@ -50,16 +54,26 @@ class Variant:
 
 _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
 _NO_GROUND = ('splat.has_ground=False',)
-_SYMMETRY = ('splat.mirror_share=0.3', 'splat.learning_rate_light=0.005')
+_SYMMETRY = ('splat.mirror_share=0.2', 'splat.learning_rate_light=0.02')
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
+_SYMMETRIC = '+ symmetry and light'
+# What edits and information gain are scored of, too.
+WHOLE = (_BEFORE, _SYMMETRIC)
+_WHOLE_COLUMNS = (
+  'pixels',
+  'blocks',
+  'recorded',
+  'hole',
+  *(f'{turn} deg' for turn in edit_scores.TURNS),
+)
 VARIANTS = {
   'plain 3DGS': Variant(_NO_GROUND + _NO_DEPTH, has_objects=False),
   '+ scene graph': Variant(_NO_GROUND + _NO_DEPTH),
   '+ ground': Variant(_NO_DEPTH),
   _BEFORE: Variant(),
-  '+ symmetry and light': Variant(_SYMMETRY),
+  _SYMMETRIC: Variant(_SYMMETRY),
   '+ skeletons': Variant(_SYMMETRY + _BODIES),
   _TOGETHER: Variant(traversals=(0, 1)),
   _ALONE: Variant(traversals=(1,)),
@@ -85,6 +99,8 @@ _SET = flags.DEFINE_multi_string(
   'set', [], 'Override of one field of all variants, as path=value.'
 )
 
+# Metres to the side at which information gain is compared with the error.
+_TRUST_OFFSET = 3.0
 # Steps between two of the moments at which shifted views are scored.
 _STRIDE = 20
 
@@ -116,38 +132,45 @@ def _fit(street_seed, variant, config, directory):
   return results, time.monotonic() - begin
 
 
-def _scores(street_seed, variants, config, directory):
-  """Name of each variant to its scores, those of its first traversal."""
+def _scores(street_seed, name, config, directory):
+  """Scores of the first traversal of a variant on one street."""
   street = world.build(street_seed, config.world)
-  scores, scenes = {}, {}
-  for name in variants:
-    variant = VARIANTS[name]
-    folder = directory / name.replace(' ', '_')
-    results, seconds = _fit(street_seed, variant, config, folder)
-    scores[name] = {
-      'seconds': seconds,
-      'own': [result.metrics['psnr'] for result in results],
-      'ssim': results[0].metrics['ssim'],
-    }
-    if variant.traversals[0]:
-      continue
-    log = results[0].log
-    if not variant.has_objects:
-      log = world.record(street, config.world)
-    scenes[name] = results[0].scene.replace(tracks=log.tracks)
-    scores[name]['held_out'] = scene_scores.held_out_scores(
-      scenes[name], street, log, config.splat
-    )
+  variant = VARIANTS[name]
+  results, seconds = _fit(street_seed, variant, config, directory)
+  scores = {
+    'seconds': seconds,
+    'own': [result.metrics['psnr'] for result in results],
+    'ssim': results[0].metrics['ssim'],
+  }
+  if variant.traversals[0]:
+    return scores
+  log = results[0].log
+  if not variant.has_objects:
+    log = world.record(street, config.world)
+  scene = results[0].scene.replace(tracks=log.tracks)
+  scores['held_out'] = scene_scores.held_out_scores(
+    scene, street, log, config.splat
+  )
   curves = scene_scores.offset_curves(
     street,
-    scenes,
+    {name: scene},
     config.shown_offsets,
     _STRIDE,
     config.splat,
     {'perceptual': perceptual.trained(pathlib.Path(_WORKDIR.value))},
   )
-  for name, curve in curves.items():
-    scores[name]['offsets'] = curve
+  scores['offsets'] = curves[name]
+  if name in WHOLE:
+    keys = jax.random.split(jax.random.key(_SEED.value))
+    known = trust_scores.know(scene, log, config.splat, keys[0])
+    found = trust_scores.trust_scores(
+      street, known, config.splat, keys[1], _TRUST_OFFSET, _STRIDE
+    )
+    scores['trust'] = found['gain']
+    edits, pictures = edit_scores.edit_scores(street, scene, log, config.splat)
+    scores['edits'] = edits
+    for agent, picture in pictures.items():
+      Image.fromarray(picture).save(directory / f'edit_{agent}.png')
   return scores
 
 
@@ -160,11 +183,22 @@ def _without_objects(log):
 
 def _mean(rows):
   """`mean (deviation)` over streets of each column of `[streets, n]`."""
-  rows = np.asarray(rows)
-  digits = 2 if rows.max() > 2 else 3
+  rows = np.asarray(rows, float)
   return [
-    f'{m:.{digits}f} ({s:.{digits}f})'
+    f'{m:.2f} ({s:.2f})' if m > 2 else f'{m:.3f} ({s:.3f})'
     for m, s in zip(rows.mean(0), rows.std(0), strict=True)
+  ]
+
+
+def _of_whole(found):
+  """Numbers for `_WHOLE_COLUMNS`."""
+  mean = found['edits']['mean']
+  return [
+    found['trust']['pixels_absolute_pooled'],
+    found['trust']['blocks_absolute_pooled'],
+    mean['recorded'],
+    mean['hole'],
+    *mean['turned'].values(),
   ]
 
 
@@ -200,13 +234,13 @@ def main(argv):
   )
   scores = {name: {} for name in _VARIANTS.value}
   for seed in streets:
-    directory = workdir / f'street_{seed}'
-    path = directory / 'scores.json'
-    if not path.exists():
-      found = _scores(seed, _VARIANTS.value, config, directory)
-      path.write_text(json.dumps(found, indent=2))
-    for name, found in json.loads(path.read_text()).items():
-      scores[name][seed] = found
+    for name in _VARIANTS.value:
+      directory = workdir / f'street_{seed}' / name.replace(' ', '_')
+      path = directory / 'scores.json'
+      if not path.exists():
+        found = _scores(seed, name, config, directory)
+        path.write_text(json.dumps(found, indent=2))
+      scores[name][seed] = json.loads(path.read_text())
   (workdir / 'metrics.json').write_text(json.dumps(scores, indent=2))
   labels = scene_scores.LABELS
   print('\nMeans and deviations over the streets')
@@ -221,6 +255,12 @@ def main(argv):
     columns = [f'{x:g}' for x in offsets]
     for line in _table(scores, lambda x, s=score: x['offsets'][s], columns):
       print(line)
+  for name in WHOLE:
+    if name in scores:
+      print(f'\n{name}: rank correlation of information gain with the error')
+      print(f'{_TRUST_OFFSET:g} m aside, by pixel and by block; edits in dB')
+      for line in _table({name: scores[name]}, _of_whole, _WHOLE_COLUMNS):
+        print(line)
   if {_ALONE, _TOGETHER} <= scores.keys():
     print('\nPSNR of held-out frames of each traversal, dB')
     for name in (_BEFORE, _ALONE, _TOGETHER):

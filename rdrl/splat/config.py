@@ -31,6 +31,8 @@ class Config:
     entries_per_tile: grows the capacity with the image, since a surface that is
       covered stays so at every resolution.
     num_steps: steps of a fit, one image each.
+    coarse_share: share of a fit's steps, the first ones, that look at images
+      of half the resolution.
     refit_steps: steps of a refit.
     extra_share: share of a refit's steps that look at an extra view.
     holdout: every `holdout`-th time step, from the first on, is never fitted.
@@ -93,6 +95,7 @@ class Config:
   entries_per_gaussian: float = 2.5
   entries_per_tile: float = 80.0
   num_steps: int = 900
+  coarse_share: float = 0.0
   refit_steps: int = 750
   extra_share: float = 0.4
   holdout: int = 8

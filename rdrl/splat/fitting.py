@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdrl import logs
 from rdrl import training
 from rdrl import types
 from rdrl.splat import bodies as bodies_lib
@@ -71,6 +72,8 @@ class _Start:
     bodies: of all agents, or None.
     state: before the first step.
     pool: what steps look at.
+    coarse_pool: the same at half the resolution, which the first ones look at
+      instead, or None.
   """
 
   traversals: list[types.Log]
@@ -81,6 +84,7 @@ class _Start:
   bodies: types.Bodies | None
   state: optimise.FitState
   pool: optimise.Pool
+  coarse_pool: optimise.Pool | None
 
 
 def _training_steps(traversals, config):
@@ -147,15 +151,16 @@ def fit_traversals(traversals, config: Config, key, directory=None):
     step_key,
     f'fit {", ".join(log.name for log in traversals)}',
     directory,
+    coarse_pool=start.coarse_pool,
   )
   return _results(start, state, config)
 
 
-def fit_scenes(logs, config: Config, key, directory=None, mesh=None):
+def fit_scenes(drives, config: Config, key, directory=None, mesh=None):
   """Reconstructs several logs at once, each as `fit` does, by `vmap`.
 
   Args:
-    logs: of one shape.
+    drives: logs of one shape.
     config: see `fit`, the same for all.
     key: see `fit`.
     directory: see `fit`; one for all.
@@ -164,28 +169,31 @@ def fit_scenes(logs, config: Config, key, directory=None, mesh=None):
       to one device.
 
   Returns:
-    A `FitResult` for each log.
+    A `FitResult` for each of them.
 
   Raises:
     ValueError: see `fit`, or if the logs differ in a shape, naming the field,
       or if they cannot be dealt out evenly.
   """
-  if mesh is not None and len(logs) % mesh.size:
-    raise ValueError(f'{len(logs)} scenes for a mesh of {mesh.size} devices')
-  keys = jax.random.split(key, (len(logs), 2))
+  if mesh is not None and len(drives) % mesh.size:
+    raise ValueError(f'{len(drives)} scenes for a mesh of {mesh.size} devices')
+  keys = jax.random.split(key, (len(drives), 2))
   starts = [
     _prepare([log], config, init_key)
-    for log, init_key in zip(logs, keys[:, 0], strict=True)
+    for log, init_key in zip(drives, keys[:, 0], strict=True)
   ]
   state = _run(
     types.stack([start.state for start in starts]),
     types.stack([start.pool for start in starts]),
     config,
     keys[:, 1],
-    f'fit {", ".join(log.name for log in logs)}',
+    f'fit {", ".join(log.name for log in drives)}',
     directory,
+    coarse_pool=None
+    if starts[0].coarse_pool is None
+    else types.stack([start.coarse_pool for start in starts]),
     mesh=mesh,
-    num_scenes=len(logs),
+    num_scenes=len(drives),
   )
   state = jax.device_get(state)
   return [
@@ -210,7 +218,12 @@ def _prepare(traversals, config, key):
     blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
     gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
   exposure = np.eye(3, 4, dtype=np.float32)
-  pool = _pool(log, traversal, steps, rasters[2], config, bodies=bodies)
+  pool, coarse_pool = (
+    None
+    if seen is None
+    else _pool(seen, traversal, steps, rasters[2], config, bodies=bodies)
+    for seen in (log, _halved(log) if config.coarse_share else None)
+  )
   return _Start(
     traversals=traversals,
     traversal=traversal,
@@ -227,7 +240,14 @@ def _prepare(traversals, config, key):
       config,
     ),
     pool=pool,
+    coarse_pool=coarse_pool,
   )
+
+
+def _halved(log):
+  """The log at half its resolution, or a pixel more."""
+  camera = log.cameras
+  return logs.resize(log, -(-camera.height // 2), -(-camera.width // 2))
 
 
 def _results(start, state, config):
@@ -496,25 +516,31 @@ def _run(
   name,
   directory,
   *,
+  coarse_pool=None,
   has_extra=False,
   mesh=None,
   num_scenes=None,
 ):
   """`FitState` after `config.num_steps`.
 
-  With `num_scenes`, state, pool and key are those of many, see `fit_scenes`.
+  With `num_scenes`, state, pools and key are those of many, see `fit_scenes`.
   """
   taken = [
     max(1, round(f * config.num_steps)) for f in config.snapshot_fractions
   ]
 
+  num_coarse = 0
+  if coarse_pool is not None:
+    num_coarse = round(config.coarse_share * config.num_steps)
+
   def step(state, i):
     index = jnp.asarray(i, jnp.int32)
+    seen = coarse_pool if i < num_coarse else pool
     if num_scenes is None:
-      state, logged = optimise.step(state, index, pool, key, config, has_extra)
+      state, logged = optimise.step(state, index, seen, key, config, has_extra)
     else:
       state, logged = optimise.step_scenes(
-        state, index, pool, key, config, mesh
+        state, index, seen, key, config, mesh
       )
     for slot, when in enumerate(taken):
       if i + 1 == when:

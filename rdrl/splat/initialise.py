@@ -8,6 +8,7 @@ from scipy import spatial
 from rdrl import geometry
 from rdrl import types
 from rdrl.splat import grids
+from rdrl.splat import symmetry
 from rdrl.splat import unpose
 
 # Share of the background's Gaussians on pixels that lidar does not reach, and
@@ -45,7 +46,7 @@ def initial_scene(
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
     `[h, 2 h, 3]`.
   """
-  clouds = _object_points(log, steps, bodies)
+  clouds = _object_points(log, steps, config, bodies)
   points, times = grids.static_points(log, steps)
   colors = _colors(log, points, times)
   is_seen = ~np.isnan(colors[:, 0])
@@ -247,15 +248,19 @@ def _walks(bodies, k):
   return bodies is not None and bodies.kind[k] == types.ARTICULATED
 
 
-def _object_points(log, steps, bodies=None):
+def _object_points(log, steps, config, bodies=None):
   """Points and colours of each tracked agent that is ever there.
 
   Returns:
     Dictionary from the agent to points `[M, 3]` in its box frame, mirrored
     across its length because vehicles are symmetric and their far side is
-    never seen, and colours `[M, 3]`. Walkers are so at rest.
+    never seen, and across their width where `symmetry.planes` says so; and
+    colours `[M, 3]`. Walkers are so at rest.
   """
   clouds = {}
+  ends = np.zeros(len(log.sizes), bool)
+  if config.mirror_share:
+    ends = symmetry.planes(log, steps)[:, 0]
   for k in range(1, len(log.sizes)):
     half = np.asarray(log.sizes[k], np.float64) / 2
     local, world, times = [], [], []
@@ -279,10 +284,10 @@ def _object_points(log, steps, bodies=None):
     if _walks(bodies, k):
       times = np.concatenate(times)[is_seen]
       local = unpose.to_rest(local, times, k, log, bodies)
-    clouds[k] = (
-      np.concatenate([local, local * [1, -1, 1]]),
-      np.concatenate([colors, colors]),
-    )
+    local = np.concatenate([local, local * [1, -1, 1]])
+    if ends[k]:
+      local = np.concatenate([local, local * [-1, 1, 1]])
+    clouds[k] = local, np.tile(colors, (len(local) // max(len(colors), 1), 1))
   return clouds
 
 

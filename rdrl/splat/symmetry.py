@@ -9,13 +9,15 @@ end that was never seen is more like the other one than like nothing.
 import jax.numpy as jnp
 import numpy as np
 
-from rdrl import geometry
 from rdrl import types
+from rdrl.splat import grids
 
 # The harmonics that are odd in x and in y, in the order of 3DGS.
 _ODD = ((3, 4, 7, 10, 13, 15), (1, 4, 5, 9, 10, 11))
-# Metres within which a camera sees enough of an end.
-_NEAR = 40.0
+# Of half the length, what belongs to an end, and of half the width.
+_END, _MIDDLE = 0.2, 0.8
+# An end is hardly hit below this share of the points of the other one.
+_HARDLY = 0.25
 
 
 def planes(log: types.Log, steps):
@@ -26,25 +28,24 @@ def planes(log: types.Log, steps):
     steps: `[S]` that are looked at.
 
   Returns:
-    `[A, 2]` bool: at x = 0, for vehicles of which just one end was seen, and at
-    y = 0, for all vehicles.
+    `[A, 2]` bool: at x = 0, for vehicles one end of which lidar hit and the
+    other hardly, and at y = 0, for all vehicles.
   """
-  ends = np.zeros((len(log.sizes), 2), bool)
+  hits = np.zeros((len(log.sizes), 2), int)
+  half = np.asarray(log.sizes)[:, None] / 2
   for t in steps:
-    agents = types.take(log.tracks, t)
-    from_box = np.asarray(geometry.world_from_box(agents))
-    for pose in np.asarray(log.cameras.camera_from_world[t], np.float64):
-      eye = -pose[:3, :3].T @ pose[:3, 3]
-      offset = np.asarray(agents.xy) - eye[:2]
-      is_seen = agents.valid & (np.linalg.norm(offset, axis=-1) < _NEAR)
-      is_seen &= offset @ pose[2, :2] > 0
-      along = -np.sum(from_box[:, :2, 0] * offset, -1)
-      half = np.asarray(log.sizes)[:, 0] / 2
-      ends[:, 0] |= is_seen & (along < -half)
-      ends[:, 1] |= is_seen & (along > half)
+    cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
+    for agent in np.flatnonzero(log.tracks.valid[t]):
+      place = grids.to_box(cloud, types.take(log.tracks, (t, agent)))
+      place = place / half[agent]
+      in_middle = np.all(np.abs(place[:, 1:]) < [_MIDDLE, 1], -1)
+      in_middle &= np.abs(place[:, 0]) < 1 + _END
+      hits[agent, 0] += np.sum(in_middle & (place[:, 0] > 1 - _END))
+      hits[agent, 1] += np.sum(in_middle & (place[:, 0] < _END - 1))
   is_vehicle = np.asarray(log.classes) == types.VEHICLE
   is_vehicle[0] = False
-  return np.stack([is_vehicle & (ends.sum(-1) == 1), is_vehicle], -1)
+  is_one_sided = hits.min(-1) < _HARDLY * hits.max(-1)
+  return np.stack([is_vehicle & is_one_sided, is_vehicle], -1)
 
 
 def mirrored(gaussians: types.Gaussians, is_mirrored, axis=1):

@@ -220,6 +220,23 @@ def splat_image(result):
   return np.asarray(rendered.color[0])
 
 
+def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
+  shapes = []
+  step = optimise.step
+
+  def watched(state, i, pool, *rest):
+    shapes.append(pool.views.images.shape[1:3])
+    return step(state, i, pool, *rest)
+
+  monkeypatch.setattr(optimise, 'step', watched)
+  config = dataclasses.replace(
+    CONFIG, num_steps=10, coarse_share=0.4, snapshot_fractions=()
+  )
+  result = splat.fit(_log(), config, jax.random.key(0))
+  assert shapes == 4 * [(HEIGHT // 2, WIDTH // 2)] + 6 * [(HEIGHT, WIDTH)]
+  assert (result.scene.height, result.scene.width) == (HEIGHT, WIDTH)
+
+
 def test_a_mirrored_car_is_symmetric():
   config = dataclasses.replace(CONFIG, num_steps=60, mirror_share=0.5)
   plain = dataclasses.replace(config, mirror_share=0.0)

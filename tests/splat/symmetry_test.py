@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdrl import geometry
 from rdrl import splat
 from rdrl import types
 from rdrl.splat import symmetry
@@ -87,48 +88,48 @@ def test_mirroring_twice_changes_nothing_and_others_stay(axis):
   )
 
 
-def test_planes_follow_the_class_and_the_ends_that_were_seen():
-  # The ego drives along x past a car that it sees from both ends, behind one
-  # of which it sees the rear, and past a pedestrian.
-  ego = np.stack([np.linspace(0, 40, 9), np.zeros(9)], -1)
-  still = np.tile([[20.0, 4]], (9, 1))
-  lead = ego + np.array([8.0, 0])
-  tracks = types.AgentState(
-    xy=np.stack([ego, still, lead, still + 1], 1).astype(np.float32),
-    z=np.zeros((9, 4), np.float32),
-    yaw=np.zeros((9, 4), np.float32),
-    speed=np.zeros((9, 4), np.float32),
-    valid=np.ones((9, 4), bool),
+def test_planes_follow_the_class_and_the_ends_that_lidar_hit():
+  # Of the first car both ends are hit, of the second the rear and one point of
+  # the front; the third is no car.
+  xy = np.array([[0, 0], [20, 4], [8, 0], [21, 5]], np.float32)
+  yaw = np.array([0, 0.5, -1, 0], np.float32)
+  agents = types.AgentState(
+    xy=xy[None],
+    z=np.zeros((1, 4), np.float32),
+    yaw=yaw[None],
+    speed=np.zeros((1, 4), np.float32),
+    valid=np.ones((1, 4), bool),
   )
+  size = np.array([4.0, 2, 1.5], np.float32)
 
-  def looking(sign):
-    ahead = np.array(
-      [[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]]
-    )
-    poses = np.tile(ahead, (9, 1, 1, 1))
-    poses[:, 0, :2, :3] *= sign
-    poses[:, 0, 2, :3] *= sign
-    poses[:, 0, 1, :3] *= sign
-    poses[:, 0, :3, 3] = -np.einsum(
-      'tij,tj->ti', poses[:, 0, :3, :3], np.c_[ego, np.zeros(9)]
-    )
-    return poses.astype(np.float32)
+  def hits(agent, end, count):
+    across = np.linspace(-0.7, 0.7, count)
+    local = np.stack([np.full(count, end * 1.95), across], -1)
+    turned = geometry.rotate_2d(local, np.full(count, yaw[agent]))
+    return np.c_[np.asarray(turned) + xy[agent], np.zeros(count)]
 
-  both = np.concatenate([looking(1), looking(-1)], 1)
+  cloud = [
+    hits(1, 1, 5),
+    hits(1, -1, 9),
+    hits(2, -1, 9),
+    hits(2, 1, 1),
+    hits(3, 1, 9),
+  ]
+  cloud = np.concatenate(cloud)[None]
   log = types.Log(
-    images=np.zeros((9, 2, 4, 4, 3), np.uint8),
-    cameras=types.Camera(both, np.tile(np.eye(3), (9, 2, 1, 1)), 4, 4),
+    images=None,
+    cameras=None,
     camera_from_ego=None,
-    times=np.arange(9.0),
-    tracks=tracks,
-    sizes=np.tile(np.array([[4.0, 2, 1.5]], np.float32), (4, 1)),
+    times=np.arange(1.0),
+    tracks=agents,
+    sizes=np.tile(size, (4, 1)),
     classes=np.array([1, 1, 1, types.PEDESTRIAN]),
-    lidar=None,
-    lidar_valid=None,
+    lidar=cloud,
+    lidar_valid=np.ones(cloud.shape[:2], bool),
     map=None,
   )
   np.testing.assert_array_equal(
-    symmetry.planes(log, range(9)),
+    symmetry.planes(log, range(1)),
     [[False, False], [False, True], [True, True], [False, False]],
   )
 
