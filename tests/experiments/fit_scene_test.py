@@ -40,6 +40,7 @@ def _run(*arguments):
   )
 
 
+@pytest.mark.slow
 def test_a_scene_and_its_page(tmp_path):
   run = [*SMALL, f'--workdir={tmp_path}', '--set=splat.num_steps=60']
   first = _run(*run)

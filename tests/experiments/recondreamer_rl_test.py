@@ -91,6 +91,7 @@ def test_workdir_of_another_run_is_left_intact(tmp_path):
   assert record.read_text() == '{"seed": 5}\n'
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_shape_is_left_intact(tmp_path):
   directory = tmp_path / 'fit' / 'world_1' / 'checkpoints'
   training.checkpoints.save(directory, 1, {'trained': np.zeros(3)})

@@ -91,6 +91,7 @@ def recorded():
   return street, log, scene
 
 
+@pytest.mark.slow
 def test_a_scene_is_scored_without_a_look_at_held_out_steps(recorded):
   street, log, scene = recorded
   key = jax.random.key(0)

@@ -122,6 +122,7 @@ def _update(env, learnt, directory, **changes):
   return driver, [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
   env, learnt, tmp_path
 ):
@@ -132,6 +133,7 @@ def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
   jax.tree.map(np.testing.assert_array_equal, whole.params, resumed.params)
 
 
+@pytest.mark.slow
 def test_eight_devices_learn_what_one_does(env, tmp_path):
   quick = dataclasses.replace(IMITATION, num_steps=2)
   _, lines = _update(env, _imitator(env, config=quick), tmp_path, num_updates=1)

@@ -315,6 +315,7 @@ def _with_bodies(scene, kind):
   )
 
 
+@pytest.mark.slow
 def test_a_walker_is_frozen_in_its_stride(road):
   kind = [types.RIGID, types.ARTICULATED, types.RIGID, types.RIGID]
   scene = _with_bodies(_scene(road), kind)

@@ -245,6 +245,7 @@ def _fitted(is_rigid):
   return float(np.mean(splat.psnr(drawn, images[held_out])))
 
 
+@pytest.mark.slow
 def test_a_pendulum_is_fitted_better_with_the_field():
   assert _fitted(False) > _fitted(True) + 3
 
