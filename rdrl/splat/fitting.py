@@ -25,7 +25,6 @@ from rdrl import types
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import grids
 from rdrl.splat import initialise
-from rdrl.splat import lighting
 from rdrl.splat import metrics
 from rdrl.splat import optimise
 from rdrl.splat import poses
@@ -218,6 +217,14 @@ def _prepare(traversals, config, key):
     blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
     gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
   exposure = np.eye(3, 4, dtype=np.float32)
+  light = None
+  if config.learning_rate_light:
+    light = np.stack(
+      [
+        initialise.initial_light(one, training_steps(one, config))
+        for one in traversals
+      ]
+    )
   pool, coarse_pool = (
     None
     if seen is None
@@ -235,7 +242,7 @@ def _prepare(traversals, config, key):
       gaussians,
       np.tile(sky, (num, 1, 1, 1)),
       np.tile(exposure, (num, log.images.shape[1], 1, 1)),
-      lighting.none(num) if config.learning_rate_light else None,
+      light,
       pool,
       config,
     ),

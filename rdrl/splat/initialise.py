@@ -8,6 +8,7 @@ from scipy import spatial
 from rdrl import geometry
 from rdrl import types
 from rdrl.splat import grids
+from rdrl.splat import lighting
 from rdrl.splat import symmetry
 from rdrl.splat import unpose
 
@@ -24,6 +25,8 @@ _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 # Metres above or below the ground within which a point lies on it.
 _GROUND_BAND = 0.1
 _SH0 = 0.28209479177387814
+# Moments at most that the light is guessed from.
+_LIGHT_STEPS = 100
 # Points that a normal is taken from, and variance across their plane to that
 # along its shorter axis from which on they lie in none.
 _NORMAL_POINTS, _MOST_ROUGH = 12, 0.1
@@ -167,6 +170,21 @@ def lidar_normals(log, steps):
     normal = np.where(away[:, None], -normal, normal) * is_flat[:, None]
     result[t][grids.is_static(log, t)] = normal
   return result
+
+
+def initial_light(log, steps):
+  """Harmonics `[8, 3]` of the light on agents, see `lighting.of_facades`."""
+  steps = steps[:: -(-len(steps) // _LIGHT_STEPS)]
+  normals = lidar_normals(log, steps)
+  points = [
+    np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])] for t in steps
+  ]
+  times = np.repeat(steps, [len(cloud) for cloud in points])
+  points = np.concatenate(points)
+  colors = _colors(log, points, times)
+  is_seen = ~np.isnan(colors[:, 0])
+  normals = np.concatenate([normals[t] for t in steps])
+  return lighting.of_facades(normals[is_seen], colors[is_seen], points[is_seen])
 
 
 def _colors(log, points, times):

@@ -69,10 +69,47 @@ def test_the_side_that_faces_the_light_is_bright_however_the_car_turns(yaw):
 def test_no_light_and_light_from_everywhere_change_nothing():
   gaussians = _sides()
   assert lighting.lit(gaussians, None, _agents(0.3)) is gaussians
-  lit = lighting.lit(gaussians, jnp.asarray(lighting.none(1)[0]), _agents(0.3))
+  lit = lighting.lit(gaussians, jnp.zeros((8, 3)), _agents(0.3))
   jax.tree.map(
     lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), lit, gaussians
   )
+
+
+def _houses(rng, paint, noise):
+  """Facades on both sides of a street along x and across it, one paint each.
+
+  Returns:
+    Normals, log colours without light, and places, each `[M, 3]`.
+  """
+  normals, colors, places = [], [], []
+  for x in range(0, 120, 6):
+    for normal in ([0, 1, 0], [0, -1, 0], [1, 0, 0], [-1, 0, 0]):
+      there = np.array([x, -9.0 * normal[1], 2]) + rng.uniform(-1, 1, (40, 3))
+      normals.append(np.tile(np.array(normal, float), (40, 1)))
+      own = np.log(0.3) + paint * rng.normal(size=3)
+      colors.append(own + noise * rng.normal(size=(40, 3)))
+      places.append(there)
+  return (np.concatenate(x) for x in (normals, colors, places))
+
+
+def test_houses_of_many_paints_tell_where_the_sun_is():
+  rng = np.random.default_rng(0)
+  normals, colors, places = _houses(rng, paint=0.2, noise=0.1)
+  true = np.zeros((8, 3))
+  true[0], true[2] = -0.5, [0.6, 0.5, 0.4]
+  basis = np.asarray(project.sh_basis(jnp.asarray(normals), 9))[1:]
+  lit = np.exp(colors + basis.T @ true)
+  found = lighting.of_facades(normals, lit, places)
+  # 0.2 of a standard deviation over twenty houses of each side.
+  np.testing.assert_allclose(found[[0, 2]], true[[0, 2]], atol=0.15)
+  np.testing.assert_array_equal(found[[1, 4, 5, 6]], 0)
+
+
+def test_without_facades_light_comes_from_everywhere():
+  points = np.random.default_rng(0).uniform(size=(50, 3))
+  road = np.tile([0.0, 0, 1], (50, 1))
+  for normals in (road, 0 * road):
+    assert not lighting.of_facades(normals, points, points).any()
 
 
 def test_shapes_are_not_bent_to_meet_the_light():
