@@ -95,7 +95,8 @@ def training_clips(log, snapshots, config, key, *, splat_config):
   Half of the clips of each snapshot are plain renders, as in ReconDreamer. An
   under-trained scene is blurred where a novel view is torn, so the other half
   perturb the Gaussians: moved within their own extent, stretched, recoloured,
-  dropped. No held-out frame is a target or a reference.
+  dropped. No held-out frame is a target or a reference, and no pixel in which
+  the recording car is in the way: there the target is the render.
 
   Args:
     log: the drive.
@@ -146,7 +147,12 @@ def training_clips(log, snapshots, config, key, *, splat_config):
       ),
       splat_config,
     )
-    pairs.append((*map(np.asarray, known), log.images[steps, camera_index]))
+    known = tuple(map(np.asarray, known))
+    target = log.images[steps, camera_index]
+    if log.ego_mask is not None:
+      hidden = log.ego_mask[camera_index][..., None]
+      target = np.where(hidden, known[0], target)
+    pairs.append((*known, target))
   return priors.Clips(*(np.stack(x) for x in zip(*pairs, strict=True)))
 
 

@@ -40,6 +40,8 @@ _FAR = 80.0
 _ROAD = 0.15
 # Share of it from which on it does where nothing stands.
 _HOVER = 0.5
+# Depth in metres that agrees with none.
+_HIDDEN = -1e4
 
 
 @struct.dataclass
@@ -49,7 +51,8 @@ class Recording:
   Attributes:
     images: `[T, C, H, W, 3]` uint8, recorded.
     depth: `[T, C, H, W]` metres, rendered, what means the road put on it; 0
-      where nothing is.
+      where nothing is, and far behind the camera where the recording car is in
+      the way, so that nothing is looked up there.
     cameras: `[T, C]`.
     lines: what `conditions.lane_grid` returned.
   """
@@ -93,9 +96,12 @@ def recording(scene, log, splat_config):
     _depths(scene, lines, *_at(log, step), splat_config)
     for step in range(len(log.times))
   ]
+  depth = jnp.stack(depth)
+  if log.ego_mask is not None:
+    depth = jnp.where(log.ego_mask, _HIDDEN, depth)
   return Recording(
     images=jnp.asarray(log.images),
-    depth=jnp.stack(depth),
+    depth=depth,
     cameras=jax.tree.map(jnp.asarray, log.cameras),
     lines=lines,
   )

@@ -232,6 +232,30 @@ def test_training_clips_leave_held_out_frames_alone():
   jax.tree.map(np.testing.assert_array_equal, clips, other)
 
 
+def test_training_clips_know_nothing_of_the_recording_car():
+  mask = np.zeros((2, HEIGHT, WIDTH), bool)
+  mask[:, -6:, 5:-5] = True
+  log = _log()
+  # What is looked up may lie between pixels, of which one is hidden.
+  painted = np.where(mask[..., None], 255 - log.images, log.images)
+  clips, other = (
+    refine.training_clips(
+      log.replace(images=images, ego_mask=mask),
+      (_scene(),),
+      CONFIG,
+      jax.random.key(0),
+      splat_config=SPLAT,
+    )
+    for images in (log.images, painted)
+  )
+  np.testing.assert_array_equal(clips.target, other.target)
+  gap = np.abs(np.int32(clips.reference) - other.reference)
+  assert gap.max() <= 2
+  np.testing.assert_array_equal(
+    clips.target[..., -6:, 5:-5, :], clips.degraded[..., -6:, 5:-5, :]
+  )
+
+
 def test_too_short_a_recording_is_named():
   config = dataclasses.replace(CONFIG, num_frames=9)
   with pytest.raises(ValueError, match='no 9 steps 2 apart'):
