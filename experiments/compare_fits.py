@@ -54,7 +54,7 @@ class Variant:
 
 _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
 _NO_GROUND = ('splat.has_ground=False',)
-_SYMMETRY = ('splat.mirror_share=0.2', 'splat.learning_rate_light=0.02')
+_SYMMETRY = ('splat.mirror_share=0.2', 'splat.learning_rate_light=0.005')
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
@@ -182,12 +182,20 @@ def _without_objects(log):
 
 
 def _mean(rows):
-  """`mean (deviation)` over streets of each column of `[streets, n]`."""
-  rows = np.asarray(rows, float)
-  return [
-    f'{m:.2f} ({s:.2f})' if m > 2 else f'{m:.3f} ({s:.3f})'
-    for m, s in zip(rows.mean(0), rows.std(0), strict=True)
-  ]
+  """`mean (deviation)` over streets of each column of `[streets, n]`.
+
+  Streets that have no such score, None, are left out.
+  """
+  cells = []
+  for column in np.array(rows, float).T:
+    values = column[~np.isnan(column)]
+    if not len(values):
+      cells.append('-')
+      continue
+    mean, deviation = values.mean(), values.std()
+    digits = 2 if mean > 2 else 3
+    cells.append(f'{mean:.{digits}f} ({deviation:.{digits}f})')
+  return cells
 
 
 def _of_whole(found):
@@ -246,7 +254,7 @@ def main(argv):
   print('\nMeans and deviations over the streets')
   for line in _table(
     scores,
-    lambda x: [x['own'][0], *(x['held_out'][k] for k in labels), x['seconds']],
+    lambda x: [x['own'][0], *map(x['held_out'].get, labels), x['seconds']],
     ['PSNR of held-out frames, dB', *labels.values(), 'seconds'],
   ):
     print(line)

@@ -228,7 +228,7 @@ def _prepare(traversals, config, key):
   pool, coarse_pool = (
     None
     if seen is None
-    else _pool(seen, traversal, steps, rasters[2], config, bodies=bodies)
+    else _pool(seen, traversal, steps, rasters[2], config, light, bodies=bodies)
     for seen in (log, _halved(log) if config.coarse_share else None)
   )
   return _Start(
@@ -242,7 +242,6 @@ def _prepare(traversals, config, key):
       gaussians,
       np.tile(sky, (num, 1, 1, 1)),
       np.tile(exposure, (num, log.images.shape[1], 1, 1)),
-      light,
       pool,
       config,
     ),
@@ -387,12 +386,14 @@ def refit(
   )
   steps = training_steps(log, config)
   traversal = np.zeros(len(log.times), np.int32)
-  pool = _pool(log, traversal, steps, scene.ground, config, extra, scene.bodies)
+  light = None if scene.light is None else np.asarray(scene.light)[None]
+  pool = _pool(
+    log, traversal, steps, scene.ground, config, light, extra, scene.bodies
+  )
   start = optimise.initial_state(
     scene.gaussians,
     scene.sky[None],
     scene.exposure[None],
-    None if scene.light is None else scene.light[None],
     pool,
     config,
   )
@@ -447,7 +448,9 @@ def _scene(like, trained, node, traversal, agents):
   )
 
 
-def _pool(log, traversal, steps, ground, config, extra=None, bodies=None):
+def _pool(
+  log, traversal, steps, ground, config, light, extra=None, bodies=None
+):
   """`Pool` of the log's views at some steps and of extra ones."""
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
@@ -501,6 +504,7 @@ def _pool(log, traversal, steps, ground, config, extra=None, bodies=None):
       mirrors=symmetry.planes(log, steps),
       normal=normal.astype(np.float32),
       seen=np.ones((1, 1, 1), bool) if log.ego_mask is None else ~log.ego_mask,
+      light=light,
     ),
   )
 

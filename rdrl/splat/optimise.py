@@ -26,7 +26,7 @@ from rdrl.splat import symmetry
 _EXPOSURE_WEIGHT = 0.1
 # Pulls what traversals add to the shared colours to nothing.
 _RESIDUAL_WEIGHT = 0.01
-# Pulls the light on agents to that from everywhere.
+# Pulls the light on agents to where it began, which few cars contradict.
 _LIGHT_WEIGHT = 1e-3
 # Pulls corrections of poses to nothing: scene and poses could move together.
 _POSE_WEIGHT = 1e-3
@@ -114,6 +114,7 @@ class Pool:
       is none; empty unless the configuration weighs them.
     seen: `[C, H, W]` bool, whether the street is seen and not the recording car
       itself; `[1, 1, 1]` where all of it is.
+    light: `[V, 8, 3]` on agents at the beginning, or None.
   """
 
   views: Views
@@ -128,6 +129,7 @@ class Pool:
   mirrors: jax.Array
   normal: jax.Array
   seen: jax.Array
+  light: jax.Array | None
 
 
 def gaussians_of(trained, node):
@@ -146,14 +148,13 @@ def harmonics(trained, traversal):
   return shared + jnp.stack(residuals)[traversal]
 
 
-def initial_state(gaussians, sky, exposure, light, pool, config):
+def initial_state(gaussians, sky, exposure, pool, config):
   """`FitState` before the first step, in arrays of its own.
 
   Args:
     gaussians: `N` of them; `sh` as in `Trained`.
     sky: `[V, h, 2 h, 3]`.
     exposure: `[V, C, 3, 4]`.
-    light: `[V, 8, 3]` or None.
     pool: what will be looked at.
     config: `splat.Config`.
   """
@@ -171,7 +172,7 @@ def initial_state(gaussians, sky, exposure, light, pool, config):
     rig=jnp.zeros((len(pool.traversal), 6)),
     boxes=jnp.zeros((*pool.tracks.yaw.shape, 3)),
     motion=pool.bodies and jax.tree.map(copied, pool.bodies.motion),
-    light=None if light is None else copied(light),
+    light=None if pool.light is None else copied(pool.light),
   )
   count = len(config.snapshot_fractions)
   return FitState(
@@ -430,7 +431,7 @@ def _loss(trained, node, view, pool, key, config, has_extra):
     miss = jnp.sum(jnp.where(has_normal, 1 - cosine, 0))
     loss += config.normal_weight * miss / jnp.maximum(jnp.sum(has_normal), 1)
   if trained.light is not None:
-    loss += _LIGHT_WEIGHT * jnp.mean(trained.light**2)
+    loss += _LIGHT_WEIGHT * jnp.mean((trained.light - pool.light) ** 2)
   if config.learning_rate_poses:
     loss += _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
   num = len(trained.sky)

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from experiments import compare_fits
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -54,6 +56,11 @@ def test_tables_of_parts_and_of_traversals(tmp_path):
   assert len(together['own']) == 2
   assert 'each traversal' in again.stdout
   assert (tmp_path / 'offsets.svg').stat().st_size > 1000
+
+
+def test_streets_without_a_score_are_left_out_of_its_mean():
+  means = compare_fits._mean([[30.0, None, 0.02], [32.0, None, None]])
+  assert means == ['31.00 (1.00)', '-', '0.020 (0.000)']
 
 
 def test_a_variant_that_is_none_is_named(tmp_path):
