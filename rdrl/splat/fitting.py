@@ -25,6 +25,7 @@ from rdrl import types
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import grids
 from rdrl.splat import initialise
+from rdrl.splat import lighting
 from rdrl.splat import metrics
 from rdrl.splat import optimise
 from rdrl.splat import poses
@@ -212,11 +213,6 @@ def _prepare(traversals, config, key):
     log, config, steps, rng, rasters[2] if config.has_ground else None, bodies
   )
   bodies_lib.check(gaussians, bodies, config)
-  num = len(traversals)
-  if num > 1:
-    blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
-    gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
-  exposure = np.eye(3, 4, dtype=np.float32)
   light = None
   if config.learning_rate_light:
     light = np.stack(
@@ -225,6 +221,12 @@ def _prepare(traversals, config, key):
         for one in traversals
       ]
     )
+    gaussians = _unlit(gaussians, light, log.tracks, first_agent)
+  num = len(traversals)
+  if num > 1:
+    blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
+    gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
+  exposure = np.eye(3, 4, dtype=np.float32)
   pool, coarse_pool = (
     None
     if seen is None
@@ -248,6 +250,19 @@ def _prepare(traversals, config, key):
     pool=pool,
     coarse_pool=coarse_pool,
   )
+
+
+def _unlit(gaussians, light, tracks, first_agent):
+  """Gaussians of agents as they are without the light of their traversals."""
+  agents = np.arange(tracks.valid.shape[1])
+  first = types.take(tracks, (np.argmax(tracks.valid, 0), agents))
+  owner = np.searchsorted(first_agent, agents, 'right') - 1
+  owner = owner[np.maximum(gaussians.node, types.BACKGROUND)]
+  for traversal, one in enumerate(light):
+    bare = lighting.lit(gaussians, -one, first)
+    mine = (owner == traversal)[:, None, None]
+    gaussians = gaussians.replace(sh=np.where(mine, bare.sh, gaussians.sh))
+  return gaussians
 
 
 def _halved(log):

@@ -27,7 +27,7 @@ _EXPOSURE_WEIGHT = 0.1
 # Pulls what traversals add to the shared colours to nothing.
 _RESIDUAL_WEIGHT = 0.01
 # Pulls the light on agents to where it began, which few cars contradict.
-_LIGHT_WEIGHT = 1e-3
+_LIGHT_WEIGHT = 1e-2
 # Pulls corrections of poses to nothing: scene and poses could move together.
 _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
