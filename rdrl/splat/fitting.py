@@ -221,7 +221,7 @@ def _prepare(traversals, config, key):
         for one in traversals
       ]
     )
-    gaussians = _unlit(gaussians, light, log.tracks, first_agent)
+    gaussians = lighting.unlit(gaussians, light, log.tracks, first_agent)
   num = len(traversals)
   if num > 1:
     blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
@@ -250,19 +250,6 @@ def _prepare(traversals, config, key):
     pool=pool,
     coarse_pool=coarse_pool,
   )
-
-
-def _unlit(gaussians, light, tracks, first_agent):
-  """Gaussians of agents as they are without the light of their traversals."""
-  agents = np.arange(tracks.valid.shape[1])
-  first = types.take(tracks, (np.argmax(tracks.valid, 0), agents))
-  owner = np.searchsorted(first_agent, agents, 'right') - 1
-  owner = owner[np.maximum(gaussians.node, types.BACKGROUND)]
-  for traversal, one in enumerate(light):
-    bare = lighting.lit(gaussians, -one, first)
-    mine = (owner == traversal)[:, None, None]
-    gaussians = gaussians.replace(sh=np.where(mine, bare.sh, gaussians.sh))
-  return gaussians
 
 
 def _halved(log):

@@ -67,6 +67,30 @@ def lit(gaussians: types.Gaussians, light, agents: types.AgentState):
   return gaussians.replace(sh=sh.at[:, 0].add(0.5 * (gain - 1) / _SH0))
 
 
+def unlit(gaussians: types.Gaussians, light, tracks, first_agent):
+  """Gaussians of agents without the light that fell on them when first seen.
+
+  Args:
+    gaussians: `N` of them.
+    light: `[V, 8, 3]` of each traversal, as in `lit`.
+    tracks: `[T, A]` of all traversals together.
+    first_agent: `[V]` the first agent of each, from 1 on.
+
+  Returns:
+    `Gaussians`; `lit` in the light of their traversal, with all agents as at
+    their first valid step, gives back what came.
+  """
+  agents = np.arange(tracks.valid.shape[1])
+  first = types.take(tracks, (np.argmax(tracks.valid, 0), agents))
+  owner = np.searchsorted(first_agent, agents, 'right') - 1
+  owner = owner[np.maximum(np.asarray(gaussians.node), types.BACKGROUND)]
+  for traversal, one in enumerate(light):
+    bare = lit(gaussians, -one, first)
+    mine = (owner == traversal)[:, None, None]
+    gaussians = gaussians.replace(sh=np.where(mine, bare.sh, gaussians.sh))
+  return gaussians
+
+
 def of_facades(normals, colors, places):
   """The light on upright surfaces, a robust regression over patches of them.
 

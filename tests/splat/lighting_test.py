@@ -105,6 +105,25 @@ def test_houses_of_many_paints_tell_where_the_sun_is():
   np.testing.assert_array_equal(found[[1, 4, 5, 6]], 0)
 
 
+def test_unlit_agents_in_the_light_of_their_traversal_are_as_they_were():
+  gaussians = _sides().replace(node=jnp.array([1, 1, 2, 3, 0]))
+  light = np.random.default_rng(1).normal(0, 0.3, (2, 8, 3)).astype(np.float32)
+  yaw = np.array([[0.0, 9, 9, 9], [0.1, 0.2, 9, 0.4], [0.5, 0.6, 0.7, 0.8]])
+  tracks = types.AgentState(
+    xy=np.zeros((3, 4, 2)),
+    z=np.zeros((3, 4)),
+    yaw=yaw,
+    speed=np.zeros((3, 4)),
+    valid=yaw < 9,
+  )
+  bare = lighting.unlit(gaussians, light, tracks, np.array([1, 3]))
+  first = _agents(0.0).replace(yaw=jnp.array([0.1, 0.2, 0.7, 0.4]))
+  for traversal, mine in enumerate(np.array([[0, 1, 2, 4], [3, 3, 3, 4]])):
+    again = lighting.lit(bare, light[traversal], first)
+    np.testing.assert_allclose(again.sh[mine], gaussians.sh[mine], atol=1e-5)
+  assert np.abs(bare.sh[:4] - gaussians.sh[:4]).max(axis=(1, 2)).min() > 0.01
+
+
 def test_without_facades_light_comes_from_everywhere():
   points = np.random.default_rng(0).uniform(size=(50, 3))
   road = np.tile([0.0, 0, 1], (50, 1))
