@@ -54,7 +54,7 @@ class Variant:
 
 _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
 _NO_GROUND = ('splat.has_ground=False',)
-_SYMMETRY = ('splat.mirror_share=0.15', 'splat.learning_rate_light=0.005')
+_SYMMETRY = ('splat.mirror_share=0.2', 'splat.learning_rate_light=0.005')
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'

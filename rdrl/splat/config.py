@@ -63,9 +63,8 @@ class Config:
     extent: metres from the camera beyond which means move in proportion to
       their distance, so that the image moves as fast; 0 lets all move alike.
     object_rate: factor on the rate of the means of tracked objects.
-    mirror_share: share of the steps, for either plane, at which vehicles are
-      fitted as their mirror images and the street is left alone, see
-      `splat.symmetry`.
+    mirror_share: share of the steps at which a vehicle is fitted as its mirror
+      image at either plane where it may be, see `splat.symmetry`.
     robust_share: share of the pixels of an image that the photometric loss
       leaves out, those that are missed most, as what nobody tracked is.
     normal_weight: of the angle between rendered normals and those of lidar.

@@ -346,16 +346,6 @@ def _pace(means, node, camera, config):
   return jnp.where(is_object, config.object_rate, pace)
 
 
-def _fixed(tree, is_fixed):
-  """The tree, of which no gradient comes where it is fixed, `[]` or `[N]`."""
-
-  def fix(x):
-    mask = is_fixed.reshape(is_fixed.shape + (1,) * (x.ndim - is_fixed.ndim))
-    return jnp.where(mask, jax.lax.stop_gradient(x), x)
-
-  return jax.tree.map(fix, tree)
-
-
 def _loss(trained, node, view, pool, key, config, has_extra):
   views = pool.views
   camera = types.take(views.cameras, view)
@@ -369,17 +359,11 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   gaussians = gaussians_of(trained, node).replace(
     sh=harmonics(trained, traversal)
   )
-  sky = trained.sky[traversal]
   if config.mirror_share:
-    turn = jax.random.bernoulli(key, config.mirror_share, (2,)) & pool.mirrors
-    turned = turn[jnp.maximum(node, types.BACKGROUND)]
-    # Where a vehicle is unlike its mirror image the street would make up for
-    # it: such steps teach vehicles alone.
-    is_fixed = jnp.any(turn) & ~jnp.any(turned, -1)
-    gaussians = _fixed(gaussians, is_fixed)
-    sky = _fixed(sky, jnp.any(turn))
+    turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
+    turn = (turn & pool.mirrors)[jnp.maximum(node, types.BACKGROUND)]
     for axis in range(2):
-      gaussians = symmetry.mirrored(gaussians, turned[:, axis], axis)
+      gaussians = symmetry.mirrored(gaussians, turn[:, axis], axis)
   unposed = {}
   if pool.bodies is not None:
     bodies = pool.bodies.replace(motion=trained.motion)
@@ -398,7 +382,7 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   ]
   rendered = rendering.render_world(
     gaussians,
-    sky,
+    trained.sky[traversal],
     exposure,
     camera,
     agents,
