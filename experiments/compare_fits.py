@@ -54,13 +54,14 @@ class Variant:
 
 _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
 _NO_GROUND = ('splat.has_ground=False',)
-_SYMMETRY = ('splat.mirror_share=0.2', 'splat.learning_rate_light=0.005')
+_SYMMETRY = ('splat.mirror_share=0.2',)
+_LIGHT = ('splat.learning_rate_light=0.005',)
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
-_SYMMETRIC = '+ symmetry and light'
+_SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
 # What edits and information gain are scored of, too.
-WHOLE = (_BEFORE, _SYMMETRIC)
+WHOLE = (_BEFORE, _SYMMETRIC, _LIT)
 _WHOLE_COLUMNS = (
   'pixels',
   'blocks',
@@ -74,7 +75,8 @@ VARIANTS = {
   '+ ground': Variant(_NO_DEPTH),
   _BEFORE: Variant(),
   _SYMMETRIC: Variant(_SYMMETRY),
-  '+ skeletons': Variant(_SYMMETRY + _BODIES),
+  _LIT: Variant(_SYMMETRY + _LIGHT),
+  '+ skeletons': Variant(_BODIES),
   _TOGETHER: Variant(traversals=(0, 1)),
   _ALONE: Variant(traversals=(1,)),
 }
