@@ -56,12 +56,14 @@ _NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
 _NO_GROUND = ('splat.has_ground=False',)
 _SYMMETRY = ('splat.mirror_share=0.2',)
 _LIGHT = ('splat.learning_rate_light=0.005',)
+_DETAIL = ('splat.gaussians_per_object=1024', 'splat.num_steps=3500')
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
 _SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
+_DETAILED = '+ detail of cars'
 # What edits and information gain are scored of, too.
-WHOLE = (_BEFORE, _SYMMETRIC, _LIT)
+WHOLE = (_BEFORE, _SYMMETRIC, _LIT, _DETAILED)
 _WHOLE_COLUMNS = (
   'pixels',
   'blocks',
@@ -76,6 +78,7 @@ VARIANTS = {
   _BEFORE: Variant(),
   _SYMMETRIC: Variant(_SYMMETRY),
   _LIT: Variant(_SYMMETRY + _LIGHT),
+  _DETAILED: Variant(_SYMMETRY + _LIGHT + _DETAIL),
   '+ skeletons': Variant(_BODIES),
   _TOGETHER: Variant(traversals=(0, 1)),
   _ALONE: Variant(traversals=(1,)),
