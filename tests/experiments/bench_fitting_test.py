@@ -3,22 +3,18 @@
 
 import sys
 
-from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-# Benches define flags of one name, and tests of others run in this process.
-_known = set(flags.FLAGS)
-from experiments import bench_fitting  # noqa: E402
-from rdrl import training  # noqa: E402
-from rdrl import world  # noqa: E402
-from rdrl.splat import fitting  # noqa: E402
-from rdrl.splat import optimise  # noqa: E402
+from rdrl import training
+from rdrl import world
+from rdrl.splat import fitting
+from rdrl.splat import optimise
+from tests import programs
 
-for _name in set(flags.FLAGS) - _known:
-  delattr(flags.FLAGS, _name)
+bench_fitting = programs.load('bench_fitting')
 
 
 def test_a_fit_compiles_once(monkeypatch):

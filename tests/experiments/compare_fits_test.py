@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from experiments import compare_fits
+from tests import programs
+
+compare_fits = programs.load('compare_fits')
 
 ROOT = pathlib.Path(__file__).parents[2]
 
