@@ -16,7 +16,6 @@ from tests.splat import reference
 
 HEIGHT, WIDTH = 12, 20
 COUNT = 6
-NUM_SCENES = 200
 BACKGROUND = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)
 WEIGHTS = np.random.default_rng(9).normal(size=(HEIGHT, WIDTH, 5))
 CONFIG = splat.Config(entries_per_gaussian=16.0)
@@ -105,11 +104,14 @@ def _expected(seed):
   return expected, median, gradients
 
 
+@pytest.mark.parametrize(
+  'num_scenes', [40, pytest.param(200, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize('backend', ['xla', 'triton', 'mosaic'])
-def test_images_and_gradients_of_two_hundred_scenes(backend):
+def test_images_and_gradients(backend, num_scenes):
   config = dataclasses.replace(CONFIG, backend=backend)
   flips = 0
-  for seed in range(NUM_SCENES):
+  for seed in range(num_scenes):
     (image, median, overflow), gradients = jax.device_get(
       _image_and_gradients(_scene(seed), config)
     )
@@ -134,7 +136,7 @@ def test_images_and_gradients_of_two_hundred_scenes(backend):
         atol=1e-3 * np.abs(wanted).max() + 1e-5,
         err_msg=f'{seed}: {name}',
       )
-  assert flips < 1e-3 * NUM_SCENES * HEIGHT * WIDTH, flips
+  assert flips < 1e-3 * num_scenes * HEIGHT * WIDTH, flips
 
 
 if __name__ == '__main__':
