@@ -4,6 +4,7 @@
 from rdrl.sim import anchors
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import STREAMS
+from rdrl.sim.config import Actuators
 from rdrl.sim.config import Config
 from rdrl.sim.env import Env
 from rdrl.sim.env import NoRenderer
@@ -14,6 +15,7 @@ from rdrl.sim.rollout import unroll
 __all__ = [
   'DYNAMICS',
   'STREAMS',
+  'Actuators',
   'Config',
   'Env',
   'NoRenderer',
