@@ -41,7 +41,13 @@ REWARD_TERMS = (
 GROUND, BACKGROUND = -1, 0
 
 # How an agent other than the ego moves: `Scenario.controller`.
-REPLAY, IDM = 0, 1
+REPLAY, IDM, YIELD, LANE_CHANGE = 0, 1, 2, 3
+
+# Values of `Map.lights`.
+LIGHT_UNKNOWN, LIGHT_GO, LIGHT_CAUTION, LIGHT_STOP = 0, 1, 2, 3
+
+# Where the box of the ego was met: `Events.side`.
+NO_SIDE, FRONT, REAR, LEFT, RIGHT = 0, 1, 2, 3, 4
 
 # How the Gaussians of an agent move in its box: `Bodies.kind`.
 RIGID, ARTICULATED, DEFORMABLE = 0, 1, 2
@@ -178,6 +184,8 @@ class Map:
     drivable: polygons whose union a car may drive on.
     crosswalks: polygons.
     stop_lines: polylines of two points.
+    lights: `[T, L]` int32 `LIGHT_...` that each of the `L` stop lines shows at
+      each step of the tracks; None where no line has a light.
   """
 
   lanes: Polylines
@@ -186,6 +194,7 @@ class Map:
   drivable: Polylines
   crosswalks: Polylines
   stop_lines: Polylines
+  lights: Array | None = None
 
 
 @struct.dataclass
@@ -295,7 +304,9 @@ class Scenario:
     start: `[]` int32 the step at which an episode begins.
     adversary: `[]` int32 the edited agent; 0 where none is.
     behaviour: `[]` int32 index into `scenario.BEHAVIOURS`; 0 is the log's own.
-    controller: `[A]` int32 `REPLAY` or `IDM` from `release` on.
+    controller: `[A]` int32, from `release` on: `REPLAY`; `IDM` along its track;
+      `YIELD`, its track and its time, but it yields to who is in the way;
+      `LANE_CHANGE`, IDM along its track or the lanes beside it.
     release: `[A]` int32 the step from which `controller` holds; before it the
       agent follows its track.
   """
@@ -342,6 +353,12 @@ class Events:
     obstacle_side: `[...]` +1 static obstacle on the left, -1 on the right.
     position_side: `[...]` +1 ego left of the reference, -1 right.
     heading_side: `[...]` +1 ego yawed left of the reference, -1 right.
+    side: `[...]` int32 `FRONT`, `REAR`, `LEFT` or `RIGHT`, the side of the ego
+      that was met in a dynamic collision, else `NO_SIDE`.
+    closing_speed: `[...]` m/s at which the two approached each other across
+      that side, 0 without a collision.
+    ran_light: `[...]` bool, the ego's front crossed a stop line whose light
+      said stop; that does not end the episode.
   """
 
   dynamic_collision: Array
@@ -353,6 +370,9 @@ class Events:
   obstacle_side: Array
   position_side: Array
   heading_side: Array
+  side: Array | None = None
+  closing_speed: Array | None = None
+  ran_light: Array | None = None
 
 
 @struct.dataclass
@@ -373,6 +393,8 @@ class SimState:
     events: of the last decision.
     terminated: `[]` bool, an event ended the episode.
     truncated: `[]` bool, time ended it.
+    lateral: `[A, 3]` of agents that change lanes: metres left of their track,
+      their rate in m/s, and where they are going; None where nobody does.
   """
 
   scenario: Array
@@ -387,6 +409,7 @@ class SimState:
   events: Events
   terminated: Array
   truncated: Array
+  lateral: Array | None = None
 
 
 @struct.dataclass

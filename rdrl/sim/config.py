@@ -66,6 +66,8 @@ class Config:
     comfort_lateral_acceleration: m/s^2.
     comfort_jerk: m/s^3, longitudinal.
     idm: of the other traffic.
+    mobil: of those who change lanes.
+    schedule: of those who follow their tracks and yield.
   """
 
   decision_steps: int = 5
@@ -90,3 +92,5 @@ class Config:
   comfort_lateral_acceleration: float = 4.89
   comfort_jerk: float = 4.13
   idm: traffic.IdmConfig = traffic.IdmConfig()
+  mobil: traffic.MobilConfig = traffic.MobilConfig()
+  schedule: traffic.ScheduleConfig = traffic.ScheduleConfig()

@@ -65,6 +65,8 @@ def _stack_maps(maps):
     rows = max(x.valid.shape[0] for x in lines)
     points = max(x.valid.shape[1] for x in lines)
     padded[name] = [_pad_polylines(x, rows, points) for x in lines]
+  if any(m.lights is not None for m in maps):
+    padded['lights'] = _pad_lights(maps, padded['stop_lines'][0].valid.shape[0])
   rows = max(len(m.lane_width) for m in maps)
   padded['lane_width'] = [
     np.pad(np.asarray(m.lane_width), (0, rows - len(m.lane_width)))
@@ -72,10 +74,59 @@ def _stack_maps(maps):
   ]
   return types.Map(
     **{
-      name: types.stack(values) if name != 'lane_width' else np.stack(values)
+      name: types.stack(values)
+      if isinstance(values[0], types.Polylines)
+      else np.stack(values)
       for name, values in padded.items()
     }
   )
+
+
+def _pad_lights(maps, rows):
+  """`[T, rows]` lights of each map; the last step holds, none is unknown."""
+  steps = max(1 if m.lights is None else len(m.lights) for m in maps)
+  padded = []
+  for lane_map in maps:
+    count = lane_map.stop_lines.valid.shape[0]
+    lights = lane_map.lights
+    if lights is None:
+      lights = np.full((1, count), types.LIGHT_UNKNOWN)
+    lights = np.asarray(lights, np.int32)
+    if lights.shape[1] != count:
+      raise ValueError(
+        f'map.lights has shape {lights.shape} [T, L], there are {count} stop '
+        'lines'
+      )
+    missing = (0, steps - len(lights)), (0, 0)
+    lights = np.pad(lights, missing, mode='edge')
+    padded.append(np.pad(lights, ((0, 0), (0, rows - count))))
+  return padded
+
+
+def _along_map(scenes, scenarios, points, valid):
+  """What `Env.line_progress` and `Env.lanes` are made of, `[V, A, ...]`.
+
+  Either is None where no stop line has a light and where nobody changes lanes.
+  """
+  count, num_agents = valid.shape[:2]
+  where = np.asarray(scenarios.scene)
+  controller = np.asarray(scenarios.controller)
+  line_progress = lanes = None
+  if any(scene.map.lights is not None for scene in scenes):
+    rows = max(scene.map.stop_lines.valid.shape[0] for scene in scenes)
+    line_progress = np.full((count, num_agents, rows), np.inf, np.float32)
+    for v, a in np.ndindex(count, num_agents):
+      lines = scenes[where[v]].map.stop_lines
+      found = paths_lib.crossings(points[v, a], valid[v, a], lines)
+      line_progress[v, a, : len(found)] = found
+  if np.any(controller == types.LANE_CHANGE):
+    shape = *valid.shape, paths_lib.NUM_LANES
+    lanes = np.full(shape, np.inf, np.float32)
+    for v, a in np.argwhere(controller == types.LANE_CHANGE):
+      lanes[v, a] = paths_lib.lanes_beside(
+        points[v, a], valid[v, a], scenes[where[v]].map.lanes
+      )
+  return line_progress, lanes
 
 
 def _stack_scenes(scenes):
@@ -138,6 +189,12 @@ def _check(scenes, scenarios, config):
       f'scenario.start goes from {start.min()} to {start.max()}, a decision '
       f'within {shape[0]} steps begins at 0 to {last}'
     )
+  controller = np.asarray(scenarios.controller)
+  if controller.min() < types.REPLAY or controller.max() > types.LANE_CHANGE:
+    raise ValueError(
+      f'scenario.controller goes from {controller.min()} to '
+      f'{controller.max()}, expected {types.REPLAY} to {types.LANE_CHANGE}'
+    )
 
 
 @struct.dataclass
@@ -154,7 +211,12 @@ class Env:
     track_progress: `[V, T, A]` metres along the path at each step of a track.
     desired_speed: `[V, A]` m/s, the greatest of a track from its release on.
     clearance: `[V, A]` metres from the ground to the middle of the box.
+    line_progress: `[V, A, L]` metres along the path of each stop line, or
+      infinite; None where no line has a light.
+    lanes: `[V, A, P, K]` metres to the left of the paths of the lanes beside
+      them, or infinite; None where nobody changes lanes.
     config: static.
+    yields: static, whether anybody has the controller `YIELD`.
   """
 
   scenes: types.Scene
@@ -165,7 +227,10 @@ class Env:
   track_progress: types.Array
   desired_speed: types.Array
   clearance: types.Array
+  line_progress: types.Array | None
+  lanes: types.Array | None
   config: Config = struct.field(pytree_node=False)
+  yields: bool = struct.field(pytree_node=False)
 
   @classmethod
   def create(cls, scenes, scenarios, renderer, config):
@@ -198,18 +263,24 @@ class Env:
     )(jnp.asarray(scenarios.scene), jnp.asarray(tracks.xy))
     height = np.where(tracks.valid, tracks.z - np.asarray(ground), 0)
     seen = np.maximum(tracks.valid.sum(1), 1)
+    points = points.reshape(count, num_agents, -1, 2)
+    valid = valid.reshape(count, num_agents, -1)
+    line_progress, lanes = _along_map(scenes, scenarios, points, valid)
     env = cls(
       scenes=stacked,
       scenarios=scenarios,
       renderer=renderer,
-      paths=points.reshape(count, num_agents, -1, 2),
-      path_valid=valid.reshape(count, num_agents, -1),
+      paths=points,
+      path_valid=valid,
       track_progress=np.moveaxis(
         progress.reshape(count, num_agents, steps), 1, 2
       ),
       desired_speed=desired.astype(np.float32),
       clearance=(height.sum(1) / seen).astype(np.float32),
+      line_progress=line_progress,
+      lanes=lanes,
       config=config,
+      yields=bool(np.any(np.asarray(scenarios.controller) == types.YIELD)),
     )
     return jax.tree.map(jnp.asarray, env)
 
@@ -267,6 +338,7 @@ class Env:
       events=events_lib.none(),
       terminated=jnp.zeros((), bool),
       truncated=jnp.zeros((), bool),
+      lateral=None if self.lanes is None else jnp.zeros((len(agents.yaw), 3)),
     )
 
   def advance(self, state: types.SimState, action) -> types.SimState:
@@ -377,38 +449,19 @@ class Env:
     )
     scene = scenario.scene
     sizes = self.scenes.sizes[scene]
-    paths, path_valid = self.paths[index], self.path_valid[index]
-    is_ego = jnp.arange(len(sizes)) == 0
+    path = self.paths[index, 0], self.path_valid[index, 0]
     curvature, speed = anchors.command(action)
 
     def sample(name):
       return lambda xy: terrain.sample(getattr(self.scenes, name), scene, xy)
 
     def substep(carry, _):
-      agents, vehicle, progress, events, step = carry
+      agents, vehicle, progress, lateral, events, step = carry
       over = events_lib.ended(events)
+      moved, moved_progress, moved_lateral = self._traffic(
+        scenario, index, agents, progress, lateral, step
+      )
       track = self._tracks(index, step + 1)
-      controlled = (
-        (scenario.controller == types.IDM)
-        & (step >= scenario.release)
-        & agents.valid
-        & ~is_ego
-      )
-      driven, driven_progress = traffic.step_along_paths(
-        agents,
-        sizes,
-        paths,
-        path_valid,
-        progress,
-        self.desired_speed[index],
-        controlled,
-        types.TIME_STEP,
-        config.idm,
-      )
-      driven = driven.replace(
-        z=sample('ground')(driven.xy) + self.clearance[index]
-      )
-      moved = _where(controlled, driven, track)
       ego, moved_vehicle = dynamics.step(
         types.take(agents, 0),
         vehicle,
@@ -420,12 +473,7 @@ class Env:
       if config.dynamics != 'replay':
         ego = ego.replace(z=sample('ground')(ego.xy) + self.clearance[index, 0])
       moved = jax.tree.map(lambda x, e: x.at[0].set(e), moved, ego)
-      along, offset, heading, _ = geometry.project_to_polyline(
-        ego.xy, paths[0], path_valid[0]
-      )
-      moved_progress = jnp.where(
-        controlled, driven_progress, self.track_progress[index, step + 1]
-      )
+      along, offset, heading, _ = geometry.project_to_polyline(ego.xy, *path)
       found = events_lib.detect(
         moved,
         sizes,
@@ -436,12 +484,17 @@ class Env:
         scenario.adversary != 0,
         config,
       )
+      found = found.replace(
+        ran_light=events.ran_light
+        | self._runs_light(scene, types.take(agents, 0), ego, sizes[0], step)
+      )
       # An ended episode stands still, so that the last state is that of the
       # event and the step tells when it happened.
       new = (
         moved,
         moved_vehicle,
         moved_progress.at[0].set(along),
+        moved_lateral,
         found,
         step + 1,
       )
@@ -452,11 +505,12 @@ class Env:
       state.agents,
       state.vehicle[:-1],
       state.progress,
+      state.lateral,
       events_lib.none(),
       state.step,
     )
     carry, trace = jax.lax.scan(substep, carry, length=config.decision_steps)
-    agents, vehicle, progress, events, step = carry
+    agents, vehicle, progress, lateral, events, step = carry
     reward, acceleration = self._reward(
       state, agents, progress[0], events, step, sizes
     )
@@ -472,12 +526,96 @@ class Env:
       agents=agents,
       vehicle=jnp.append(vehicle, acceleration),
       progress=progress,
+      lateral=lateral,
       trace=trace,
       reward=reward,
       events=events,
       terminated=terminated,
       truncated=truncated,
     )
+
+  def _lights(self, scene, step):
+    """`[L]` int32 what the stop lines of a scene show at a step."""
+    lights = self.scenes.map.lights
+    return lights[scene, jnp.minimum(step, lights.shape[1] - 1)]
+
+  def _runs_light(self, scene, before, after, size, step):
+    """Whether the ego crosses a line whose light says stop, `[]` bool."""
+    if self.line_progress is None:
+      return jnp.zeros((), bool)
+    lines = types.take(self.scenes.map.stop_lines, scene)
+    crossed = events_lib.crosses(before, after, size, lines)
+    return jnp.any(crossed & (self._lights(scene, step) == types.LIGHT_STOP))
+
+  def _traffic(self, scenario, index, agents, progress, lateral, step):
+    """Agents, progress and lateral after a step of everybody but the ego.
+
+    Who has no controller, or not yet, and who is not there yet, is where the
+    tracks have it.
+    """
+    config, scene = self.config, scenario.scene
+    sizes = self.scenes.sizes[scene]
+    paths, desired_speed = self.paths[index], self.desired_speed[index]
+    track = self._tracks(index, step + 1)
+    next_due = self.track_progress[index, step + 1]
+    is_free = (
+      (step >= scenario.release) & agents.valid & (jnp.arange(len(sizes)) != 0)
+    )
+    stop_gap = None
+    if self.line_progress is not None:
+      stop_gap = jax.vmap(traffic.light_gap, (0, 0, 0, 0, None, None))(
+        agents.speed,
+        progress,
+        sizes[:, 0] / 2,
+        self.line_progress[index],
+        self._lights(scene, step),
+        config.idm,
+      )
+    common = {
+      'dt': types.TIME_STEP,
+      'config': config.idm,
+      'stop_gap': stop_gap,
+    }
+    first = agents, sizes, paths, self.path_valid[index], progress
+
+    def merge(controlled, driven, driven_progress, moved, moved_progress):
+      height = terrain.sample(self.scenes.ground, scene, driven.xy)
+      driven = driven.replace(z=height + self.clearance[index])
+      return _where(controlled, driven, moved), jnp.where(
+        controlled, driven_progress, moved_progress
+      )
+
+    controlled = is_free & (scenario.controller == types.IDM)
+    driven = traffic.step_along_paths(
+      *first, desired_speed, controlled, **common
+    )
+    moved = merge(controlled, *driven, track, next_due)
+    if self.yields:
+      controlled = is_free & (scenario.controller == types.YIELD)
+      times = jnp.stack([step, step + 1])
+      *driven, is_back = traffic.step_on_schedule(
+        *first,
+        desired_speed,
+        jax.vmap(lambda t: self._tracks(index, t))(times),
+        self.track_progress[index, times],
+        controlled,
+        schedule=config.schedule,
+        **common,
+      )
+      moved = merge(controlled & ~is_back, *driven, *moved)
+    if self.lanes is not None:
+      controlled = is_free & (scenario.controller == types.LANE_CHANGE)
+      *driven, lateral = traffic.step_changing_lanes(
+        *first,
+        lateral,
+        self.lanes[index],
+        desired_speed,
+        controlled,
+        mobil=config.mobil,
+        **common,
+      )
+      moved = merge(controlled, *driven, *moved)
+    return *moved, lateral
 
   def _reward(self, state, agents, progress, events, step, sizes):
     """Reward `[len(REWARD_TERMS)]` and mean acceleration of the decision.

@@ -6,6 +6,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.sim import contact
 from rdrl.sim.config import Config
 
 # m/s below which the ego stands, as nuPlan has it.
@@ -39,7 +40,20 @@ def outline(xy, yaw, size):
 def none():
   """`Events` `[]` of a decision in which nothing happened."""
   no, zero = jnp.zeros((), bool), jnp.zeros(())
-  return types.Events(no, no, no, no, no, zero, zero, zero, zero)
+  return types.Events(
+    dynamic_collision=no,
+    static_collision=no,
+    position_deviation=no,
+    heading_deviation=no,
+    at_fault=no,
+    front=zero,
+    obstacle_side=zero,
+    position_side=zero,
+    heading_side=zero,
+    side=jnp.int32(types.NO_SIDE),
+    closing_speed=zero,
+    ran_light=no,
+  )
 
 
 def ended(events: types.Events):
@@ -121,18 +135,28 @@ def detect(
   ego = types.take(agents, 0)
   size = sizes[0]
   others = agents.valid.at[0].set(False)
-  met = others & geometry.boxes_overlap(
-    ego.xy, ego.yaw, size, agents.xy, agents.yaw, sizes
-  )
+  boxes = contact.boxes_of(agents, sizes)
+  ego_box = types.take(boxes, slice(1))
+  met = others & contact.overlaps(ego_box, boxes)[0]
   offset = geometry.rotate_2d(agents.xy - ego.xy, -ego.yaw)
   distance = geometry.safe_norm(offset)
   other = jnp.argmin(jnp.where(met, distance, jnp.inf))
   is_met = jnp.any(met)
   ahead, aside = offset[other]
-  is_end_on = _is_end_on(
-    ego, size, types.take(agents, other), sizes[other], ahead, aside
-  )
+  hit = types.take(agents, other)
+  is_end_on = _is_end_on(ego, size, hit, sizes[other], ahead, aside)
   side = _sign(aside)
+  turn = hit.yaw - ego.yaw
+  closing_speed = jnp.where(
+    is_end_on,
+    _sign(ahead) * (ego.speed - hit.speed * jnp.cos(turn)),
+    -side * hit.speed * jnp.sin(turn),
+  )
+  met_side = jnp.where(
+    is_end_on,
+    jnp.where(ahead > 0, types.FRONT, types.REAR),
+    jnp.where(aside > 0, types.LEFT, types.RIGHT),
+  )
   beyond_lane = path_offset * side + size[1] / 2 > config.lane_width / 2
   drift = geometry.wrap_angle(ego.yaw - path_heading)
   moves_over = ego.speed * jnp.sin(drift) * side > _LATERAL_SPEED
@@ -148,9 +172,10 @@ def detect(
   static_collision = (clearance[worst] < 0) & (
     jnp.abs(path_offset) > config.static_deviation
   )
-  off_road = jnp.min(drivable(points[:4])) < 0
   position_deviation = jnp.where(
-    is_edited, off_road, jnp.abs(path_offset) > config.position_limit
+    is_edited,
+    contact.off_road(ego_box, drivable)[0],
+    jnp.abs(path_offset) > config.position_limit,
   )
   heading_deviation = jnp.abs(drift) > config.heading_limit
 
@@ -167,7 +192,35 @@ def detect(
     obstacle_side=side_of(static_collision, jnp.asarray(local)[worst, 1]),
     position_side=side_of(position_deviation, path_offset),
     heading_side=side_of(heading_deviation, drift),
+    side=jnp.where(is_met, met_side, types.NO_SIDE).astype(jnp.int32),
+    closing_speed=jnp.where(is_met, closing_speed, 0.0),
+    ran_light=jnp.zeros((), bool),
   )
+
+
+def crosses(before: types.AgentState, after: types.AgentState, size, lines):
+  """Which lines the middle of the front bumper crossed, `[L]` bool.
+
+  Args:
+    before: fields of shape `[]`, of the ego.
+    after: likewise, a step later.
+    size: `[3]` metres.
+    lines: `types.Polylines` `[L]` of two points.
+  """
+
+  def bumper(ego):
+    ahead = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])
+    return ego.xy + size[0] / 2 * ahead
+
+  def cross(u, v):
+    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+
+  start, end = bumper(before), bumper(after)
+  one, two = lines.xy[:, 0], lines.xy[:, 1]
+  # Where a step ends on a line it has crossed it; the next one has not again.
+  sides = [cross(two - one, point - one) > 0 for point in (start, end)]
+  ends = cross(end - start, one - start) * cross(end - start, two - start)
+  return lines.valid[:, 1] & (sides[0] != sides[1]) & (ends <= 0)
 
 
 def soon_collides(agents: types.AgentState, sizes, horizon):

@@ -4,11 +4,17 @@
 Treiber, Hennecke, Helbing, "Congested traffic states in empirical observations
 and microscopic simulations", Phys. Rev. E 62 (2000), arXiv cond-mat/0002177.
 An agent keeps to a polyline; who is ahead of it on that polyline, the ego
-included, is found anew at every step, so that traffic reacts.
+included, is found anew at every step, so that traffic reacts. Three kinds of
+driver: `step_along_paths` goes at the speed that it likes, `step_on_schedule`
+repeats a recorded track as long as nobody is in its way, and
+`step_changing_lanes` leaves its polyline for lanes beside it by MOBIL (Kesting,
+Treiber, Helbing, "General lane-changing model MOBIL for car-following models",
+Transportation Research Record 1999, 2007).
 """
 
 import dataclasses
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 
@@ -18,6 +24,9 @@ from rdrl import types
 # Half the distance of the two axles, both of which follow the path: the chord
 # between them is the heading.
 _HALF_WHEELBASE = 1.4
+# Metres of a path below which an agent stands; of a record within which it is
+# met; and aside between which a lane is the next one.
+_SHORTEST, _SLACK, _LANE = 0.5, 0.1, (2.0, 5.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +52,49 @@ class IdmConfig:
   min_gap: float = 2.0
   exponent: float = 4.0
   max_deceleration: float = 8.0
+
+
+@dataclasses.dataclass(frozen=True)
+class MobilConfig:
+  """Parameters of lane changes.
+
+  Politeness, threshold and safe deceleration are of Kesting et al. 2007, table
+  1 and section 4; the rest is ours.
+
+  Attributes:
+    politeness: weight of what others gain or lose.
+    threshold: m/s^2 that a change must gain.
+    safe_deceleration: m/s^2 that nobody is forced to exceed.
+    min_speed: m/s below which no change begins.
+    frequency: rad/s of the critically damped motion aside; it takes about 4 s.
+    max_slope: greatest ratio of the speeds aside and ahead.
+  """
+
+  politeness: float = 0.3
+  threshold: float = 0.1
+  safe_deceleration: float = 4.0
+  min_speed: float = 2.0
+  frequency: float = 1.2
+  max_slope: float = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+  """How a recorded agent gives way and comes back; all of it is ours.
+
+  Attributes:
+    position_tolerance: metres from its record within which an agent counts as
+      where it was.
+    speed_tolerance: m/s likewise.
+    catch_up: seconds in which a delay is made up for.
+    overspeed: how many times the greatest speed of its record it may drive to
+      make up for a delay.
+  """
+
+  position_tolerance: float = 0.5
+  speed_tolerance: float = 0.5
+  catch_up: float = 2.0
+  overspeed: float = 1.2
 
 
 def idm_acceleration(speed, gap, lead_speed, desired_speed, config=IdmConfig()):
@@ -74,6 +126,66 @@ def idm_acceleration(speed, gap, lead_speed, desired_speed, config=IdmConfig()):
   )
 
 
+@struct.dataclass
+class Beside:
+  """Everybody as seen along one path.
+
+  Attributes:
+    along: `[A]` metres along the path of the middles of the boxes.
+    rear: `[A]` likewise of their rear ends.
+    front: `[A]` likewise of their front ends.
+    right: `[A]` metres to the left of the path of their right sides.
+    left: `[A]` likewise of their left sides.
+    speed: `[A]` m/s along the path.
+  """
+
+  along: types.Array
+  rear: types.Array
+  front: types.Array
+  right: types.Array
+  left: types.Array
+  speed: types.Array
+
+  def in_band(self, right, left):
+    """`[A]` bool, whose boxes reach between two offsets from the path."""
+    return (self.right < left) & (self.left > right)
+
+
+def look_along(agents: types.AgentState, sizes, path, path_valid):
+  """`Beside` of one path.
+
+  Args:
+    agents: `[A]`.
+    sizes: `[A, 3]` metres.
+    path: `[P, 2]` polyline.
+    path_valid: `[P]` bool, true for a prefix of at least two points.
+  """
+  along, offset, heading, _ = jax.vmap(
+    geometry.project_to_polyline, (0, None, None)
+  )(agents.xy, path, path_valid)
+  relative = agents.yaw - heading
+  cos, sin = jnp.cos(relative), jnp.sin(relative)
+  half_length, half_width = sizes[:, 0] / 2, sizes[:, 1] / 2
+  reach_along = jnp.abs(cos) * half_length + jnp.abs(sin) * half_width
+  reach_aside = jnp.abs(sin) * half_length + jnp.abs(cos) * half_width
+  return Beside(
+    along=along,
+    rear=along - reach_along,
+    front=along + reach_along,
+    right=offset - reach_aside,
+    left=offset + reach_aside,
+    speed=agents.speed * cos,
+  )
+
+
+def _lead(seen, others, progress, half_length, right, left):
+  """Gap and speed `[]` of the next one ahead whose box is in a band."""
+  is_ahead = others & (seen.along > progress) & seen.in_band(right, left)
+  gap = jnp.where(is_ahead, seen.rear - progress - half_length, jnp.inf)
+  lead = jnp.argmin(gap)
+  return gap[lead], jnp.where(is_ahead[lead], seen.speed[lead], 0.0)
+
+
 def lead_on_path(
   agents: types.AgentState,
   sizes,
@@ -83,10 +195,10 @@ def lead_on_path(
   self_progress,
   lateral_margin=0.3,
 ):
-  """The nearest agent ahead on one path.
+  """The nearest agent ahead whose box reaches into a path.
 
-  An agent is on the path where its box comes closer to it than half the width
-  of the follower plus a margin.
+  An agent is in the way where its box comes closer to the path than half the
+  width of the follower plus a margin.
 
   Args:
     agents: `[A]`.
@@ -101,25 +213,41 @@ def lead_on_path(
     Gap `[]` in metres between the boxes along the path, infinite where nobody
     is ahead, and speed `[]` of the lead along the path in m/s.
   """
-  along, offset, heading, _ = jax.vmap(
-    geometry.project_to_polyline, (0, None, None)
-  )(agents.xy, path, path_valid)
-  relative = agents.yaw - heading
-  cos, sin = jnp.cos(relative), jnp.sin(relative)
-  half_length, half_width = sizes[:, 0] / 2, sizes[:, 1] / 2
-  reach_along = jnp.abs(cos) * half_length + jnp.abs(sin) * half_width
-  reach_aside = jnp.abs(sin) * half_length + jnp.abs(cos) * half_width
-  is_ahead = (
-    agents.valid
-    & (jnp.arange(len(sizes)) != self_index)
-    & (along > self_progress)
-    & (jnp.abs(offset) < reach_aside + half_width[self_index] + lateral_margin)
+  seen = look_along(agents, sizes, path, path_valid)
+  others = agents.valid & (jnp.arange(len(sizes)) != self_index)
+  half_length, half_width = sizes[self_index, 0] / 2, sizes[self_index, 1] / 2
+  reach = half_width + lateral_margin
+  return _lead(seen, others, self_progress, half_length, -reach, reach)
+
+
+def light_gap(
+  speed, progress, half_length, line_progress, lights, config=IdmConfig()
+):
+  """Where one agent has to stop for lights: a line that says stop is a lead.
+
+  A line that can no longer be respected is none: at stop where not even full
+  brakes would do, at caution where comfortable ones would not.
+
+  Args:
+    speed: `[]` m/s.
+    progress: `[]` metres along the path of the agent's middle.
+    half_length: `[]` metres of its box.
+    line_progress: `[L]` metres along the path of stop lines, or infinite.
+    lights: `[L]` int32 `types.LIGHT_...`.
+    config: parameters.
+
+  Returns:
+    Gap `[]` in metres from the front bumper to the line, infinite without one.
+  """
+  gap = line_progress - progress - half_length
+  needed = speed**2 / (2 * jnp.maximum(gap, 0.01))
+  holds = (
+    (lights == types.LIGHT_STOP) & (needed <= config.max_deceleration)
+  ) | (
+    (lights == types.LIGHT_CAUTION)
+    & (needed <= config.comfortable_deceleration)
   )
-  gap = along - reach_along - self_progress - half_length[self_index]
-  gap = jnp.where(is_ahead, gap, jnp.inf)
-  lead = jnp.argmin(gap)
-  lead_speed = jnp.where(is_ahead[lead], (agents.speed * cos)[lead], 0.0)
-  return gap[lead], lead_speed
+  return jnp.min(jnp.where(holds & (gap >= 0), gap, jnp.inf), initial=jnp.inf)
 
 
 def point_on_path(path, path_valid, progress):
@@ -158,6 +286,25 @@ def pose_on_path(path, path_valid, progress):
   return xy, jnp.arctan2(chord[1], chord[0])
 
 
+def _path_length(path, path_valid):
+  step = geometry.safe_norm(path[1:] - path[:-1])
+  return jnp.sum(jnp.where(path_valid[1:], step, 0))
+
+
+def _ballistic(speed, acceleration, dt):
+  """Speed and distance after a step that stops at speed zero.
+
+  Treiber, Kanagaraj, "Comparing numerical integration schemes for
+  time-continuous car-following models", 2015.
+  """
+  new_speed = jnp.maximum(speed + acceleration * dt, 0.0)
+  return new_speed, (speed + new_speed) / 2 * dt
+
+
+def _no_line(stop_gap, agents):
+  return jnp.full(agents.speed.shape, jnp.inf) if stop_gap is None else stop_gap
+
+
 def step_along_paths(
   agents: types.AgentState,
   sizes,
@@ -169,6 +316,7 @@ def step_along_paths(
   dt=types.TIME_STEP,
   config=IdmConfig(),
   lateral_margin=0.3,
+  stop_gap=None,
 ):
   """Moves agents along their paths for one step.
 
@@ -184,30 +332,34 @@ def step_along_paths(
     dt: seconds.
     config: parameters of the driver model.
     lateral_margin: metres, see `lead_on_path`.
+    stop_gap: `[A]` metres from the front bumper to where each has to stop, see
+      `light_gap`; nowhere where None.
 
   Returns:
     `AgentState` `[A]` and progress `[A]` after the step.
   """
 
-  def step_one(index, path, path_valid, progress, desired_speed):
+  def step_one(index, path, path_valid, progress, desired_speed, stop_gap):
     gap, lead_speed = lead_on_path(
       agents, sizes, path, path_valid, index, progress, lateral_margin
     )
     speed = agents.speed[index]
-    acceleration = idm_acceleration(
-      speed, gap, lead_speed, desired_speed, config
+    acceleration = jnp.minimum(
+      idm_acceleration(speed, gap, lead_speed, desired_speed, config),
+      idm_acceleration(speed, stop_gap, 0.0, desired_speed, config),
     )
-    # Ballistic update that stops at speed zero (Treiber, Kanagaraj 2015).
-    new_speed = jnp.maximum(speed + acceleration * dt, 0.0)
-    new_progress = progress + (speed + new_speed) / 2 * dt
-    length = jnp.sum(
-      jnp.where(path_valid[1:], geometry.safe_norm(path[1:] - path[:-1]), 0)
-    )
-    xy, yaw = pose_on_path(path, path_valid, new_progress)
-    return xy, yaw, new_speed, new_progress, length > 0.5
+    new_speed, distance = _ballistic(speed, acceleration, dt)
+    xy, yaw = pose_on_path(path, path_valid, progress + distance)
+    has_path = _path_length(path, path_valid) > _SHORTEST
+    return xy, yaw, new_speed, progress + distance, has_path
 
   xy, yaw, speed, new_progress, has_path = jax.vmap(step_one)(
-    jnp.arange(len(sizes)), paths, paths_valid, progress, desired_speed
+    jnp.arange(len(sizes)),
+    paths,
+    paths_valid,
+    progress,
+    desired_speed,
+    _no_line(stop_gap, agents),
   )
   moves = controlled & agents.valid & has_path
   stands = controlled & agents.valid & ~has_path
@@ -217,3 +369,367 @@ def step_along_paths(
     speed=jnp.where(moves, speed, jnp.where(stands, 0.0, agents.speed)),
   )
   return agents, jnp.where(moves, new_progress, progress)
+
+
+def _yield_acceleration(
+  speed, gap, closing, recorded_gap, recorded_closing, config
+):
+  """What an agent must brake for others, infinite where it need not.
+
+  IDM, but no farther from somebody than the record was: people drive closer to
+  each other than IDM likes. All arguments are `[]` or `[A]`.
+  """
+  braking = 2 * jnp.sqrt(
+    config.max_acceleration * config.comfortable_deceleration
+  )
+  keeps = jnp.minimum(
+    config.min_gap + speed * config.headway,
+    jnp.maximum(recorded_gap - _SLACK, _SLACK),
+  )
+  excess = jnp.maximum(closing - jnp.maximum(recorded_closing, 0), 0)
+  desired = keeps + speed * excess / braking
+  needed = config.max_acceleration * (
+    1 - (desired / jnp.maximum(gap, 0.01)) ** 2
+  )
+  return jnp.where(
+    gap < desired, jnp.maximum(needed, -config.max_deceleration), jnp.inf
+  )
+
+
+def step_on_schedule(
+  agents: types.AgentState,
+  sizes,
+  paths,
+  paths_valid,
+  progress,
+  desired_speed,
+  recorded: types.AgentState,
+  recorded_progress,
+  controlled,
+  dt=types.TIME_STEP,
+  config=IdmConfig(),
+  schedule=ScheduleConfig(),
+  lateral_margin=0.3,
+  stop_gap=None,
+):
+  """Moves agents as recorded, unless somebody is in their way.
+
+  An agent on its record trusts those who are on theirs, for the record holds
+  no collision; before anybody else, the ego included, it brakes as IDM does. It
+  comes back to its record along its path as fast as IDM accelerates, and then
+  is on it again, exactly. Past the end of its record it drives as IDM does.
+
+  Args:
+    agents: `[A]` now, the ego and everybody else who can be a lead included.
+    sizes: `[A, 3]` metres.
+    paths: `[A, P, 2]`.
+    paths_valid: `[A, P]` bool, true for a prefix of at least two.
+    progress: `[A]` metres along its path of each agent.
+    desired_speed: `[A]` m/s, the greatest that was recorded.
+    recorded: `[2, A]` where the record has everybody now and after the step.
+    recorded_progress: `[2, A]` metres along the paths likewise.
+    controlled: `[A]` bool; the others come back unchanged.
+    dt: seconds.
+    config: parameters of the driver model.
+    schedule: parameters of giving way and coming back.
+    lateral_margin: metres, see `lead_on_path`.
+    stop_gap: `[A]` metres, see `step_along_paths`; an agent on its record does
+      not mind it.
+
+  Returns:
+    `AgentState` `[A]` and progress `[A]` after the step, and `[A]` bool, who is
+    exactly where the record has it after the step.
+  """
+  now, following = types.take(recorded, 0), types.take(recorded, 1)
+  due, next_due = recorded_progress
+  is_recorded = (
+    agents.valid
+    & now.valid
+    & (geometry.safe_norm(agents.xy - now.xy) < schedule.position_tolerance)
+    & (jnp.abs(agents.speed - now.speed) < schedule.speed_tolerance)
+  )
+
+  def step_one(index, path, path_valid, progress, due, next_due, stop_gap):
+    half_length, half_width = sizes[index, 0] / 2, sizes[index, 1] / 2
+    reach = half_width + lateral_margin
+    others = jnp.arange(len(sizes)) != index
+    speed = agents.speed[index]
+    is_on_time = (
+      now.valid[index]
+      & following.valid[index]
+      & (jnp.abs(progress - due) < schedule.position_tolerance)
+    )
+    seen = look_along(agents, sizes, path, path_valid)
+    counts = (
+      agents.valid
+      & others
+      & (seen.along > progress)
+      & seen.in_band(-reach, reach)
+      & ~(is_recorded & is_on_time)
+    )
+    was = look_along(now, sizes, path, path_valid)
+    was_ahead = (
+      now.valid & others & (was.along > due) & was.in_band(-reach, reach)
+    )
+    gap = jnp.where(counts, seen.rear - progress - half_length, jnp.inf)
+    recorded_gap = jnp.where(was_ahead, was.rear - due - half_length, jnp.inf)
+    yielding = jnp.min(
+      _yield_acceleration(
+        speed,
+        gap,
+        speed - seen.speed,
+        recorded_gap,
+        jnp.where(was_ahead, jnp.abs(now.speed[index]) - was.speed, 0),
+        config,
+      )
+    )
+    line = jnp.where(is_on_time, jnp.inf, stop_gap)
+    yielding = jnp.minimum(
+      yielding,
+      jnp.where(
+        jnp.isinf(line),
+        jnp.inf,
+        idm_acceleration(speed, line, 0.0, desired_speed[index], config),
+      ),
+    )
+    planned = jnp.abs(following.speed[index])
+    # Where it would be by itself at the end of the step, against the record.
+    late = next_due - progress - planned * dt
+    wanted = jnp.where(
+      following.valid[index],
+      jnp.minimum(
+        planned + late / schedule.catch_up,
+        jnp.maximum(planned, schedule.overspeed * desired_speed[index]),
+      ),
+      desired_speed[index],
+    )
+    acceleration = jnp.minimum(
+      jnp.clip(
+        (wanted - speed) / dt,
+        -config.comfortable_deceleration,
+        config.max_acceleration,
+      ),
+      yielding,
+    )
+    new_speed, distance = _ballistic(speed, acceleration, dt)
+    xy, yaw = pose_on_path(path, path_valid, progress + distance)
+    is_back = (
+      is_on_time
+      & (jnp.abs(progress - due) < _SLACK)
+      & (jnp.abs(speed - jnp.abs(now.speed[index])) < schedule.speed_tolerance)
+      & (yielding * dt > planned - speed)
+    )
+    stands = _path_length(path, path_valid) <= _SHORTEST
+    xy = jnp.where(stands, agents.xy[index], xy)
+    yaw = jnp.where(stands, agents.yaw[index], yaw)
+    new_speed = jnp.where(stands, 0.0, new_speed)
+    distance = jnp.where(stands, 0.0, distance)
+    return xy, yaw, new_speed, progress + distance, is_back
+
+  xy, yaw, speed, new_progress, is_back = jax.vmap(step_one)(
+    jnp.arange(len(sizes)),
+    paths,
+    paths_valid,
+    progress,
+    due,
+    next_due,
+    _no_line(stop_gap, agents),
+  )
+  moves = controlled & agents.valid
+  is_back &= moves
+  departs = moves & ~is_back
+
+  def choose(driven, field):
+    rows = (-1,) + (1,) * (driven.ndim - 1)
+    kept = jnp.where(
+      is_back.reshape(rows), getattr(following, field), getattr(agents, field)
+    )
+    return jnp.where(departs.reshape(rows), driven, kept)
+
+  agents = agents.replace(
+    xy=choose(xy, 'xy'),
+    z=jnp.where(is_back, following.z, agents.z),
+    yaw=choose(yaw, 'yaw'),
+    speed=choose(speed, 'speed'),
+  )
+  new_progress = jnp.where(is_back, next_due, new_progress)
+  return agents, jnp.where(moves, new_progress, progress), is_back
+
+
+def step_changing_lanes(
+  agents: types.AgentState,
+  sizes,
+  paths,
+  paths_valid,
+  progress,
+  lateral,
+  lanes,
+  desired_speed,
+  controlled,
+  dt=types.TIME_STEP,
+  config=IdmConfig(),
+  mobil=MobilConfig(),
+  lateral_margin=0.3,
+  stop_gap=None,
+):
+  """Moves agents along their paths or the lanes beside them for one step.
+
+  A change begins where MOBIL's criteria of safety and incentive both hold for
+  it: nobody is made to brake hard, and what the agent gains, with what its old
+  and its new follower gain weighted by politeness, is more than a threshold.
+  Until a change is over, whoever is ahead in either lane is a lead.
+
+  Args:
+    agents: `[A]` now, the ego and everybody else who can be a lead included.
+    sizes: `[A, 3]` metres.
+    paths: `[A, P, 2]`.
+    paths_valid: `[A, P]` bool, true for a prefix of at least two.
+    progress: `[A]` metres along its path of each agent.
+    lateral: `[A, 3]` metres to the left of its path, their rate in m/s, and
+      metres where it is going.
+    lanes: `[A, P, K]` metres to the left of each point of a path of the lanes
+      that go its way, infinite where there are fewer.
+    desired_speed: `[A]` m/s.
+    controlled: `[A]` bool; the others come back unchanged.
+    dt: seconds.
+    config: parameters of the driver model.
+    mobil: parameters of the changes.
+    lateral_margin: metres, see `lead_on_path`.
+    stop_gap: `[A]` metres, see `step_along_paths`.
+
+  Returns:
+    `AgentState` `[A]`, progress `[A]` and lateral `[A, 3]` after the step.
+  """
+
+  def step_one(index, path, path_valid, progress, lateral, lanes, stop_gap):
+    offset, rate, target = lateral
+    speed, desired = agents.speed[index], desired_speed[index]
+    length, width = sizes[index, 0], sizes[index, 1]
+    others = agents.valid & (jnp.arange(len(sizes)) != index)
+    seen = look_along(agents, sizes, path, path_valid)
+    reach = width / 2 + lateral_margin
+
+    def idm(gap, lead_speed, speed=speed, desired=desired):
+      return idm_acceleration(speed, gap, lead_speed, desired, config)
+
+    def lead(right, left):
+      return _lead(seen, others, progress, length / 2, right, left)
+
+    def follower(middle):
+      """Gap behind, speed and desired speed of who follows in a lane."""
+      is_behind = (
+        others
+        & (seen.along <= progress)
+        & seen.in_band(middle - reach, middle + reach)
+      )
+      gap = jnp.where(is_behind, progress - length / 2 - seen.front, jnp.inf)
+      behind = jnp.argmin(gap)
+      speed = jnp.where(is_behind[behind], seen.speed[behind], 0.0)
+      return gap[behind], speed, jnp.maximum(desired_speed[behind], speed)
+
+    ahead_gap, ahead_speed = lead(target - reach, target + reach)
+    mine = idm(ahead_gap, ahead_speed)
+    behind_gap, behind_speed, behind_desired = follower(target)
+
+    def gain(middle):
+      """What a change to a lane is worth; -inf where it is not safe."""
+      gap, lead_speed = lead(middle - reach, middle + reach)
+      theirs, their_speed, their_desired = follower(middle)
+      new = idm(gap, lead_speed)
+      forced = idm(theirs, speed, their_speed, their_desired)
+      new_follower = forced - idm(
+        theirs + length + gap, lead_speed, their_speed, their_desired
+      )
+      old_follower = idm(
+        behind_gap + length + ahead_gap,
+        ahead_speed,
+        behind_speed,
+        behind_desired,
+      ) - idm(behind_gap, speed, behind_speed, behind_desired)
+      polite = jnp.where(jnp.isinf(theirs), 0, new_follower) + jnp.where(
+        jnp.isinf(behind_gap), 0, old_follower
+      )
+      is_safe = (
+        jnp.isfinite(middle)
+        & (forced >= -mobil.safe_deceleration)
+        & (new >= -mobil.safe_deceleration)
+        & (jnp.minimum(gap, theirs) > 0)
+      )
+      return jnp.where(
+        is_safe, new - mine + mobil.politeness * polite, -jnp.inf
+      )
+
+    step = jnp.where(
+      path_valid[1:], geometry.safe_norm(path[1:] - path[:-1]), 0
+    )
+    beside = lanes[jnp.sum(jnp.cumsum(step) <= progress)]
+    is_left = (beside > target + _LANE[0]) & (beside < target + _LANE[1])
+    is_right = (beside < target - _LANE[0]) & (beside > target - _LANE[1])
+    left = jnp.min(jnp.where(is_left, beside, jnp.inf))
+    right = jnp.max(jnp.where(is_right, beside, -jnp.inf))
+    gains = jnp.stack([gain(left), gain(right)])
+    is_settled = (jnp.abs(target - offset) < 0.2) & (jnp.abs(rate) < 0.1)
+    changes = (
+      is_settled
+      & (speed > mobil.min_speed)
+      & (jnp.max(gains) > mobil.threshold)
+    )
+    new_target = jnp.where(
+      changes, jnp.stack([left, right])[jnp.argmax(gains)], target
+    )
+    # A lane beside the path keeps its own distance from it; on the path itself
+    # the agent drives where it was recorded.
+    nearest = beside[jnp.argmin(jnp.abs(beside - new_target))]
+    keeps_lane = (jnp.abs(new_target) > 1) & (
+      jnp.abs(nearest - new_target) < _LANE[0]
+    )
+    new_target = jnp.where(keeps_lane, nearest, new_target)
+
+    low = jnp.minimum(offset, new_target) - reach
+    high = jnp.maximum(offset, new_target) + reach
+    acceleration = jnp.minimum(idm(*lead(low, high)), idm(stop_gap, 0.0))
+    new_speed, distance = _ballistic(speed, acceleration, dt)
+    pull = mobil.frequency * (new_target - offset) - 2 * rate
+    limit = mobil.max_slope * new_speed
+    new_rate = jnp.clip(rate + mobil.frequency * pull * dt, -limit, limit)
+    new_offset = offset + new_rate * dt
+    # The path is longer or shorter than the parallel that is driven.
+    _, before = pose_on_path(path, path_valid, progress - _HALF_WHEELBASE)
+    _, after = pose_on_path(path, path_valid, progress + _HALF_WHEELBASE)
+    curvature = geometry.wrap_angle(after - before) / (2 * _HALF_WHEELBASE)
+    stretch = jnp.clip(1 - curvature * offset, 0.5, 2)
+    ahead = jnp.sqrt(jnp.maximum(distance**2 - (new_rate * dt) ** 2, 0))
+    new_progress = progress + ahead / stretch
+    xy, yaw = pose_on_path(path, path_valid, new_progress)
+    normal = jnp.stack([-jnp.sin(yaw), jnp.cos(yaw)])
+    slip = jnp.arcsin(new_rate / jnp.maximum(new_speed, mobil.min_speed))
+    return (
+      xy + new_offset * normal,
+      geometry.wrap_angle(yaw + slip),
+      new_speed,
+      new_progress,
+      jnp.stack([new_offset, new_rate, new_target]),
+      _path_length(path, path_valid) > _SHORTEST,
+    )
+
+  xy, yaw, speed, new_progress, new_lateral, has_path = jax.vmap(step_one)(
+    jnp.arange(len(sizes)),
+    paths,
+    paths_valid,
+    progress,
+    lateral,
+    lanes,
+    _no_line(stop_gap, agents),
+  )
+  moves = controlled & agents.valid & has_path
+  stands = controlled & agents.valid & ~has_path
+  agents = agents.replace(
+    xy=jnp.where(moves[:, None], xy, agents.xy),
+    yaw=jnp.where(moves, yaw, agents.yaw),
+    speed=jnp.where(moves, speed, jnp.where(stands, 0.0, agents.speed)),
+  )
+  return (
+    agents,
+    jnp.where(moves, new_progress, progress),
+    jnp.where(moves[:, None], new_lateral, lateral),
+  )

@@ -96,7 +96,7 @@ def test_inverse_dynamics_find_what_was_done(seed, speed):
 def test_a_log_that_no_bicycle_drew_is_followed_and_does_not_drift():
   rng = np.random.default_rng(0)
   time = np.arange(91) * types.TIME_STEP
-  # To the next lane and back at 12 m/s with measurement noise, stopping at the end.
+  # To the next lane and back at 12 m/s, then to a stop, measured with noise.
   ahead = np.where(time < 6, 12.0, np.maximum(12 - 5 * (time - 6), 0))
   x = np.concatenate([[0], np.cumsum(ahead[1:] * types.TIME_STEP)])
   y = 3.5 * np.exp(-(((x - 40) / 25) ** 2))
