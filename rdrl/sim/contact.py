@@ -8,6 +8,7 @@ vectorise, and nothing else.
 """
 
 from flax import struct
+import jax
 import jax.numpy as jnp
 
 from rdrl import types
@@ -36,11 +37,18 @@ class Boxes:
 
 def boxes_of(agents: types.AgentState, sizes) -> Boxes:
   """`Boxes` of an `AgentState` `[..., A]` with sizes `[..., A, 3]`."""
+  # XLA would take the sine of a box anew for each one that it is compared with,
+  # and its CPU backend drops optimization barriers; a product it keeps.
+  heading = jnp.matmul(
+    jnp.stack([jnp.cos(agents.yaw), jnp.sin(agents.yaw)], -1),
+    jnp.eye(2),
+    precision=jax.lax.Precision.HIGHEST,
+  )
   return Boxes(
     x=agents.xy[..., 0],
     y=agents.xy[..., 1],
-    cos=jnp.cos(agents.yaw),
-    sin=jnp.sin(agents.yaw),
+    cos=heading[..., 0],
+    sin=heading[..., 1],
     length=sizes[..., 0] / 2,
     width=sizes[..., 1] / 2,
   )

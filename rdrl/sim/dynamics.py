@@ -242,3 +242,28 @@ def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
   if config.dynamics == 'actuated':
     return actuated(ego, vehicle, speed, curvature, config)
   return bicycle(ego, speed, curvature, config), vehicle
+
+
+def advance(agents, vehicle, others, speed, curvature, config):
+  """Everybody after a step: the ego by its dynamics, the others as given.
+
+  Args:
+    agents: `[A]` now, the ego first.
+    vehicle: `[V]`, from `initial`.
+    others: `[A]` after the step; its first is the reference of the ego.
+    speed: `[]` m/s, commanded.
+    curvature: `[]` 1/m, commanded.
+    config: which dynamics.
+
+  Returns:
+    `AgentState` `[A]` and vehicle.
+  """
+  ego, vehicle = step(
+    types.take(agents, 0),
+    vehicle,
+    speed,
+    curvature,
+    types.take(others, 0),
+    config,
+  )
+  return jax.tree.map(lambda x, e: x.at[0].set(e), others, ego), vehicle

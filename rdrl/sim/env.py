@@ -461,18 +461,13 @@ class Env:
       moved, moved_progress, moved_lateral = self._traffic(
         scenario, index, agents, progress, lateral, step
       )
-      track = self._tracks(index, step + 1)
-      ego, moved_vehicle = dynamics.step(
-        types.take(agents, 0),
-        vehicle,
-        speed,
-        curvature,
-        types.take(track, 0),
-        config,
+      moved, moved_vehicle = dynamics.advance(
+        agents, vehicle, moved, speed, curvature, config
       )
+      ego = types.take(moved, 0)
       if config.dynamics != 'replay':
-        ego = ego.replace(z=sample('ground')(ego.xy) + self.clearance[index, 0])
-      moved = jax.tree.map(lambda x, e: x.at[0].set(e), moved, ego)
+        height = sample('ground')(ego.xy) + self.clearance[index, 0]
+        moved = moved.replace(z=moved.z.at[0].set(height))
       along, offset, heading, _ = geometry.project_to_polyline(ego.xy, *path)
       found = events_lib.detect(
         moved,

@@ -34,17 +34,27 @@ def sample(grids: types.Grid, scene, xy):
     xy: `[..., 2]` world points.
   """
   height, width = grids.values.shape[-2:]
-  limit = jnp.array([width - 1, height - 1])
-  column_row = (xy - grids.origin[scene]) / grids.cell[scene]
-  column_row = jnp.clip(column_row, 0, limit)
-  low = jnp.minimum(jnp.floor(column_row), jnp.maximum(limit - 1, 0))
-  fx, fy = jnp.moveaxis(column_row - low, -1, 0)
-  column, row = jnp.moveaxis(low.astype(jnp.int32), -1, 0)
+  origin, cell = grids.origin[scene], grids.cell[scene]
+
+  def between(position, size):
+    """Lower neighbour of a position and how far beyond it that is."""
+    position = jnp.clip(position, 0, size - 1)
+    low = jnp.minimum(jnp.floor(position), max(size - 2, 0))
+    return low.astype(jnp.uint32), position - low
+
+  column, fx = between((xy[..., 0] - origin[0]) / cell, width)
+  row, fy = between((xy[..., 1] - origin[1]) / cell, height)
   right = jnp.minimum(column + 1, width - 1)
   below = jnp.minimum(row + 1, height - 1)
-  values = grids.values
-  top = (1 - fx) * values[scene, row, column] + fx * values[scene, row, right]
-  bottom = (1 - fx) * values[scene, below, column] + fx * values[
-    scene, below, right
-  ]
+  # One flat index without a sign, which needs no wrapping, takes half the time
+  # of three on a CPU.
+  values = grids.values.reshape(-1)
+  first = jnp.asarray(scene, jnp.uint32) * height
+
+  def at(row, column):
+    index = (first + row) * width + column
+    return values.at[index].get(mode='promise_in_bounds')
+
+  top = (1 - fx) * at(row, column) + fx * at(row, right)
+  bottom = (1 - fx) * at(below, column) + fx * at(below, right)
   return (1 - fy) * top + fy * bottom

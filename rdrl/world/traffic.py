@@ -417,7 +417,8 @@ def step_on_schedule(
   An agent on its record trusts those who are on theirs, for the record holds
   no collision; before anybody else, the ego included, it brakes as IDM does. It
   comes back to its record along its path as fast as IDM accelerates, and then
-  is on it again, exactly. Past the end of its record it drives as IDM does.
+  is on it again, exactly. Where the record ends, who is on it is gone, as
+  recorded, and who is late drives on as IDM does.
 
   Args:
     agents: `[A]` now, the ego and everybody else who can be a lead included.
@@ -438,7 +439,7 @@ def step_on_schedule(
 
   Returns:
     `AgentState` `[A]` and progress `[A]` after the step, and `[A]` bool, who is
-    exactly where the record has it after the step.
+    exactly where the record has it after the step, if it has it at all.
   """
   now, following = types.take(recorded, 0), types.take(recorded, 1)
   due, next_due = recorded_progress
@@ -454,10 +455,8 @@ def step_on_schedule(
     reach = half_width + lateral_margin
     others = jnp.arange(len(sizes)) != index
     speed = agents.speed[index]
-    is_on_time = (
-      now.valid[index]
-      & following.valid[index]
-      & (jnp.abs(progress - due) < schedule.position_tolerance)
+    is_on_time = now.valid[index] & (
+      jnp.abs(progress - due) < schedule.position_tolerance
     )
     seen = look_along(agents, sizes, path, path_valid)
     counts = (
@@ -517,7 +516,7 @@ def step_on_schedule(
       is_on_time
       & (jnp.abs(progress - due) < _SLACK)
       & (jnp.abs(speed - jnp.abs(now.speed[index])) < schedule.speed_tolerance)
-      & (yielding * dt > planned - speed)
+      & ((yielding * dt > planned - speed) | ~following.valid[index])
     )
     stands = _path_length(path, path_valid) <= _SHORTEST
     xy = jnp.where(stands, agents.xy[index], xy)

@@ -121,5 +121,172 @@ def test_an_agent_without_a_path_stands_still():
   assert float(moved.speed[0]) == 0 and float(progress[0]) == 0
 
 
+RECORDED = 700
+
+
+def _record(x, speed):
+  """Record `[RECORDED + 1, A]` of cars at constant speed along x."""
+  time = np.arange(RECORDED + 1)[:, None] * types.TIME_STEP
+  x = np.asarray(x, float) + time * np.asarray(speed, float)
+  return types.AgentState(
+    xy=np.stack([x, np.zeros_like(x)], -1).astype(np.float32),
+    z=np.full(x.shape, 0.75, np.float32),
+    yaw=np.zeros(x.shape, np.float32),
+    speed=np.broadcast_to(np.asarray(speed, np.float32), x.shape),
+    valid=np.ones(x.shape, bool),
+  )
+
+
+@jax.jit
+def repeat(record, lead_x):
+  """Car 0 yields on its record, car 1 is where `lead_x` `[T]` has it."""
+  _, sizes, paths, valid = queue([0, 0], [0.0, 0])
+  progress = record.xy[:, :, 0]
+
+  def step(carry, t):
+    agents, done = carry
+    speed = (lead_x[t] - lead_x[t - 1]) / types.TIME_STEP
+    agents = agents.replace(
+      xy=agents.xy.at[1, 0].set(lead_x[t]),
+      speed=agents.speed.at[1].set(speed),
+    )
+    times = jnp.stack([t, t + 1])
+    after, done, is_back = traffic.step_on_schedule(
+      agents,
+      sizes,
+      paths,
+      valid,
+      done,
+      record.speed.max(0),
+      types.take(record, times),
+      progress[times],
+      jnp.array([True, False]),
+    )
+    return (after, done), (agents, is_back[0])
+
+  carry = types.take(record, 1), progress[1]
+  return jax.lax.scan(step, carry, jnp.arange(1, RECORDED))[1]
+
+
+def test_a_record_without_disturbance_comes_back_exactly():
+  # Two metres at 12 m/s, much nearer than IDM would follow.
+  record = _record([0, LENGTH + 2], [12.0, 12])
+  agents, is_back = repeat(record, record.xy[:, 1, 0])
+  assert np.all(is_back)
+  np.testing.assert_array_equal(agents.xy[:, 0], record.xy[1:-1, 0])
+
+
+def test_a_recorded_car_yields_and_comes_back_to_its_time():
+  record = _record([0, LENGTH + 12], [12.0, 12])
+  lead = record.xy[:, 1, 0].astype(float)
+  # The car ahead stands for four seconds, then drives off twice as fast.
+  rest = lead[0] + np.cumsum(
+    np.r_[
+      np.maximum(12 - 0.6 * np.arange(20), 0),
+      np.zeros(40),
+      24 * np.ones(RECORDED),
+    ]
+    * types.TIME_STEP
+  )
+  lead[20:] = lead[19] + (rest - lead[0])[: RECORDED + 1 - 20]
+  agents, is_back = repeat(record, jnp.asarray(lead, jnp.float32))
+  gap = np.asarray(agents.xy[:, 1, 0] - agents.xy[:, 0, 0]) - LENGTH
+  assert gap.min() > 0.5
+  speed = np.asarray(agents.speed[:, 0])
+  assert speed.min() < 1
+  late = np.asarray(record.xy[1:-1, 0, 0] - agents.xy[:, 0, 0])
+  assert late.max() > 20 and late.min() > -0.5
+  # IDM's acceleration and 1.2 times its greatest speed bound how it catches up.
+  assert np.diff(speed).max() <= CONFIG.max_acceleration * 0.1 + 1e-4
+  assert speed.max() <= 1.2 * 12 + 1e-3
+  assert is_back[10] and not is_back[60] and is_back[-1]
+  assert late[-1] == 0
+
+
+LANES = jnp.array([0.0, 3.5, jnp.inf])
+
+
+@jax.jit
+def change(agents, paths, valid, desired, lanes):
+  """Car 0 may change lanes, the others drive on at their speeds."""
+  sizes = jnp.tile(jnp.array([LENGTH, 1.9, 1.5]), (len(desired), 1))
+  lanes = jnp.broadcast_to(lanes, (*valid.shape, len(lanes)))
+  controlled = jnp.arange(len(desired)) == 0
+
+  def step(carry, _):
+    agents, progress, lateral = carry
+    agents = agents.replace(
+      xy=agents.xy.at[1:, 0].add(agents.speed[1:] * types.TIME_STEP)
+    )
+    carry = traffic.step_changing_lanes(
+      agents, sizes, paths, valid, progress, lateral, lanes, desired, controlled
+    )
+    return carry, carry
+
+  carry = agents, agents.xy[:, 0], jnp.zeros((len(desired), 3))
+  return jax.lax.scan(step, carry, length=300)[1]
+
+
+def _overtake(other, lanes=LANES):
+  """Behind a car at 5 m/s, with another one in the lane to the left."""
+  agents, _, paths, valid = queue(
+    [0, 40, other[0]], [12.0, 5, other[1]], [0, 0, 3.5]
+  )
+  desired = jnp.array([14.0, 5, 14])
+  return change(agents, paths, valid, desired, lanes)
+
+
+def test_a_car_overtakes_where_the_other_lane_is_free():
+  agents, progress, lateral = _overtake((-300.0, 0.0))
+  xy = np.asarray(agents.xy)
+  assert xy[-1, 0, 0] > xy[-1, 1, 0] + 50
+  np.testing.assert_allclose(xy[:, 0, 1], lateral[:, 0, 0], atol=1e-4)
+  beside = np.abs(xy[:, 0, 0] - xy[:, 1, 0]) < LENGTH
+  assert beside.any() and np.all(xy[beside, 0, 1] > 1.9)
+  # Over at once and, past it, nothing to gain by going back.
+  np.testing.assert_array_equal(lateral[:, 0, 2], 3.5)
+  assert xy[:, 0, 1].max() < 3.6
+  np.testing.assert_allclose(
+    np.linalg.norm(np.diff(xy[:, 0], axis=0), axis=-1),
+    np.asarray(agents.speed[1:, 0] + agents.speed[:-1, 0]) / 2 * 0.1,
+    atol=2e-3,
+  )
+  np.testing.assert_allclose(progress[:, 0], xy[:, 0, 0], atol=1e-3)
+
+
+def test_no_change_without_a_lane_or_into_somebody():
+  agents, _, lateral = _overtake((-300.0, 0.0), LANES.at[1].set(jnp.inf))
+  assert not np.any(lateral)
+  assert agents.xy[-1, 0, 0] < agents.xy[-1, 1, 0] - LENGTH
+  # Somebody much faster comes up from behind: it waits until he has passed.
+  agents, _, lateral = _overtake((-60.0, 25.0))
+  xy = np.asarray(agents.xy)
+  begins = int(np.argmax(np.asarray(lateral[:, 0, 2]) > 0))
+  assert begins > 0 and xy[begins, 2, 0] > xy[begins, 0, 0]
+  apart = np.abs(xy[:, :1, 0] - xy[:, 1:, 0]) >= LENGTH
+  aside = np.abs(xy[:, :1, 1] - xy[:, 1:, 1]) >= 1.9
+  assert np.all(apart | aside)
+
+
+def test_lights_hold_who_can_still_stop():
+  lines = jnp.array([50.0, 30, jnp.inf])
+
+  def gap(speed, progress, *lights):
+    return float(
+      traffic.light_gap(speed, progress, 2.3, lines, jnp.array(lights))
+    )
+
+  stop, go, caution = types.LIGHT_STOP, types.LIGHT_GO, types.LIGHT_CAUTION
+  assert gap(10.0, 10.0, stop, stop, stop) == pytest.approx(30 - 12.3)
+  assert gap(10.0, 10.0, stop, go, stop) == pytest.approx(50 - 12.3)
+  assert np.isinf(gap(10.0, 10.0, go, types.LIGHT_UNKNOWN, go))
+  # 10^2 / (2 x 5) is more than full brakes, 10^2 / (2 x 17.7) than gentle ones.
+  assert gap(10.0, 22.7, go, stop, go) == np.inf
+  assert gap(10.0, 10.0, go, caution, go) == np.inf
+  assert gap(7.0, 10.0, go, caution, go) == pytest.approx(17.7)
+  # Who has passed a line no longer minds it.
+  assert np.isinf(gap(0.0, 48.0, stop, stop, go))
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

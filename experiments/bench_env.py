@@ -1,0 +1,303 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Times a step of the simulator without rendering, beside Waymax.
+
+  python -m experiments.bench_env
+  taskset -c 0 python -m experiments.bench_env  # one core
+
+prints one JSON line per case, then a table. The work is Waymax's: all agents
+but the ego replay their logs, the ego is a kinematic bicycle that is given
+other commands at every step of 0.1 s, episodes of 80 steps begin anew; then
+nothing else, or whether each agent overlaps any other, of all pairs, or that
+and whether each agent's corners have left the road. They are the functions that
+`sim.Env` steps with. Waymax compares every corner with every point of the road;
+here the distance to the road's edge is baked once per scene into a grid, which
+takes `bake_s`, and a step does not know how many points there were.
+
+Waymax 0.1 ran on one thread with 32 objects where a float32 product of
+2048x2048 reached 265 GFLOP/s and a sort of 200,000 took 57 ms; its rates are
+scaled by the ratio that favours it more. Each figure is that of the fastest of
+many calls, so that what else the machine does counts least, on both sides.
+"""
+
+import functools
+import os
+import time
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from experiments import presets
+from experiments import timing
+from rdrl import sim
+from rdrl import training
+from rdrl import types
+from rdrl.logs import grids
+from rdrl.sim import contact
+from rdrl.sim import dynamics
+from rdrl.sim import terrain
+
+CASES = ('no metrics', 'collisions', 'collisions + off-road')
+
+_AGENTS = flags.DEFINE_list('agents', ['32', '128'], 'Agents per scene.')
+_POINTS = flags.DEFINE_list('points', ['2000', '20000'], 'Points of a road.')
+_ENVS = flags.DEFINE_list('envs', ['1', '16', '64', '1024'], 'Environments.')
+_REPEATS = flags.DEFINE_integer('repeats', 20, 'Timed calls per case.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the traffic.')
+
+# Steps per second of Waymax with 32 objects, by case, points and environments,
+# and the yardstick beside which they were measured, GFLOP/s and ms.
+WAYMAX = {
+  ('no metrics', None): {1: 232e3, 16: 937e3, 64: 893e3},
+  ('collisions', None): {1: 50e3, 16: 89e3, 64: 63e3},
+  ('collisions + off-road', 2000): {1: 190, 16: 186, 64: 177},
+  ('collisions + off-road', 20000): {1: 19, 8: 17},
+}
+WAYMAX_AGENTS = 32
+_YARDSTICK = 265, 57
+_COMPILED = '/jax/core/compile/backend_compile_duration'
+
+# Steps of an episode, scenes, and steps that a timed call takes at least.
+_STEPS, _SCENES, _LEAST = 80, 4, 8_000
+# Metres: radius of the road's middle and its amplitude, half its width, side
+# of a grid's cell; and cells along a side.
+_RADIUS, _SWING, _HALF_WIDTH, _CELL, _SIDE = 110.0, 12.0, 9.0, 0.5, 560
+
+
+def _radius(angle, phase):
+  return _RADIUS + _SWING * np.sin(3 * angle + phase)
+
+
+def road(num_points, phase):
+  """`Grid` of a ring road whose two edges have so many points together."""
+  angle = np.arange(num_points // 2) * (2 * np.pi / (num_points // 2))
+  image = Image.new('1', (_SIDE, _SIDE))
+  draw = ImageDraw.Draw(image)
+  for side, fill in ((1, 1), (-1, 0)):
+    radius = _radius(angle, phase) + side * _HALF_WIDTH
+    xy = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+    draw.polygon([tuple(p) for p in xy / _CELL + _SIDE / 2], fill=fill)
+  # The middle of pixel (0, 0) is half a cell inside the image.
+  origin = np.full(2, (0.5 - _SIDE / 2) * _CELL)
+  return grids.distance_grid(np.array(image), origin, _CELL)
+
+
+def traffic(num_agents, phase, rng):
+  """`AgentState` `[_STEPS + 1, A]` of cars around the ring, and their sizes."""
+  time = np.arange(_STEPS + 1)[:, None] * types.TIME_STEP
+  speed = rng.uniform(2, 15, num_agents)
+  lane = rng.uniform(-1, 1, num_agents) * (_HALF_WIDTH - 1)
+  angle = rng.uniform(0, 2 * np.pi, num_agents) + speed / _RADIUS * time
+  radius = _radius(angle, phase) + lane
+  xy = radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+  step = np.gradient(xy, axis=0)
+  tracks = types.AgentState(
+    xy=xy,
+    z=np.full(angle.shape, 0.75),
+    yaw=np.arctan2(step[..., 1], step[..., 0]),
+    speed=np.linalg.norm(step, axis=-1) / types.TIME_STEP,
+    valid=np.ones(angle.shape, bool),
+  )
+  size = np.tile([4.6, 1.9, 1.5], (num_agents, 1))
+  return jax.tree.map(
+    lambda x: x if x.dtype == bool else np.float32(x), (tracks, size)
+  )
+
+
+def _substep(case, grid, scene, sizes, carry, inputs):
+  """One step of one environment; counts who met whom and left the road.
+
+  Speeds are summed so that the compiler may not leave out who is not looked at.
+  """
+  agents, vehicle, driven, met, left = carry
+  track, speed, curvature = inputs
+  agents, vehicle = dynamics.advance(
+    agents, vehicle, track, speed, curvature, sim.Config()
+  )
+  driven += agents.speed
+  if case != CASES[0]:
+    boxes = contact.boxes_of(agents, sizes)
+    met += contact.met(agents, boxes)
+    if case == CASES[2]:
+      left += contact.off_road(
+        boxes, lambda xy: terrain.sample(grid, scene, xy)
+      )
+  return agents, vehicle, driven, met, left
+
+
+@jax.jit(static_argnames=('case', 'num_envs', 'rounds'))
+def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
+  """Steps some environments through episodes of `_STEPS`, `rounds` times.
+
+  Args:
+    case: of `CASES`.
+    num_envs: B; environment i is in scene i modulo S.
+    rounds: episodes one after the other.
+    tracks: `[S, T, A]`.
+    sizes: `[S, A, 3]` metres.
+    grid: `[S]` metres to the road's edge.
+    commands: `[T - 1, 2]` speed in m/s and curvature in 1/m of the egos.
+
+  Returns:
+    `[B, A]` sums over steps of the speeds of the agents, and how often each met
+    another and was off the road; then the last `AgentState` `[B, A]`.
+  """
+  scenes = jnp.arange(num_envs) % len(sizes)
+
+  def episode(counts, _):
+    start = jax.vmap(lambda s: types.take(tracks, (s, 0)))(scenes)
+    vehicle = jnp.zeros((num_envs, 0))
+
+    def step(carry, inputs):
+      t, command = inputs
+
+      def one(scene, *carry):
+        inputs = types.take(tracks, (scene, t + 1)), *command
+        return _substep(case, grid, scene, sizes[scene], carry, inputs)
+
+      return jax.vmap(one)(scenes, *carry), None
+
+    carry, _ = jax.lax.scan(
+      step, (start, vehicle, *counts), (jnp.arange(_STEPS), commands)
+    )
+    agents, _, *counts = carry
+    return tuple(counts), agents
+
+  zero = jnp.zeros((num_envs, sizes.shape[1]))
+  count = zero.astype(jnp.int32)
+  counts, agents = jax.lax.scan(episode, (zero, count, count), length=rounds)
+  return *counts, types.take(agents, -1)
+
+
+def arguments(num_agents, num_points, seed):
+  """Tracks, sizes, grid and commands of `drive`."""
+  rng = np.random.default_rng(seed)
+  phases = rng.uniform(0, 2 * np.pi, _SCENES)
+  cars = [traffic(num_agents, phase, rng) for phase in phases]
+  tracks, sizes = types.stack(cars)
+  grid = terrain.stack([road(num_points, phase) for phase in phases])
+  commands = np.stack(
+    [rng.uniform(4, 12, _STEPS), 1 / _RADIUS + rng.normal(0, 0.02, _STEPS)], -1
+  )
+  return jax.tree.map(jnp.asarray, (tracks, sizes, grid, np.float32(commands)))
+
+
+def waymax(case, num_points, num_envs, num_agents, gflop_per_s, sort_ms):
+  """Waymax's steps per second on this machine, or None where not measured."""
+  if num_agents != WAYMAX_AGENTS:
+    return None
+  rates = WAYMAX.get((case, num_points if case == CASES[2] else None), {})
+  if num_envs not in rates:
+    return None
+  slower = min(_YARDSTICK[0] / gflop_per_s, sort_ms / _YARDSTICK[1])
+  return rates[num_envs] / slower
+
+
+def bench(num_agents, points, envs, repeats, seed, yardstick):
+  """Reports every case with so many agents; returns rows of the table."""
+  rows, compiled, unexpected = [], 0, 0
+
+  def listen(event, seconds, **_):
+    nonlocal compiled
+    del seconds
+    compiled += event == _COMPILED
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    roads = {}
+    for num_points in points:
+      begin = time.perf_counter()
+      inputs = arguments(num_agents, num_points, seed)
+      roads[num_points] = inputs, (time.perf_counter() - begin) / _SCENES
+    for case in CASES:
+      for num_envs in envs:
+        rounds = max(1, _LEAST // (_STEPS * num_envs))
+        is_compiled = False
+        # Only the last case looks at the road.
+        for num_points in points if case == CASES[2] else points[:1]:
+          inputs, bake = roads[num_points]
+          call = functools.partial(drive, case, num_envs, rounds)
+          before = compiled
+          if not is_compiled:
+            jax.block_until_ready(call(*inputs))
+            before = compiled
+          least, _ = timing.least_ms(call, *inputs, repeats=repeats)
+          is_compiled = True
+          unexpected += compiled - before
+          rate = 1e3 * rounds * _STEPS * num_envs / least
+          facts = {
+            'agents': num_agents,
+            'points': num_points if case == CASES[2] else None,
+            'envs': num_envs,
+            'steps_per_s': rate,
+            'waymax_steps_per_s': waymax(
+              case, num_points, num_envs, num_agents, *yardstick
+            ),
+            'bake_s': bake if case == CASES[2] else None,
+            'recompilations': unexpected,
+          }
+          cores = len(os.sched_getaffinity(0))
+          timing.report(case, cores=cores, **facts)
+          rows.append({'case': case} | facts)
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
+  return rows
+
+
+def table(rows):
+  """Lines of a table of what `bench` returned."""
+  head = ('case', 'agents', 'points', 'envs', 'steps/s', 'Waymax', 'ratio')
+  lines = [head]
+  for row in rows:
+    rate, peer = row['steps_per_s'], row['waymax_steps_per_s']
+    lines.append(
+      (
+        row['case'],
+        str(row['agents']),
+        str(row['points'] or ''),
+        str(row['envs']),
+        f'{rate:,.0f}',
+        f'{peer:,.0f}' if peer else '',
+        f'{rate / peer:.2f}' if peer else '',
+      )
+    )
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  return [
+    '  '.join(
+      cell.rjust(width) if i else cell.ljust(width)
+      for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ).rstrip()
+    for line in lines
+  ]
+
+
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+  agents = presets.numbers('--agents', _AGENTS.value, int)
+  points = presets.numbers('--points', _POINTS.value, int)
+  envs = presets.numbers('--envs', _ENVS.value, int)
+  for flag, values, least in (
+    ('--agents', agents, 1),
+    ('--points', points, 6),
+    ('--envs', envs, 1),
+    ('--repeats', (_REPEATS.value,), 1),
+  ):
+    if not values or min(values) < least:
+      raise training.config.ConfigError(
+        f'{flag}={values}: expected at least {least}'
+      )
+  yardstick = timing.yardstick(_REPEATS.value, timing.least_ms)
+  rows = []
+  for num_agents in agents:
+    rows += bench(
+      num_agents, points, envs, _REPEATS.value, _SEED.value, yardstick
+    )
+  print('\n'.join(table(rows)))
+
+
+if __name__ == '__main__':
+  training.cli.run(main)
