@@ -30,6 +30,7 @@ ORDER = (
 # Heavy or absent on accelerator images, so imported in one file each.
 EDGES = {
   'brax': {'rdrl/sim/brax_env.py'},
+  'gymnasium': {'rdrl/sim/gym_env.py'},
   'orbax': {'rdrl/training/checkpoints.py'},
 }
 

@@ -2,6 +2,7 @@
 """The simulator: dynamics, traffic, collisions, observations and reward."""
 
 from rdrl.sim import anchors
+from rdrl.sim import vector
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import STREAMS
 from rdrl.sim.config import Actuators
@@ -23,4 +24,5 @@ __all__ = [
   'replay',
   'rollout',
   'unroll',
+  'vector',
 ]

@@ -57,7 +57,7 @@ def test_a_road_does_not_depend_on_how_many_points_draw_it():
   coarse, fine = bench_env.road(2000, 0.3), bench_env.road(20000, 0.3)
   edge = np.abs(coarse.values - fine.values)
   assert edge.max() <= 2 * coarse.cell
-  # In the middle of the road its edge is half a width away, less where it bends.
+  # From the middle of the road to its edge it is half a width, less in bends.
   angle = np.linspace(0, 6, 50)
   middle = bench_env._radius(angle, 0.3)[:, None] * np.stack(
     [np.cos(angle), np.sin(angle)], -1
