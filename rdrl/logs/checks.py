@@ -15,7 +15,8 @@ def validate(log: types.Log, source: str):
 
   Shapes agree; images are bytes; poses, points and map are finite; rotations
   are orthonormal; focal lengths and the sizes of all agents seen are positive;
-  times increase; the ego is there at every step; so is lidar.
+  times increase; the ego is there at every step; so is lidar. A log may be
+  without cameras, `C` = 0, and without lidar, `P` = 0.
 
   Args:
     log: the log.
@@ -32,11 +33,16 @@ def validate(log: types.Log, source: str):
     f'{images.dtype} of shape {images.shape} is not uint8 [T, C, H, W, 3]',
   )
   steps, cameras, height, width = images.shape[:4]
-  check(0 not in images.shape, 'images', f'shape {images.shape} is empty')
+  pixels = height * width if cameras else 1
+  check(steps * pixels > 0, 'images', f'shape {images.shape} is empty')
   agents = np.shape(log.sizes)[0] if np.ndim(log.sizes) else 0
   check(agents > 0, 'sizes', 'no agents, but agent 0 is the ego')
   points = np.shape(log.lidar)[1] if np.ndim(log.lidar) == 3 else 0
-  check(points > 0, 'lidar', f'no points: shape {np.shape(log.lidar)}')
+  check(
+    points > 0 or np.size(log.lidar_valid) == 0,
+    'lidar',
+    f'no points: shape {np.shape(log.lidar)}',
+  )
   for field, shape in [
     ('cameras.camera_from_world', (steps, cameras, 4, 4)),
     ('cameras.intrinsics', (steps, cameras, 3, 3)),
@@ -105,9 +111,10 @@ def validate(log: types.Log, source: str):
   )
 
   seen = np.asarray(log.lidar_valid)
-  check.all(
-    'lidar_valid', seen.any(-1), lambda i: f'no lidar points at step {i}'
-  )
+  if points:
+    check.all(
+      'lidar_valid', seen.any(-1), lambda i: f'no lidar points at step {i}'
+    )
   check.finite('lidar', log.lidar, seen)
   for field in ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines'):
     lines = getattr(log.map, field)
@@ -128,6 +135,19 @@ def validate(log: types.Log, source: str):
   found = np.shape(log.map.lane_width)
   check(found == rows, 'map.lane_width', f'shape {found} is not {rows}')
   check.finite('map.lane_width', log.map.lane_width)
+  if log.map.lights is not None:
+    lights = np.asarray(log.map.lights)
+    shape = (steps, np.shape(log.map.stop_lines.valid)[0])
+    check(
+      lights.shape == shape,
+      'map.lights',
+      f'shape {lights.shape} is not {shape}',
+    )
+    check.all(
+      'map.lights',
+      (lights >= types.LIGHT_UNKNOWN) & (lights <= types.LIGHT_STOP),
+      lambda *i: f'{lights[i]} at [step, line] {list(i)} is no light',
+    )
 
 
 class _Checker:

@@ -62,6 +62,7 @@ def read(data_dir, name=None) -> types.Log:
   if len(shapes) > 1:
     raise checks.LogError(f'{source}: images: sizes differ: {sorted(shapes)}')
   step = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+  lights = step.pop('lights', None)
   log = types.Log(
     images=step['images'],
     cameras=types.Camera(
@@ -79,6 +80,7 @@ def read(data_dir, name=None) -> types.Log:
     lidar_valid=step['lidar_valid'],
     map=types.Map(
       lane_width=record['lane_width'],
+      lights=lights,
       **{k: types.Polylines(**v) for k, v in record['map'].items()},
     ),
     name=name,
@@ -92,7 +94,7 @@ def log_record(log: types.Log, first_step: int):
   lines = {
     name: {'xy': _float32(value.xy), 'valid': np.asarray(value.valid, bool)}
     for name, value in vars(log.map).items()
-    if name != 'lane_width'
+    if name not in ('lane_width', 'lights')
   }
   return {
     'name': log.name,
@@ -114,7 +116,10 @@ def step_records(log: types.Log):
       for name in _TRACK_FIELDS[:-1]
     }
     tracks['valid'] = np.asarray(log.tracks.valid[i], bool)
-    yield {
+    lights = {}
+    if log.map.lights is not None:
+      lights['lights'] = np.asarray(log.map.lights[i], np.int32)
+    yield lights | {
       'time': np.asarray(log.times[i], np.float64),
       'images': [images.encode_image(image) for image in log.images[i]],
       'camera_from_world': _float32(log.cameras.camera_from_world[i]),
@@ -130,6 +135,9 @@ def _float32(values):
 
 
 def _decode(row, source):
+  if not len(row['images']):
+    row['images'] = np.zeros((0, 0, 0, 3), np.uint8)
+    return row
   row['images'] = np.stack(
     [
       images.decode_image(data, f'{source}: camera {camera}')

@@ -8,6 +8,8 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.logs import checks
 
+MAP_LINES = ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines')
+
 
 def resize(log: types.Log, height: int, width: int):
   """`log` with images of `height` x `width` pixels.
@@ -85,4 +87,74 @@ def pad_agents(log: types.Log, budget: int, source=None):
     # it masks stays finite.
     sizes=pad(log.sizes, 0, 1),
     classes=pad(log.classes, 0, types.OTHER),
+  )
+
+
+def keep_nearest(log: types.Log, budget: int):
+  """`log` with at most `budget` agents: the ego and those nearest to it.
+
+  Near is who comes nearest to the ego at any step; the order stays.
+
+  Args:
+    log: the log.
+    budget: agents, the ego included.
+
+  Returns:
+    The log and how many agents were left out.
+
+  Raises:
+    LogError: if the budget has no place for the ego.
+  """
+  if budget < 1:
+    raise checks.LogError(
+      f'{log.name}: tracks: {budget} agents have no room for the ego'
+    )
+  tracks = log.tracks
+  distance = np.linalg.norm(tracks.xy - tracks.xy[:, :1], axis=-1)
+  distance = np.where(tracks.valid, distance, np.inf).min(0)
+  # Of the order -1 the ego is first whoever it is driving into.
+  distance[0] = -1
+  kept = np.sort(np.argsort(distance, kind='stable')[:budget])
+  left_out = log.sizes.shape[0] - len(kept)
+  return log.replace(
+    tracks=types.take(tracks, (slice(None), kept)),
+    sizes=log.sizes[kept],
+    classes=log.classes[kept],
+  ), left_out
+
+
+def map_shape(lane_map: types.Map):
+  """`[L, P]` of each set of polylines of a map, by name."""
+  return {name: np.shape(getattr(lane_map, name).valid) for name in MAP_LINES}
+
+
+def pad_map(lane_map: types.Map, shape):
+  """A map with budgets of polylines, the new ones nowhere valid.
+
+  Args:
+    lane_map: the map.
+    shape: by name, like that of `map_shape`, the greatest of each.
+
+  Raises:
+    LogError: if the map holds more than the budget.
+  """
+  lines = {}
+  for name in MAP_LINES:
+    old = getattr(lane_map, name)
+    found = np.shape(old.valid)
+    missing = [(0, b - f) for b, f in zip(shape[name], found, strict=True)]
+    if min(missing)[1] < 0:
+      raise checks.LogError(
+        f'map.{name}: shape {found}, but the budget is {tuple(shape[name])}'
+      )
+    lines[name] = types.Polylines(
+      xy=np.pad(old.xy, [*missing, (0, 0)]), valid=np.pad(old.valid, missing)
+    )
+  rows = shape['lanes'][0] - len(lane_map.lane_width)
+  lights = lane_map.lights
+  if lights is not None:
+    rows_of_lights = shape['stop_lines'][0] - lights.shape[1]
+    lights = np.pad(lights, [(0, 0), (0, rows_of_lights)])
+  return lane_map.replace(
+    lane_width=np.pad(lane_map.lane_width, (0, rows)), lights=lights, **lines
   )
