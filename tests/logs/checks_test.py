@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rdrl import logs
+from rdrl import types
 
 
 def put(log, path, index, value):
@@ -96,6 +97,26 @@ def test_intrinsics_of_other_images_are_refused(log):
   wrong = log.replace(cameras=log.cameras.replace(width=99))
   with pytest.raises(logs.LogError, match='99x8 pixels, but the images have'):
     logs.validate(wrong, 'here')
+
+
+def test_neither_cameras_nor_lidar_are_needed(log, without_sensors):
+  logs.validate(without_sensors(log), 'here')
+  with pytest.raises(logs.LogError, match=r'images: shape .* is empty'):
+    logs.validate(log.replace(images=log.images[:, :, :0]), 'here')
+
+
+@pytest.mark.parametrize(
+  ('lights', 'message'),
+  [
+    (np.zeros((5, 2), int), r'map.lights: shape \(5, 2\) is not \(5, 1\)'),
+    (np.full((5, 1), 4), r'map.lights: 4 at \[step, line\] \[0, 0\]'),
+  ],
+)
+def test_lights_are_those_of_the_stop_lines(log, lights, message):
+  lit = log.map.replace(lights=np.full((5, 1), types.LIGHT_STOP))
+  logs.validate(log.replace(map=lit), 'here')
+  with pytest.raises(logs.LogError, match=message):
+    logs.validate(log.replace(map=log.map.replace(lights=lights)), 'here')
 
 
 if __name__ == '__main__':

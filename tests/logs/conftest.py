@@ -58,3 +58,25 @@ def make_log_fixture():
 @pytest.fixture
 def log():
   return make_log()
+
+
+@pytest.fixture
+def without_sensors():
+  """What makes of a log one of tracks and a map alone."""
+
+  def strip(log):
+    steps = len(log.times)
+    return log.replace(
+      images=np.zeros((steps, 0, 0, 0, 3), np.uint8),
+      cameras=types.Camera(
+        camera_from_world=np.zeros((steps, 0, 4, 4), np.float32),
+        intrinsics=np.zeros((steps, 0, 3, 3), np.float32),
+        height=0,
+        width=0,
+      ),
+      camera_from_ego=np.zeros((0, 4, 4), np.float32),
+      lidar=np.zeros((steps, 0, 3), np.float32),
+      lidar_valid=np.zeros((steps, 0), bool),
+    )
+
+  return strip

@@ -10,6 +10,7 @@ import pytest
 
 from data_pipelines import builder
 from rdrl import logs
+from rdrl import types
 
 
 @pytest.fixture
@@ -30,6 +31,19 @@ def test_each_log_is_read_back_exactly(prepared):
     ):
       assert a.dtype == b.dtype
       np.testing.assert_array_equal(a, b)
+
+
+def test_lights_come_back_and_what_was_not_there_does_not(
+  tmp_path, make_log, without_sensors
+):
+  lights = np.arange(5, dtype=np.int32)[:, None] % 4
+  drive = without_sensors(make_log())
+  drive = drive.replace(map=drive.map.replace(lights=lights))
+  builder.write([drive], tmp_path / 'set')
+  found = logs.read(tmp_path / 'set')
+  assert types.LIGHT_STOP in found.map.lights
+  assert jax.tree.structure(found) == jax.tree.structure(drive)
+  jax.tree.map(np.testing.assert_array_equal, found, drive)
 
 
 def test_a_log_must_be_named_where_there_are_several(prepared):

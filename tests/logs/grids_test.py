@@ -8,6 +8,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import types
 
 
 def test_distance_is_to_the_nearest_cell_of_the_other_kind():
@@ -45,6 +46,37 @@ def test_without_an_edge_the_distance_is_large_and_has_the_right_sign(value):
 def test_what_is_no_raster_is_refused(shape, cell, message):
   with pytest.raises(ValueError, match=message):
     logs.distance_grid(np.ones(shape, bool), (0, 0), cell)
+
+
+def test_a_mask_of_polygons_is_that_of_their_crossing_numbers():
+  rng = np.random.default_rng(1)
+  # Stars that overlap; the last has its own hole, the fourth is no polygon.
+  angle = np.sort(rng.uniform(0, 2 * np.pi, (3, 9)), -1)
+  radius = rng.uniform(2, 9, (3, 9, 1))
+  spokes = radius * np.stack([np.cos(angle), np.sin(angle)], -1)
+  xy = np.zeros((5, 10, 2))
+  xy[:3, :9] = spokes + rng.uniform(-4, 4, (3, 1, 2))
+  xy[3, :2] = [[0, 0], [9, 9]]
+  ring = np.array([[-8.1, 3.2], [-2.2, 3.2], [-2.2, 8.3], [-8.1, 8.3]])
+  hole = np.array([[-6.4, 4.4], [-6.4, 6.6], [-4.3, 6.6], [-4.3, 4.4]])
+  xy[4] = np.concatenate([ring, ring[:1], hole, hole[:1]])
+  valid = np.arange(10) < np.array([9, 9, 9, 2, 10])[:, None]
+  polygons = types.Polylines(xy=xy.astype(np.float32), valid=valid)
+  origin, cell = np.array([-11.3, -9.7]), 0.37
+  found = logs.polygon_mask(polygons, (57, 64), origin, cell)
+  rows, columns = np.mgrid[:57, :64]
+  middles = origin + cell * np.stack([columns, rows], -1)
+  expected = np.zeros((57, 64), bool)
+  for points, used in zip(polygons.xy, valid, strict=True):
+    if used.sum() > 2:
+      expected |= np.asarray(geometry.points_in_polygon(middles, points, used))
+  np.testing.assert_array_equal(found, expected)
+  assert found[:, 0].sum() == 0 and 200 < found.sum() < 3000
+  # In the ring, in its hole.
+  for point, inside in (((-7.2, 5.5), True), ((-5.2, 5.5), False)):
+    alone = types.take(polygons, slice(4, 5))
+    mask = logs.polygon_mask(alone, (1, 1), np.array(point), 1.0)
+    assert mask.tolist() == [[inside]]
 
 
 if __name__ == '__main__':

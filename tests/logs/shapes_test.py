@@ -51,5 +51,45 @@ def test_more_agents_than_the_budget_names_both(log):
     logs.pad_agents(log, 2)
 
 
+def test_the_ego_and_who_comes_nearest_to_it_are_kept(log):
+  tracks = log.tracks
+  tracks.xy[:, 1] = [50, 50]
+  # The nearest of all, while nobody sees it, and for a moment.
+  tracks.xy[2, 1] = tracks.xy[2, 0]
+  tracks.valid[2, 1] = False
+  kept, left_out = logs.keep_nearest(log, 2)
+  assert left_out == 1
+  np.testing.assert_array_equal(kept.tracks.xy, tracks.xy[:, [0, 2]])
+  tracks.valid[2, 1] = True
+  kept, _ = logs.keep_nearest(log, 2)
+  np.testing.assert_array_equal(kept.tracks.xy, tracks.xy[:, [0, 1]])
+  alone, left_out = logs.keep_nearest(log, 1)
+  assert left_out == 2 and alone.sizes.shape == (1, 3)
+  whole, left_out = logs.keep_nearest(log, 9)
+  assert left_out == 0 and whole.sizes.shape == (3, 3)
+  with pytest.raises(logs.LogError, match='0 agents have no room for the ego'):
+    logs.keep_nearest(log, 0)
+
+
+def test_a_padded_map_says_what_it_said(log):
+  lights = np.full((5, 1), types.LIGHT_STOP, np.int32)
+  lane_map = log.map.replace(lights=lights)
+  shape = {
+    name: tuple(np.add(each, (2, 3)))
+    for name, each in logs.map_shape(lane_map).items()
+  }
+  padded = logs.pad_map(lane_map, shape)
+  assert logs.map_shape(padded) == shape
+  for name, (rows, points) in logs.map_shape(lane_map).items():
+    old, new = getattr(lane_map, name), getattr(padded, name)
+    np.testing.assert_array_equal(new.xy[:rows, :points], old.xy)
+    assert new.valid.sum() == old.valid.sum()
+  np.testing.assert_array_equal(padded.lights[:, :1], lights)
+  assert not padded.lights[:, 1:].any()
+  logs.validate(log.replace(map=padded), 'here')
+  with pytest.raises(logs.LogError, match=r'map.lanes: shape \(3, 132\)'):
+    logs.pad_map(padded, logs.map_shape(lane_map))
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))
