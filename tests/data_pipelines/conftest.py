@@ -5,6 +5,7 @@ The car drives a gentle left bend over a road that falls to its right, past a
 parked car and a pole; all sensors are mounted askew.
 """
 
+import json
 import types
 
 import numpy as np
@@ -206,3 +207,89 @@ def drive():
 @pytest.fixture
 def constants():
   return types.SimpleNamespace(STEPS=STEPS, POLE=POLE, PARKED_YAW=PARKED_YAW)
+
+
+class FakeArchive:
+  """Four agents on a road along x, in the layout of `data_pipelines.archive`.
+
+  The ego is the last one; the pedestrian is there from step 4 on. Two lanes,
+  half of the road is to the left of each edge, and 10 m ahead of the ego a
+  light is at stop until step 5. All of it is about an origin that was taken
+  away. `fields` may be changed before `write`.
+  """
+
+  STEPS = 12
+  ORIGIN = np.array([1000.0, -500.0])
+
+  def __init__(self):
+    time = 0.1 * np.arange(self.STEPS)
+    start = np.array([[30, 3.0], [60, 0], [20, -6], [0, 0]])
+    speed = np.array([-10.0, 0, 0, 8])
+    xy = start[:, None] + speed[:, None, None] * time[:, None] * [1, 0]
+    valid = np.ones((4, self.STEPS), bool)
+    valid[2, :4] = False
+    z = np.full((*valid.shape, 1), 20.8)
+    xyz = np.concatenate([xy, z], -1)
+    xyz[~valid] = np.nan
+    x = np.linspace(-80, 120, 51)
+    edge = np.stack([x, np.full(51, -2.5)], -1)
+    lines = [
+      (0, np.stack([x, np.zeros(51)], -1)),
+      (0, np.stack([x[::-1], np.full(51, 3.0)], -1)),
+      (2, edge),
+      (2, np.stack([x[::-1], np.full(51, 5.5)], -1)),
+      (1, np.stack([x, np.full(51, 1.5)], -1)),
+      (3, np.array([[14, -2.5], [16, -2.5], [16, 5.5], [14, 5.5], [14, -2.5]])),
+      (4, np.array([[40, -12], [48, -12], [48, -2], [40, -2]])),
+      (5, np.array([[12, -4.0]])),
+    ]
+    self.fields = {
+      'xyz': xyz.astype(np.float32),
+      'heading': np.where(speed < 0, np.pi, 0)[:, None] + np.zeros(self.STEPS),
+      'vel': (speed[:, None, None] * [1, 0] + np.zeros((self.STEPS, 1))),
+      'valid': valid,
+      'dims': np.array(
+        [[4.6, 1.9, 1.6], [0, 0, 0], [0.7, 0.7, 1.7], [4.8, 2.1, 1.6]]
+      ),
+      'type': np.array([1, 1, 2, 1], np.int8),
+      'sdc': np.int64(-1),
+      'road_xyz': np.concatenate(
+        [np.c_[line, np.full(len(line), 20.0)] for _, line in lines]
+      ),
+      'road_id': np.repeat(
+        np.arange(len(lines)), [len(line) for _, line in lines]
+      ),
+      'road_type': np.array([kind for kind, _ in lines], np.int8),
+      'road_type_names': np.array(
+        ['lane', 'road_line', 'road_edge', 'crosswalk', 'driveway', 'stop_sign']
+      ),
+      'origin': self.ORIGIN,
+      'tl': np.array(json.dumps(self.lights())),
+    }
+
+  def lights(self, states=None):
+    """Parsed `tl`: two lanes part at x = 10, one has had to stop longer."""
+    place = self.ORIGIN + np.array([10, 0])
+    states = states or {7: 'stop', 8: 'arrow_stop'}
+    return {
+      str(lane): {
+        'x': [float(place[0])],
+        'y': [float(place[1])],
+        'time_index': list(range(1, self.STEPS)),
+        'state': [
+          state if i < (5 if lane == 7 else 9) else 'go'
+          for i in range(1, self.STEPS)
+        ],
+      }
+      for lane, state in states.items()
+    }
+
+  def write(self, folder, name='scene'):
+    path = folder / f'{name}.npz'
+    np.savez(path, **self.fields)
+    return path
+
+
+@pytest.fixture
+def fake_archive():
+  return FakeArchive()
