@@ -309,6 +309,8 @@ class Scenario:
       `LANE_CHANGE`, IDM along its track or the lanes beside it.
     release: `[A]` int32 the step from which `controller` holds; before it the
       agent follows its track.
+    difficulty: `[]` share of the ego's manoeuvres that the adversary spoils, 0
+      without one; None where nobody asked.
   """
 
   tracks: AgentState
@@ -318,6 +320,7 @@ class Scenario:
   behaviour: Array
   controller: Array
   release: Array
+  difficulty: Array | None = None
 
 
 @struct.dataclass

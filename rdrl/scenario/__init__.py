@@ -3,30 +3,54 @@
 
 from rdrl.scenario import checks
 from rdrl.scenario import frenet
+from rdrl.scenario import grammar
 from rdrl.scenario.checks import REASONS
+from rdrl.scenario.config import ADVERSARIES
 from rdrl.scenario.config import BEHAVIOURS
+from rdrl.scenario.config import COUSINS
+from rdrl.scenario.config import FAMILIES
 from rdrl.scenario.config import Config
+from rdrl.scenario.config import without_held_out
+from rdrl.scenario.context import Context
+from rdrl.scenario.context import prepare
+from rdrl.scenario.context import reserve
+from rdrl.scenario.curriculum import next_target
+from rdrl.scenario.curriculum import weights
 from rdrl.scenario.expansion import concatenate
 from rdrl.scenario.expansion import expand
 from rdrl.scenario.expansion import proposals
+from rdrl.scenario.expansion import scenarios
 from rdrl.scenario.expansion import select
-from rdrl.scenario.planning import Context
+from rdrl.scenario.plan import Constraint
+from rdrl.scenario.plan import unconstrained
 from rdrl.scenario.planning import Proposal
-from rdrl.scenario.planning import prepare
+from rdrl.scenario.planning import edited_tracks
 from rdrl.scenario.planning import propose
 
 __all__ = [
+  'ADVERSARIES',
   'BEHAVIOURS',
+  'COUSINS',
+  'FAMILIES',
   'REASONS',
   'Config',
+  'Constraint',
   'Context',
   'Proposal',
   'checks',
   'concatenate',
+  'edited_tracks',
   'expand',
   'frenet',
+  'grammar',
+  'next_target',
   'prepare',
   'proposals',
   'propose',
+  'reserve',
+  'scenarios',
   'select',
+  'unconstrained',
+  'weights',
+  'without_held_out',
 ]

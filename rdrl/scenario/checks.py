@@ -16,7 +16,8 @@ from rdrl.scenario import profiles
 
 REASONS = (
   'accepted',
-  'no_vehicle',
+  'no_agent',
+  'no_donor',
   'speed',
   'acceleration',
   'lateral_acceleration',
@@ -25,12 +26,17 @@ REASONS = (
   'overlap',
   'drivable',
   'occupancy',
+  'ground',
   'unavoidable',
   'trivial',
 )
 
 # m/s below which a heading says nothing about the curvature of the motion.
 _CREEP = 1.0
+# Places along a lane change where the ego's box is compared with the road.
+_ROAD_LOOKS = 48
+# Agents that are compared with the ego's manoeuvres at a time.
+_TOGETHER = 8
 
 
 def motion(xy, heading):
@@ -54,7 +60,7 @@ def motion(xy, heading):
   return speed * sign, jnp.arctan2(pointing[:, 1], pointing[:, 0])
 
 
-def kinematics(speed, yaw, window, config):
+def kinematics(speed, yaw, window, config, wheeled=True):
   """Failed checks, by name, of the motion of one track.
 
   Args:
@@ -62,6 +68,7 @@ def kinematics(speed, yaw, window, config):
     yaw: `[T]` direction of motion.
     window: `[T]` bool.
     config: `scenario.Config`, the limits.
+    wheeled: `[]` bool; one who walks may turn on the spot.
 
   Returns:
     Dict of bool `[]`.
@@ -80,10 +87,9 @@ def kinematics(speed, yaw, window, config):
   return {
     'speed': jnp.any(window & (speed < -0.05)),
     'acceleration': any_beyond(acceleration, config.max_acceleration),
-    'lateral_acceleration': any_beyond(
-      speed * yaw_rate, config.max_lateral_acceleration
-    ),
-    'curvature': any_beyond(curvature, config.max_curvature),
+    'lateral_acceleration': wheeled
+    & any_beyond(speed * yaw_rate, config.max_lateral_acceleration),
+    'curvature': wheeled & any_beyond(curvature, config.max_curvature),
     'jerk': any_beyond(jerk, config.max_jerk),
   }
 
@@ -100,15 +106,18 @@ def overlaps(track, size, tracks, sizes, counts, window, margin):
     window: `[T]` bool.
     margin: metres, all around the first box.
   """
-  met = geometry.boxes_overlap(
-    track.xy[:, None],
-    track.yaw[:, None],
-    size + 2 * margin,
-    tracks.xy,
-    tracks.yaw,
-    sizes,
-  )
-  return jnp.any(met & counts & window[:, None])
+
+  def parts(state):
+    return (state.xy[..., 0], state.xy[..., 1]), (
+      jnp.cos(state.yaw),
+      jnp.sin(state.yaw),
+    )
+
+  own = types.take(track, (slice(None), None))
+  own, other = jax.lax.optimization_barrier((parts(own), parts(tracks)))
+  half = size[:2] / 2 + margin
+  gap = separation(*own, half, *other, sizes[:, :2].T / 2)
+  return jnp.min(jnp.where(counts & window[:, None], gap, jnp.inf)) < 0
 
 
 def corners_inside(grid, xy, yaw, size):
@@ -120,9 +129,44 @@ def corners_inside(grid, xy, yaw, size):
 
 def outline_free(grid, xy, yaw, size):
   """Least value `[...]` of a grid along the sides of boxes `[...]`."""
-  parts = [size[:2] * jnp.array([share, 1.0]) for share in (1.0, 0.5, 0.0)]
-  values = [corners_inside(grid, xy, yaw, part) for part in parts]
-  return jnp.min(jnp.stack(values), 0)
+  along = jnp.array([1, 0.5, 0, -0.5, -1]) / 2
+  places = jnp.stack(
+    [jnp.tile(along, 2), jnp.repeat(jnp.array([0.5, -0.5]), len(along))], -1
+  )
+  places = geometry.rotate_2d(places * size[:2], yaw[..., None])
+  return jnp.min(geometry.sample_grid(grid, xy[..., None, :] + places), -1)
+
+
+def off_the_ground(grid, xy, yaw, size, config, wheeled):
+  """Where a box does not stand on the ground.
+
+  Nobody does outside the raster, where the ground is not known; a car does
+  neither where its four wheels have no common plane, nor where that is steep.
+
+  Args:
+    grid: height of the ground in metres.
+    xy: `[T, 2]`.
+    yaw: `[T]`.
+    size: `[3]` metres.
+    config: `scenario.Config`, the limits.
+    wheeled: `[]` bool.
+
+  Returns:
+    Bool `[T]`.
+  """
+  wheelbase = 0.6 * size[0]
+  track = 0.8 * size[1]
+  wheels = geometry.box_corners(xy, yaw, jnp.stack([wheelbase, track]))
+  height = geometry.sample_grid(grid, wheels)
+  left_front, left_rear, right_rear, right_front = jnp.moveaxis(height, -1, 0)
+  # Each wheel misses the plane that fits all four best by as much.
+  gap = jnp.abs(left_front - left_rear + right_rear - right_front) / 4
+  rise = jnp.abs(left_front + right_front - left_rear - right_rear) / 2
+  rows, columns = grid.values.shape[-2:]
+  extent = grid.origin + grid.cell * jnp.array([columns - 1, rows - 1])
+  outside = jnp.any((wheels < grid.origin) | (wheels > extent), (-2, -1))
+  rough = (gap > config.max_wheel_gap) | (rise > config.max_slope * wheelbase)
+  return outside | (wheeled & rough)
 
 
 def first_reason(failed):
@@ -137,7 +181,68 @@ def first_reason(failed):
   return jnp.where(jnp.any(flags), 1 + jnp.argmax(flags), 0).astype(jnp.int32)
 
 
-def avoidability(context, tracks, adversary, trigger, config):
+def separation(xy_a, along_a, half_a, xy_b, along_b, half_b):
+  """How far apart boxes are along the axis that separates them most.
+
+  `geometry.boxes_overlap` of boxes whose headings are unit vectors, so that all
+  pairs share the sines of their boxes: half the work is there. Scalars, not
+  vectors, come in, which lets a CPU keep many pairs in one register.
+
+  Args:
+    xy_a: x and y, `[...]` each.
+    along_a: x and y of unit vectors.
+    half_a: half lengths and widths.
+    xy_b: likewise.
+    along_b: likewise.
+    half_b: likewise.
+
+  Returns:
+    Metres `[...]`, negative if and only if the boxes overlap.
+  """
+  (ax, ay), (bx, by) = along_a, along_b
+  (length_a, width_a), (length_b, width_b) = half_a, half_b
+  x, y = xy_b[0] - xy_a[0], xy_b[1] - xy_a[1]
+  cos, sin = jnp.abs(ax * bx + ay * by), jnp.abs(ax * by - ay * bx)
+  gaps = (
+    jnp.abs(ax * x + ay * y) - (length_a + cos * length_b + sin * width_b),
+    jnp.abs(ax * y - ay * x) - (width_a + sin * length_b + cos * width_b),
+    jnp.abs(bx * x + by * y) - (length_b + cos * length_a + sin * width_a),
+    jnp.abs(bx * y - by * x) - (width_b + sin * length_a + cos * width_a),
+  )
+  return jnp.maximum(
+    jnp.maximum(gaps[0], gaps[1]), jnp.maximum(gaps[2], gaps[3])
+  )
+
+
+def _within_reach(mine, my_half, theirs, half):
+  """`[S, A]` bool, whose upright rectangle meets that of all manoeuvres.
+
+  Args:
+    mine: x, y, cosine and sine `[M, S]` of the ego.
+    my_half: `[2]` half length and width.
+    theirs: likewise `[S, A]`.
+    half: `[2, A]`.
+  """
+
+  def extent(cos, sin, half):
+    cos, sin = jnp.abs(cos), jnp.abs(sin)
+    return cos * half[0] + sin * half[1], sin * half[0] + cos * half[1]
+
+  near = True
+  for middle, reach, other, other_reach in zip(
+    mine[:2],
+    extent(*mine[2:], my_half),
+    theirs[:2],
+    extent(*theirs[2:], half),
+    strict=True,
+  ):
+    low = jnp.min(middle - reach, 0)[:, None]
+    high = jnp.max(middle + reach, 0)[:, None]
+    near &= (other + other_reach > low) & (other - other_reach < high)
+  return near
+
+
+def avoidability(context, track, adversary, trigger, config):
   """How hard an adversary is to avoid.
 
   The ego follows its reference until the trigger, or half a second longer, and
@@ -147,7 +252,7 @@ def avoidability(context, tracks, adversary, trigger, config):
 
   Args:
     context: `Context` of the scene.
-    tracks: `[T, A]` with the adversary.
+    track: `[T]` of the adversary, edited.
     adversary: `[]` int32.
     trigger: `[]` int32 step.
     config: library and horizon.
@@ -156,48 +261,103 @@ def avoidability(context, tracks, adversary, trigger, config):
     Share `[]` of the manoeuvres that collide, whether any meets the adversary
     `[]`, and whether none is free `[]`.
   """
-
-  last = tracks.valid.shape[0] - 1
+  ego = context.ego
+  last = track.valid.shape[0] - 1
   steps = jnp.minimum(
     trigger + jnp.arange(0, config.avoid_steps, config.avoid_stride), last
   )
-  size = context.sizes[0]
-  ahead = context.s[trigger] > context.s[trigger, 0]
-  same_lane = jnp.abs(context.d[trigger] - context.d[trigger, 0]) < 2.0
+  ahead = ego.s[trigger] > ego.s[trigger, 0]
+  same_lane = jnp.abs(ego.d[trigger] - ego.d[trigger, 0]) < 2.0
   follows = same_lane & ~ahead & config.reactive
   agent = jnp.arange(len(context.sizes))
   counts = (agent == adversary) | ((agent != 0) & ~follows)
-  others = types.take(tracks, steps)
+  others = jax.tree.map(
+    lambda x, new: x[steps].at[:, adversary].set(new[steps].astype(x.dtype)),
+    context.tracks,
+    track,
+  )
+  counts &= others.valid
+  begins = jnp.minimum(trigger + jnp.array(config.avoid_delays), last)
+  shifts = jnp.array(config.avoid_shifts)
+  accelerations = jnp.array(config.avoid_accelerations)
+  longest = config.avoid_steps * types.TIME_STEP
 
-  def drive(acceleration, shift, delay):
-    begin = jnp.minimum(trigger + delay, last)
+  def aside(begin, shift, moved):
+    """xy, yaw of the ego `moved` metres into a lane change."""
+    s0, v0 = ego.s[begin, 0], ego.speed[begin, 0]
+    # It takes three seconds at the first speed, or as much road.
+    reach = jnp.maximum(3 * v0, 5.0)
+    d = ego.d[begin, 0] + shift * profiles.ease(moved / reach)
+    turn = jnp.arctan(shift * profiles.ease_slope(moved / reach) / reach)
+    xy, along = frenet.from_frenet(context.path, s0 + moved, d)
+    return xy, along + turn
+
+  def on_road_until(begin, shift):
+    """Metres `[]` into a lane change where it leaves the road."""
+    most = ego.speed[begin, 0] + jnp.max(accelerations) * longest / 2
+    moved = jnp.linspace(0, most * longest, _ROAD_LOOKS)
+    xy, yaw = jax.vmap(aside, (None, None, 0))(begin, shift, moved)
+    inside = corners_inside(context.drivable, xy, yaw, context.sizes[0]) >= 0
+    return jnp.where(jnp.all(inside), jnp.inf, moved[jnp.argmin(inside)])
+
+  def drive(acceleration, shift, begin, road):
     time = jnp.maximum((steps - begin) * types.TIME_STEP, 0)
-    s0, v0 = context.s[begin, 0], context.speed[begin, 0]
+    v0 = ego.speed[begin, 0]
     stop = jnp.where(acceleration < 0, -v0 / acceleration, jnp.inf)
     t = jnp.minimum(time, stop)
     moved = v0 * t + acceleration * t**2 / 2
-    # A lane change takes three seconds at the first speed, or as much road.
-    reach = jnp.maximum(3 * v0, 5.0)
-    s = jnp.where(steps < begin, context.s[steps, 0], s0 + moved)
-    d = context.d[begin, 0] + shift * profiles.ease(moved / reach)
-    d = jnp.where(steps < begin, context.d[steps, 0], d)
-    turn = jnp.arctan(shift * profiles.ease_slope(moved / reach) / reach)
-    xy, heading = jax.vmap(frenet.from_frenet, (None, 0, 0))(context.path, s, d)
-    yaw = heading + turn
-    met = geometry.boxes_overlap(
-      xy[:, None], yaw[:, None], size, others.xy, others.yaw, context.sizes
-    )
-    met = jnp.any(met & others.valid & counts, 0)
-    on_road = jnp.all(corners_inside(context.drivable, xy, yaw, size) >= 0)
-    return jnp.any(met), met[adversary], on_road
+    xy, yaw = jax.vmap(aside, (None, None, 0))(begin, shift, moved)
+    waits = steps < begin
+    recorded = types.take(context.tracks, (steps, 0))
+    xy = jnp.where(waits[:, None], recorded.xy, xy)
+    yaw = jnp.where(waits, recorded.yaw, yaw)
+    return xy, yaw, moved[-1] < road
 
-  library = jnp.meshgrid(
-    jnp.array(config.avoid_accelerations),
-    jnp.array(config.avoid_shifts),
-    jnp.array(config.avoid_delays),
+  begins, shifts = (axis.reshape(-1) for axis in jnp.meshgrid(begins, shifts))
+  roads = jax.vmap(on_road_until)(begins, shifts)
+  xy, yaw, on_road = jax.vmap(
+    jax.vmap(drive, (None, 0, 0, 0)), (0, None, None, None)
+  )(accelerations, shifts, begins, roads)
+  on_road = on_road.reshape(-1)
+
+  mine = (xy[..., 0], xy[..., 1], jnp.cos(yaw), jnp.sin(yaw))
+  theirs = (
+    *jnp.moveaxis(others.xy, -1, 0),
+    jnp.cos(others.yaw),
+    jnp.sin(others.yaw),
   )
-  collides, meets_adversary, on_road = jax.vmap(drive)(
-    *(axis.reshape(-1) for axis in library)
+  # Without the barrier, all this would be computed again for every pair.
+  mine, theirs = jax.lax.optimization_barrier(
+    ([x.reshape(-1, len(steps)) for x in mine], theirs)
+  )
+  half = context.sizes[:, :2].T / 2
+  near = _within_reach(mine, half[:, 0], theirs, half)
+  near = jnp.any(near & counts, 0)
+  # Who may be met at all comes first; the rest is never looked at.
+  order = jnp.argsort(~near)
+  order = jnp.pad(order, (0, -len(order) % _TOGETHER), mode='edge')
+
+  def meets(agents):
+    """Which manoeuvres `[M]` meet any of some agents `[n]`."""
+    own, other = (
+      (parts[:2], parts[2:])
+      for parts in (
+        [x[..., None] for x in mine],
+        [x[:, agents] for x in theirs],
+      )
+    )
+    gap = separation(*own, half[:, 0], *other, half[:, agents])
+    gap = jnp.where(counts[:, agents], gap, jnp.inf)
+    return jnp.min(gap, (1, 2)) < 0
+
+  def look(carry):
+    begin, collides = carry
+    agents = jax.lax.dynamic_slice(order, (begin,), (_TOGETHER,))
+    return begin + _TOGETHER, collides | meets(agents)
+
+  meets_adversary = meets(adversary[None])
+  _, collides = jax.lax.while_loop(
+    lambda carry: carry[0] < jnp.sum(near), look, (0, meets_adversary)
   )
   share = jnp.sum(collides & on_road) / jnp.maximum(jnp.sum(on_road), 1)
   is_threat = jnp.any(meets_adversary & on_road)

@@ -8,81 +8,157 @@ import jax
 import numpy as np
 
 from rdrl import types
+from rdrl.scenario import context as context_lib
+from rdrl.scenario import plan as plan_lib
 from rdrl.scenario import planning
 from rdrl.scenario.checks import REASONS
+from rdrl.scenario.config import ADVERSARIES
 from rdrl.scenario.config import BEHAVIOURS
-from rdrl.scenario.config import CUT_IN
-from rdrl.scenario.config import HARD_BRAKE
-from rdrl.scenario.config import LOG
 
-# Proposals that are drawn at once; bounds the memory.
-_CHUNK = 16
+# Proposals that are drawn at once, and judged, of which there are fewer.
+_CHUNK, _JUDGED = 64, 16
+_LOG = BEHAVIOURS.index('log')
 
 
-def proposals(context, behaviours, keys, config):
+def proposals(context, behaviours, keys, config, constraint=None):
   """Proposals of one scene, in host memory.
 
   Args:
-    context: from `planning.prepare`.
+    context: from `prepare`.
     behaviours: `[M]` int32.
     keys: `[M]`.
     config: `scenario.Config`; one compiled program serves all numbers of
       proposals.
+    constraint: `Constraint` on all of them, or None; it may change without
+      another compilation.
 
   Returns:
     `Proposal` `[M]`.
   """
-  config = dataclasses.replace(config, num_proposals=0, num_accepted=())
-  return types.map_batches(
-    lambda rows: _propose(context, *rows, config), (behaviours, keys), _CHUNK
+  if constraint is None:
+    constraint = plan_lib.unconstrained(config)
+  config = dataclasses.replace(
+    config, num_proposals=0, num_accepted=(), held_out=()
+  )
+  behaviours = np.asarray(behaviours, np.int32)
+  drawn = types.map_batches(
+    lambda rows: _draft(context, *rows, constraint, config),
+    (behaviours, keys),
+    _CHUNK,
+  )
+  is_adversary = behaviours < planning.FIRST_COUSIN
+  open_rows = np.flatnonzero((drawn.reason == 0) & is_adversary)
+  if not len(open_rows):
+    return drawn
+  judged = types.map_batches(
+    lambda rows: _judge(context, *rows, config),
+    (behaviours[open_rows], types.take(drawn, open_rows)),
+    _JUDGED,
+  )
+  reason, difficulty = drawn.reason.copy(), drawn.difficulty.copy()
+  reason[open_rows] = judged.reason
+  difficulty[open_rows] = judged.difficulty
+  return drawn.replace(reason=reason, difficulty=difficulty)
+
+
+def _batch(size):
+  # On a CPU, one after another is faster: each computes only what it drew.
+  return None if jax.default_backend() == 'cpu' else size
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _draft(context, behaviours, keys, constraint, config):
+  return jax.lax.map(
+    lambda row: planning.draft(context, *row, config, constraint),
+    (behaviours, keys),
+    batch_size=_batch(_CHUNK),
   )
 
 
 @functools.partial(jax.jit, static_argnames='config')
-def _propose(context, behaviours, keys, config):
-  return jax.vmap(planning.propose, (None, 0, 0, None))(
-    context, behaviours, keys, config
+def _judge(context, behaviours, proposals, config):
+  return jax.lax.map(
+    lambda row: planning.judge(context, *row, config),
+    (behaviours, proposals),
+    batch_size=_batch(_JUDGED),
   )
 
 
-def _unedited(context, count, config):
-  """Proposals `[count]` without an edit, at starts spread over the log."""
+def _unedited(context, count, scene_index, config):
+  """`Scenario` `[count]` without an edit, at starts spread over the log."""
   last = context.tracks.valid.shape[0] - 1
   latest = max(last - config.episode_steps, config.first_start)
   start = np.round(np.linspace(config.first_start, latest, count))
-  zero = np.zeros(count, np.int32)
-  return planning.Proposal(
-    tracks=jax.tree.map(
+  return _scenario(
+    context,
+    jax.tree.map(
       lambda x: np.repeat(np.asarray(x)[None], count, 0), context.tracks
     ),
-    agent=zero,
-    start=start.astype(np.int32),
-    trigger=zero,
-    release=zero,
-    reason=zero,
-    difficulty=np.zeros(count, np.float32),
+    start.astype(np.int32),
+    np.full(count, _LOG, np.int32),
+    scene_index,
+    config,
   )
 
 
-def _scenarios(context, proposals, behaviour, scene_index, config):
-  """`Scenario` `[n]` of accepted proposals `[n]`."""
-  count, num_agents = len(proposals.agent), len(context.sizes)
-  moving = np.asarray(planning.is_moving(context)) & config.reactive
+def scenarios(context, proposals, behaviours, scene_index, config):
+  """`Scenario` `[n]` of proposals `[n]`, in host memory.
+
+  Once its manoeuvre is over, an adversary that drives follows its path on as
+  the Intelligent Driver Model does, so that it does not drive through an ego
+  that has stopped; one that walks keeps to its track.
+
+  Args:
+    context: from `prepare`.
+    proposals: `Proposal` `[n]`, accepted ones.
+    behaviours: `[n]` int32 index into `BEHAVIOURS`.
+    scene_index: place of the scene among those of the environment.
+    config: `scenario.Config`.
+  """
+  rows = np.arange(len(proposals.agent))
+  agent = np.asarray(proposals.agent)
+  behaviours = np.asarray(behaviours, np.int32)
+
+  def edit(x, new):
+    x = np.repeat(np.asarray(x)[None], len(rows), 0)
+    x[rows, :, agent] = new
+    return x
+
+  edited = _scenario(
+    context,
+    jax.tree.map(edit, context.tracks, proposals.track),
+    np.asarray(proposals.start),
+    behaviours,
+    scene_index,
+    config,
+  )
+  names = np.array(BEHAVIOURS)[behaviours]
+  is_adversary = np.isin(names, ADVERSARIES)
+  rows, who = rows[is_adversary], agent[is_adversary]
+  drives = np.asarray(context.classes)[who] != types.PEDESTRIAN
+  edited.controller[rows, who] = np.where(drives, types.IDM, types.REPLAY)
+  edited.release[rows, who] = np.asarray(proposals.release)[is_adversary]
+  return edited.replace(
+    adversary=np.where(is_adversary, agent, 0).astype(np.int32),
+    difficulty=np.asarray(proposals.difficulty),
+  )
+
+
+def _scenario(context, tracks, start, behaviours, scene_index, config):
+  """`Scenario` `[n]` without an adversary."""
+  count, num_agents = len(start), len(context.sizes)
+  moving = np.asarray(context_lib.is_moving(context)) & config.reactive
   moving[0] = False
-  controller = np.tile(np.where(moving, types.IDM, types.REPLAY), (count, 1))
-  release = np.repeat(proposals.start[:, None], num_agents, 1)
-  if behaviour in (CUT_IN, HARD_BRAKE):
-    rows = np.arange(count)
-    controller[rows, proposals.agent] = types.IDM
-    release[rows, proposals.agent] = proposals.release
+  controller = np.where(moving, types.IDM, types.REPLAY).astype(np.int32)
   return types.Scenario(
-    tracks=proposals.tracks,
+    tracks=tracks,
     scene=np.full(count, scene_index, np.int32),
-    start=proposals.start,
-    adversary=proposals.agent,
-    behaviour=np.full(count, behaviour, np.int32),
-    controller=controller.astype(np.int32),
-    release=release.astype(np.int32),
+    start=start,
+    adversary=np.zeros(count, np.int32),
+    behaviour=behaviours,
+    controller=np.tile(controller, (count, 1)),
+    release=np.repeat(start[:, None], num_agents, 1).astype(np.int32),
+    difficulty=np.zeros(count, np.float32),
   )
 
 
@@ -97,8 +173,9 @@ def expand(scene, scene_index, config, key):
 
   Returns:
     `Scenario` `[V]` in host memory, and `{behaviour: {reason: count}}` of what
-    became of the proposals, in which `accepted` counts all that passed, of
-    which the first `num_accepted` were kept.
+    became of the proposals of all behaviours that are wanted, in which
+    `accepted` counts all that passed, of which the first `num_accepted` were
+    kept.
 
   Raises:
     ValueError: if the recording is too short, or the numbers do not fit.
@@ -114,25 +191,36 @@ def expand(scene, scene_index, config, key):
       f'scene.tracks has {num_steps} steps, an episode that begins at step '
       f'{config.first_start} needs at least {2 * config.first_start + 1}'
     )
-  context = planning.prepare(scene)
-  count = config.num_proposals
-  behaviours = np.repeat(np.arange(1, len(BEHAVIOURS), dtype=np.int32), count)
-  drawn = proposals(
-    context, behaviours, jax.random.split(key, len(behaviours)), config
-  )
-  unedited = _unedited(context, config.num_accepted[LOG], config)
-  parts = [_scenarios(context, unedited, LOG, scene_index, config)]
+  context = context_lib.prepare(scene)
+  wanted = [
+    index
+    for index in range(1, len(BEHAVIOURS))
+    if config.num_accepted[index] > 0
+  ]
+  parts = [_unedited(context, config.num_accepted[_LOG], scene_index, config)]
   counts = {}
-  for behaviour in range(1, len(BEHAVIOURS)):
-    mine = types.take(drawn, behaviours == behaviour)
-    found = np.bincount(mine.reason, minlength=len(REASONS))
+  for behaviour in wanted:
+    behaviours = np.full(config.num_proposals, behaviour, np.int32)
+    drawn = proposals(
+      context,
+      behaviours,
+      jax.random.split(
+        jax.random.fold_in(key, behaviour), config.num_proposals
+      ),
+      config,
+    )
+    found = np.bincount(drawn.reason, minlength=len(REASONS))
     counts[BEHAVIOURS[behaviour]] = dict(
       zip(REASONS, found.tolist(), strict=True)
     )
-    kept = np.flatnonzero(mine.reason == 0)[: config.num_accepted[behaviour]]
+    kept = np.flatnonzero(drawn.reason == 0)[: config.num_accepted[behaviour]]
     parts.append(
-      _scenarios(
-        context, types.take(mine, kept), behaviour, scene_index, config
+      scenarios(
+        context,
+        types.take(drawn, kept),
+        behaviours[kept],
+        scene_index,
+        config,
       )
     )
   return concatenate(parts), counts

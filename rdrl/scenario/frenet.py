@@ -140,3 +140,29 @@ def curvature(path: Path, s):
   _, before = evaluate(path, s - 1)
   _, after = evaluate(path, s + 1)
   return (before[0] * after[1] - before[1] * after[0]) / 2
+
+
+def reverse(path: Path) -> Path:
+  """The same path driven the other way: s and d change their signs."""
+  length = path.spacing * (len(path.xy) - 1)
+  return Path(
+    xy=path.xy[::-1],
+    tangent=-path.tangent[::-1],
+    start=-(path.start + length),
+    spacing=path.spacing,
+  )
+
+
+def straight(xy, tangent) -> Path:
+  """A straight path through a point `[2]` at s = 0, along a unit vector `[2]`.
+
+  It begins as far behind the point as `build` does.
+  """
+  spacing = jnp.float32((_BEHIND + _AHEAD) / (NUM_POINTS - 1))
+  s = -_BEHIND + spacing * jnp.arange(NUM_POINTS)
+  return Path(
+    xy=xy + s[:, None] * tangent,
+    tangent=jnp.broadcast_to(tangent, (NUM_POINTS, 2)),
+    start=jnp.float32(-_BEHIND),
+    spacing=spacing,
+  )

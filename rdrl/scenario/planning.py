@@ -1,90 +1,51 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """One edit of one scene: who drives otherwise, how, and whether it can be.
 
-ReconDreamer-RL (arXiv 2508.08170) names the Dynamic Adversary Agent, which
-moves another vehicle, and the Cousin Trajectory Generator, which moves the ego,
-and gives no formulas; those here are ours. Both plan in the Frenet frame of the
-ego's recorded path.
+One compiled program draws and checks every behaviour: the family chooses among
+plans (`adversaries`, `cousins`), all the rest is the same for all. `propose` is
+`draft` and then `judge`, which costs the most and which only a draft with
+nothing wrong needs: who draws many (`expansion.proposals`) judges only those.
 """
 
 from flax import struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.scenario import adversaries
 from rdrl.scenario import checks
-from rdrl.scenario import config as config_lib
+from rdrl.scenario import context as context_lib
+from rdrl.scenario import cousins
 from rdrl.scenario import frenet
+from rdrl.scenario import plan as plan_lib
 from rdrl.scenario import profiles
+from rdrl.scenario.config import ADVERSARIES
+from rdrl.scenario.config import BEHAVIOURS
+from rdrl.scenario.config import FAMILIES
+from rdrl.scenario.context import Context
 
-# Seconds in which recorded acceleration and heading give way to the planned.
-_BLEND = 0.5
-# Seconds in which an agent that only brakes ends its lateral motion.
-_SETTLE = 1.0
-# m/s above which an agent counts as moving.
-_MOVING = 0.5
-# What is drawn: uniform in the range of the config by that name, or in [0, 1].
-_DRAWN = (
-  'start',
-  'onset',
-  'coin',
-  'level',
-  'merge_time',
-  'merge_gap',
-  'speed_deficit',
-  'cut_in_brake',
-  'cut_in_final_speed',
-  'brake',
-  'brake_final_speed',
-  'shift_time',
-  'speed_factor',
+INSERTION = BEHAVIOURS.index('insertion')
+FIRST_COUSIN = 1 + len(ADVERSARIES)
+_CROSSING, _ONCOMING, _PULL_OUT, _DART_OUT, _TAILGATE = (
+  FAMILIES.index(name)
+  for name in ('crossing', 'oncoming', 'pull_out', 'dart_out', 'tailgate')
 )
-
-
-@struct.dataclass
-class Context:
-  """A scene as planning sees it.
-
-  Attributes:
-    tracks: `[T, A]` as recorded.
-    sizes: `[A, 3]` metres.
-    classes: `[A]` int32.
-    path: the ego's recorded path.
-    s: `[T, A]` metres along that path.
-    d: `[T, A]` metres to its left.
-    speed: `[T, A]` m/s, the rate of s.
-    lateral_speed: `[T, A]` m/s, the rate of d.
-    acceleration: `[T, A]` m/s^2, the rate of `speed`.
-    clearance: `[A]` metres from the ground to the middle of the box.
-    drivable: see `Scene`.
-    occupancy: see `Scene`.
-    ground: see `Scene`.
-  """
-
-  tracks: types.AgentState
-  sizes: types.Array
-  classes: types.Array
-  path: frenet.Path
-  s: types.Array
-  d: types.Array
-  speed: types.Array
-  lateral_speed: types.Array
-  acceleration: types.Array
-  clearance: types.Array
-  drivable: types.Grid
-  occupancy: types.Grid
-  ground: types.Grid
+# Seconds before a crossing car is where both paths cross, and its m/s then.
+_CROSSING_TIME, _CROSSING_SPEED = (1.0, 8.0), (0.5, 20.0)
+# m/s of a donor that moves, and of one that crosses.
+_DONOR_SPEED, _DONOR_CROSSES = 2.0, (3.0, 12.0)
 
 
 @struct.dataclass
 class Proposal:
-  """An edit and what the checks say of it.
+  """An edit of a scene.
 
   Attributes:
-    tracks: `[T, A]`.
-    agent: `[]` int32, who was edited; 0 is the ego.
+    track: `[T]` of the one agent that is edited, without agent axis.
+    agent: `[]` int32, who it is.
+    family: `[]` int32 index into `FAMILIES`; meaningless for cousins.
+    donor: `[]` bool, the agent was not in the recording.
     start: `[]` int32 step at which an episode begins.
     trigger: `[]` int32 step at which the edit begins.
     release: `[]` int32 step at which the manoeuvre is over.
@@ -92,8 +53,10 @@ class Proposal:
     difficulty: `[]` share of the ego's manoeuvres that collide; 0 for cousins.
   """
 
-  tracks: types.AgentState
+  track: types.AgentState
   agent: types.Array
+  family: types.Array
+  donor: types.Array
   start: types.Array
   trigger: types.Array
   release: types.Array
@@ -101,255 +64,251 @@ class Proposal:
   difficulty: types.Array
 
 
-def prepare(scene: types.Scene) -> Context:
-  """What `propose` needs of a scene.
+@struct.dataclass
+class _Moment:
+  """Agents `[A]` at their triggers, relative to the ego where it then is."""
 
-  Raises:
-    ValueError: if the ego is not valid throughout.
-  """
-  tracks = jax.tree.map(np.asarray, scene.tracks)
-  if not tracks.valid[:, 0].all():
-    step = int(np.argmin(tracks.valid[:, 0]))
-    raise ValueError(f'scene.tracks.valid of the ego is False at step {step}')
-  path = frenet.build(tracks.xy[:, 0], tracks.yaw[:, 0], tracks.valid[:, 0])
-  grids = scene.drivable, scene.occupancy, scene.ground
-  parts = tracks, scene.sizes, scene.classes, path, *grids
-  return _prepare(*jax.tree.map(jnp.asarray, parts))
+  trigger: types.Array
+  s: types.Array
+  d: types.Array
+  state: types.AgentState
+  ego: types.AgentState
+  along: context_lib.Along
+  own: context_lib.Along
 
 
-@jax.jit
-def _prepare(tracks, sizes, classes, path, drivable, occupancy, ground):
-  def on_path(xy):
-    s, d, heading = frenet.to_frenet(path, xy)
-    return s, d, heading, frenet.curvature(path, s)
-
-  s, d, heading, curvature = jax.vmap(jax.vmap(on_path))(tracks.xy)
-  # Beside a bend, a metre of road is more or less than a metre of path; an
-  # agent beyond the middle of the bend has no place on the path anyway.
-  metres = jnp.maximum(1 - curvature * d, 0.2)
-  speed = tracks.speed * jnp.cos(tracks.yaw - heading) / metres
-  # Over 0.6 s: recorded speeds are noisy.
-  width = 3
-  edge = jnp.pad(speed, ((width, width), (0, 0)), mode='edge')
-  acceleration = (edge[2 * width :] - edge[: -2 * width]) / (
-    2 * width * types.TIME_STEP
-  )
-  height = jnp.where(
-    tracks.valid, tracks.z - geometry.sample_grid(ground, tracks.xy), 0
-  )
-  seen = jnp.maximum(jnp.sum(tracks.valid, 0), 1)
-  return Context(
-    tracks=tracks,
-    sizes=sizes,
-    classes=classes,
-    path=path,
-    s=s,
-    d=d,
-    speed=speed,
-    lateral_speed=tracks.speed * jnp.sin(tracks.yaw - heading),
-    acceleration=acceleration,
-    clearance=jnp.sum(height, 0) / seen,
-    drivable=drivable,
-    occupancy=occupancy,
-    ground=ground,
+def _moment(context, trigger):
+  agents = jnp.arange(len(context.sizes))
+  along = jax.tree.map(lambda x: x[trigger, agents], context.ego)
+  return _Moment(
+    trigger=trigger,
+    s=along.s - context.ego.s[trigger, 0],
+    d=along.d - context.ego.d[trigger, 0],
+    state=jax.tree.map(lambda x: x[trigger, agents], context.tracks),
+    ego=jax.tree.map(lambda x: x[trigger, 0], context.tracks),
+    along=along,
+    own=jax.tree.map(lambda x: x[trigger, agents], context.own),
   )
 
 
-def _merge(context, trigger, draw, config):
-  """What a cut-in by each agent would come to.
-
-  Returns:
-    Seconds `[]` that it takes, m/s `[]` at its end, metres `[]` along the path
-    where the ego then was in the recording, gaps `[A]` in metres to which
-    steady motion would lead, and metres `[]` by which a gap can be changed.
-  """
-  duration = draw('merge_time')
-  last = context.s.shape[0] - 1
-  # The ego as recorded, straight on at the end of the recording.
-  then = trigger + duration / types.TIME_STEP
-  steps = jnp.arange(last + 1.0)
-  ego_speed = jnp.interp(then, steps, context.speed[:, 0])
-  beyond = jnp.maximum(then - last, 0) * types.TIME_STEP * ego_speed
-  ego_s = jnp.interp(then, steps, context.s[:, 0]) + beyond
-  end_speed = jnp.maximum(ego_speed - draw('speed_deficit'), 0)
-  moved = (context.speed[trigger] + end_speed) / 2 * duration
-  half_lengths = (context.sizes[0, 0] + context.sizes[:, 0]) / 2
-  natural = context.s[trigger] + moved - ego_s - half_lengths
+def _meeting(context, trigger, s, speed, half_lengths, family, draw, config):
+  """`Meeting` of agents `[...]` ahead of the ego, or behind it to tailgate."""
+  follows = family == _TAILGATE
+  duration = jnp.where(follows, draw('follow_time'), draw('merge_time'))
+  ego_s, ego_speed = context_lib.ego_at(
+    context, trigger + duration / types.TIME_STEP
+  )
+  faster = jnp.where(follows, draw('follow_speed'), -draw('speed_deficit'))
+  end_speed = jnp.maximum(ego_speed + faster, 0)
+  ahead = s + (speed + end_speed) / 2 * duration - ego_s
   # A quintic that ends x metres off steady motion peaks at an acceleration of
   # 5.77 x / T^2 and a jerk of 60 x / T^3; half the limits are for this.
   reach = jnp.minimum(
     config.max_acceleration * duration**2 / 5.77,
     config.max_jerk * duration**3 / 60,
   )
-  return duration, end_speed, ego_s, natural, reach / 2
+  return plan_lib.Meeting(
+    duration=duration,
+    end_speed=end_speed,
+    ego_s=ego_s,
+    natural=jnp.where(follows, -ahead, ahead) - half_lengths,
+    reach=reach / 2,
+  )
 
 
-def _choose(context, trigger, behaviour, merge, config, key):
-  """An agent `[]` in a place that fits the behaviour, and whether there is one.
+def _within(value, limits):
+  return (value > limits[0]) & (value < limits[1])
 
-  The weight is exp(-distance / 10 m): the paper takes the nearest.
-  """
-  *_, natural, reach = merge
-  shortest, longest = config.merge_gap
-  can_merge = (natural + reach > shortest) & (natural - reach < longest)
-  s = context.s[trigger] - context.s[trigger, 0]
-  d = context.d[trigger] - context.d[trigger, 0]
-  now = types.take(context.tracks, trigger)
-  aligned = jnp.cos(now.yaw - now.yaw[0]) > 0.7
-  beside = (jnp.abs(d) > 2) & (jnp.abs(d) < 7) & (s > -15) & (s < 50)
-  ahead = (jnp.abs(d) < 1.5) & (s > context.sizes[0, 0]) & (s < 50)
+
+def _fitting(context, moment, family, meeting, constraint, draw, config):
+  """`[A]` bool, who is in a place that fits the family."""
+  roles = {
+    name: jnp.asarray(adversaries.table(name))[family]
+    for name in ('s', 'd', 'speed', 'direction', 'parked', 'meets')
+  }
+  now, agents = moment.state, jnp.arange(len(context.sizes))
+  gap = jnp.where(
+    family == _TAILGATE,
+    jnp.stack(draw.range('follow_gap')),
+    jnp.stack(draw.range('merge_gap')),
+  )
+  can_meet = (meeting.natural + meeting.reach > gap[0]) & (
+    meeting.natural - meeting.reach < gap[1]
+  )
+  distance, duration = _to_crossing(context, moment, draw)
+  speed = moment.own.speed
+  end_speed = adversaries.crossing_speed(distance, duration, speed)
+  change = jnp.abs(end_speed - speed) / duration
+  can_cross = (
+    _within(duration, _CROSSING_TIME)
+    & _within(end_speed, _CROSSING_SPEED)
+    & (distance > 1)
+    & (change < config.max_acceleration / 2)
+  )
+  last = len(context.tracks.valid) - 1
+  asked = (
+    moment.s,
+    moment.d,
+    now.speed,
+    context.sizes[:, 0],
+  )
   fits = (
-    jnp.where(behaviour == config_lib.CUT_IN, beside & can_merge, ahead)
+    _within(moment.s, roles['s'])
+    & _within(jnp.abs(moment.d), roles['d'])
+    & (now.speed >= roles['speed'][0])
+    & (now.speed <= roles['speed'][1])
+    & _within(jnp.cos(now.yaw - moment.ego.yaw), roles['direction'])
+    & (context.parked | ~roles['parked'])
+    & (can_meet | (roles['meets'] == 0))
+    & (can_cross | (family != _CROSSING))
     & now.valid
-    & (context.classes == types.VEHICLE)
     & (jnp.sum(context.tracks.valid, 0) >= config.alive_steps)
-    & aligned
-    & (now.speed > 2)
-    & (jnp.arange(len(s)) != 0)
+    & (moment.trigger >= config.first_start)
+    & (moment.trigger < last)
+    & (agents != 0)
   )
-  distance = geometry.safe_norm(now.xy - now.xy[0])
-  logits = jnp.where(fits, -distance / 10, -jnp.inf)
-  return jax.random.categorical(key, logits).astype(jnp.int32), jnp.any(fits)
+  for value, limits in zip(asked, constraint.features, strict=True):
+    fits &= (value >= limits[0]) & (value <= limits[1])
+  return fits
 
 
-def _cut_in(context, agent, trigger, time, merge, draw, config):
-  """s, d `[T]` and duration `[]` of a lane change in front of the ego."""
-  duration, end_speed, ego_s, natural, reach = merge
-  natural = natural[agent]
-  gap = jnp.clip(draw('merge_gap'), natural - reach, natural + reach)
-  gap = jnp.clip(gap, *config.merge_gap)
-  half_lengths = (context.sizes[0, 0] + context.sizes[agent, 0]) / 2
-  s = profiles.quintic(
-    time,
-    duration,
-    (
-      context.s[trigger, agent],
-      context.speed[trigger, agent],
-      context.acceleration[trigger, agent],
-    ),
-    (ego_s + gap + half_lengths, end_speed, 0.0),
+def _to_crossing(context, moment, draw):
+  """Metres and seconds `[A]` to where paths cross the ego's."""
+  distance = context.crossing - moment.own.s
+  duration = context.crossing_arrival - moment.trigger * types.TIME_STEP
+  return distance, duration + draw('arrival_offset')
+
+
+def _recorded(context, moment, agent, family, draw):
+  """`Mover` of an agent of the recording, and the path of its plan."""
+  own_path = jnp.asarray(adversaries.table('own_path'))[family]
+  path = types.take(context.paths, jnp.where(own_path, agent, 0))
+  state = jax.tree.map(
+    lambda own, ego: jnp.where(own_path, own[agent], ego[agent]),
+    moment.own,
+    moment.along,
   )
-  brakes = draw('coin') < 0.5
-  lag, brake_time = profiles.braking(
-    time - duration,
-    end_speed,
-    draw('cut_in_brake'),
-    end_speed * draw('cut_in_final_speed'),
-    config.brake_jerk,
+  now, ego = types.take((moment.state, moment.ego), agent)
+  beside = geometry.rotate_2d(ego.xy - now.xy, -now.yaw)[1]
+  distance, duration = _to_crossing(context, moment, draw)
+  return path, {
+    's': state.s,
+    'd': state.d,
+    'speed': state.speed,
+    'lateral_speed': state.lateral_speed,
+    'acceleration': state.acceleration,
+    'toward': jnp.where(beside < 0, -1.0, 1.0),
+    'apart': jnp.abs(moment.d[agent]),
+    'crossing': distance[agent],
+    'crossing_time': duration[agent],
+  }
+
+
+def _donated(context, trigger, half_lengths, family, constraint, draw):
+  """`Mover` of a donor, and the path of its plan."""
+  place_s, place_d, place_speed = (
+    jnp.asarray(adversaries.table(name))[family]
+    for name in ('donor_s', 'donor_d', 'donor_speed')
   )
-  s += jnp.where(brakes, lag, 0)
-  d = profiles.quintic(
-    time,
-    duration,
-    (context.d[trigger, agent], context.lateral_speed[trigger, agent], 0.0),
-    (0.0, 0.0, 0.0),
+  timed = jnp.asarray(adversaries.table('timed'))[family]
+  ego_s, ego_d = context.ego.s[trigger, 0], context.ego.d[trigger, 0]
+  ego_speed = context.ego.speed[trigger, 0]
+  asked_d = constraint.features[plan_lib.FEATURES.index('d')]
+  side = jnp.where(draw('side') < 0.5, -1.0, 1.0)
+  side = jnp.where(asked_d[1] <= 0, -1.0, jnp.where(asked_d[0] >= 0, 1.0, side))
+  ahead = jnp.where(
+    timed,
+    draw('time_to_arrival') * ego_speed + half_lengths,
+    draw.within('place', *place_s),
   )
-  return s, d, duration + jnp.where(brakes, brake_time, 0)
-
-
-def _hard_brake(context, agent, trigger, time, draw, config):
-  """s, d `[T]` and duration `[]` of braking in the own lane."""
-  acceleration = context.acceleration[trigger, agent]
-  speed = context.speed[trigger, agent]
-  settled = jnp.maximum(speed + acceleration * _BLEND / 2, 0)
-  lag, duration = profiles.braking(
-    time,
-    settled,
-    draw('brake'),
-    settled * draw('brake_final_speed'),
-    config.brake_jerk,
+  aside = side * draw.within('place_aside', *place_d)
+  speed = jnp.maximum(
+    ego_speed + draw.within('place_speed', *place_speed), _DONOR_SPEED
   )
-  s = context.s[trigger, agent] + speed * time + lag
-  s += profiles.fading(time, acceleration, _BLEND)
-  # Lateral motion fades as well, over the time of a correction in the lane.
-  lateral_speed = context.lateral_speed[trigger, agent]
-  t = jnp.minimum(time, _SETTLE)
-  d = context.d[trigger, agent] + lateral_speed * (t - t**2 / (2 * _SETTLE))
-  return s, d, duration
+  asked_speed = constraint.features[plan_lib.FEATURES.index('speed')]
+  speed = jnp.where(timed, 0.0, jnp.clip(speed, *asked_speed))
+
+  point, tangent = frenet.evaluate(context.path, ego_s + ahead)
+  # From the side, at a right angle.
+  across = -side * jnp.stack([-tangent[1], tangent[0]])
+  arrival = context_lib.ego_arrival(context, ego_s + ahead)
+  duration = arrival - trigger * types.TIME_STEP + draw('arrival_offset')
+  duration = jnp.clip(duration, *_CROSSING_TIME)
+  crossing_speed = jnp.clip(speed, *_DONOR_CROSSES)
+  distance = crossing_speed * duration
+
+  crosses, reverses = family == _CROSSING, family == _ONCOMING
+  path = frenet.straight(point, across)
+  for chosen, other in (
+    (~crosses & ~reverses, context.path),
+    (reverses, frenet.reverse(context.path)),
+  ):
+    path = jax.tree.map(lambda x, y, c=chosen: jnp.where(c, y, x), path, other)
+  sign = jnp.where(reverses, -1.0, 1.0)
+  zero = jnp.zeros(())
+  return path, {
+    's': jnp.where(crosses, -distance, sign * (ego_s + ahead)),
+    'd': jnp.where(crosses, 0.0, sign * (ego_d + aside)),
+    'speed': jnp.where(crosses, crossing_speed, speed),
+    'lateral_speed': zero,
+    'acceleration': zero,
+    'toward': -sign * side,
+    'apart': jnp.abs(aside),
+    'crossing': distance,
+    'crossing_time': duration,
+  }
 
 
-def _lateral_shift(context, time, draw, config):
-  """The recorded motion, moved to the side, and every second time back."""
-  duration = draw('shift_time')
-  target = config.shift * (2 * draw('level') - 1)
-  returns = draw('coin') < 0.5
-  away = profiles.ease(time / duration)
-  away -= returns * profiles.ease((time - duration) / duration)
-  d = context.d[:, 0] + target * away
-  return context.s[:, 0], d, duration * (1 + returns)
+def _plan(context, mover, behaviour, family, trigger, time, draw, config):
+  """`Plan` of the behaviour; only its own is computed."""
+
+  def of_family(plan):
+    return lambda: plan(mover, time, draw, config)
+
+  def of_cousin(plan):
+    s, d = context.ego.s[:, 0], context.ego.d[:, 0]
+    return lambda: plan(s, d, trigger, time, draw, config)
+
+  branches = [of_family(plan) for plan in adversaries.PLANS]
+  branches += [of_cousin(plan) for plan in cousins.PLANS]
+
+  def as_floats(branch):
+    return lambda: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), branch())
+
+  index = jnp.where(
+    behaviour >= FIRST_COUSIN,
+    len(FAMILIES) + behaviour - FIRST_COUSIN,
+    family,
+  )
+  return jax.lax.switch(index, [as_floats(branch) for branch in branches])
 
 
-def _speed_change(context, trigger, time, draw, config):
-  """The recorded motion at another speed."""
-  factor = draw('speed_factor')
-  ramp = jnp.clip(time / config.speed_time, 0, 1)
-  factors = 1 + (factor - 1) * ramp**2 * (3 - 2 * ramp)
-  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(context.s[:, 0])
-  gone = jnp.append(0, jnp.cumsum(moved))
-  s = context.s[trigger, 0] + gone - gone[trigger]
-  return s, context.d[:, 0], config.speed_time
-
-
-def propose(context: Context, behaviour, key, config) -> Proposal:
-  """Draws one edit and checks it.
+def _follow(context, path, plan, recorded, agent, trigger, donor, first):
+  """The edited track `[T]`, and speed and course `[T]` of its motion.
 
   Args:
-    context: of the scene, from `prepare`.
-    behaviour: `[]` int32 index into `BEHAVIOURS`, not 0.
-    key: of every draw.
-    config: `scenario.Config`.
+    context: of the scene.
+    path: of the plan.
+    plan: `[T]`.
+    recorded: `[T]` track of the agent.
+    agent: `[]` int32.
+    trigger: `[]` int32.
+    donor: `[]` bool.
+    first: `[]` int32 step from which on a donor is there.
   """
-  num_steps = context.tracks.valid.shape[0]
-  last = num_steps - 1
-  choice_key, draw_key = jax.random.split(key)
-  # One draw for all: each would compile its own random generator.
-  uniform = jax.random.uniform(draw_key, (len(_DRAWN),))
-
-  def draw(name):
-    low, high = getattr(config, name, (0.0, 1.0))
-    return low + (high - low) * uniform[_DRAWN.index(name)]
-
-  latest = max(last - config.episode_steps, config.first_start)
-  choices = latest + 1 - config.first_start
-  start = config.first_start + jnp.minimum(
-    (draw('start') * choices).astype(jnp.int32), choices - 1
-  )
-  onset = jnp.round(draw('onset') / types.TIME_STEP).astype(jnp.int32)
-  trigger = jnp.minimum(start + onset, last - 1)
-  steps = jnp.arange(num_steps)
+  steps = jnp.arange(len(recorded.valid))
   time = jnp.maximum(steps - trigger, 0) * types.TIME_STEP
-
-  moves_ego = behaviour >= config_lib.LATERAL_SHIFT
-  merge = _merge(context, trigger, draw, config)
-  chosen, exists = _choose(
-    context, trigger, behaviour, merge, config, choice_key
-  )
-  agent = jnp.where(moves_ego, 0, chosen)
-  plans = (
-    _cut_in(context, agent, trigger, time, merge, draw, config),
-    _hard_brake(context, agent, trigger, time, draw, config),
-    _lateral_shift(context, time, draw, config),
-    _speed_change(context, trigger, time, draw, config),
-  )
-  s, d, duration = (
-    jnp.stack([jnp.asarray(plan[i], jnp.float32) for plan in plans])[
-      behaviour - 1
-    ]
-    for i in range(3)
-  )
-  release = trigger + jnp.ceil(duration / types.TIME_STEP).astype(jnp.int32)
-  release = jnp.minimum(release, last)
-
-  recorded = jax.tree.map(lambda x: x[:, agent], context.tracks)
-  xy, heading = jax.vmap(frenet.from_frenet, (None, 0, 0))(context.path, s, d)
-  edited = steps > trigger
+  xy, heading = jax.vmap(frenet.from_frenet, (None, 0, 0))(path, plan.s, plan.d)
+  heading += plan.turn
+  edited = donor | (steps > trigger)
   # What the smoothed path has moved fades out; it must not be a jump.
-  jump = recorded.xy[trigger] - xy[trigger]
-  fade = jnp.maximum(1 - time / _BLEND, 0)[:, None]
+  jump = jnp.where(donor, 0, recorded.xy[trigger] - xy[trigger])
+  fade = jnp.maximum(1 - time / adversaries.BLEND, 0)[:, None]
   xy = jnp.where(edited[:, None], xy + jump * fade, recorded.xy)
   speed, course = checks.motion(xy, heading)
-  blend = profiles.ease(time / _BLEND)
+  blend = profiles.ease(time / adversaries.BLEND)
   turned = geometry.wrap_angle(recorded.yaw[trigger] - course[trigger])
+  turned = jnp.where(donor, 0, turned)
   track = types.AgentState(
     xy=xy,
     z=jnp.where(
@@ -361,58 +320,244 @@ def propose(context: Context, behaviour, key, config) -> Proposal:
       edited, geometry.wrap_angle(course + (1 - blend) * turned), recorded.yaw
     ),
     speed=jnp.where(edited, speed, recorded.speed),
-    valid=recorded.valid | edited,
+    valid=recorded.valid | (edited & (~donor | (steps >= first))),
   )
-  tracks = jax.tree.map(
-    lambda x, new: x.at[:, agent].set(new), context.tracks, track
+  return track, speed, course
+
+
+def _leaves(on_road, family, moves_ego, trigger, release, window, config):
+  """Whether a box `[T]` is where its behaviour may not be.
+
+  Cars keep to the road: an oncoming one leaves its lane, not more. A parked
+  car may begin beside the road but must end on it, and get no further from it.
+  Who walks may be anywhere.
+  """
+  pulls_out = ~moves_ego & (family == _PULL_OUT)
+  walks = ~moves_ego & (family == _DART_OUT)
+  least = jnp.where(pulls_out, jnp.minimum(on_road[trigger] - 0.01, 0), 0)
+  least -= config.drivable_tolerance
+  ends_beside = on_road[release] < -config.drivable_tolerance
+  beyond = jnp.any(window & (on_road < least))
+  return ~walks & (beyond | (pulls_out & ends_beside))
+
+
+def propose(
+  context: Context, behaviour, key, config, constraint=None
+) -> Proposal:
+  """Draws one edit and checks it. Arguments as in `draft`."""
+  drawn = draft(context, behaviour, key, config, constraint)
+  return judge(context, behaviour, drawn, config)
+
+
+def judge(context: Context, behaviour, proposal, config) -> Proposal:
+  """A draft with its difficulty, rejected if it is trivial or unavoidable.
+
+  Args:
+    context: of the scene.
+    behaviour: `[]` int32; cousins come back as they are.
+    proposal: from `draft`.
+    config: `scenario.Config`.
+  """
+  difficulty, is_threat, is_hopeless = checks.avoidability(
+    context, proposal.track, proposal.agent, proposal.trigger, config
+  )
+  found = checks.first_reason(
+    {'trivial': ~is_threat, 'unavoidable': is_hopeless}
+  )
+  is_open = (proposal.reason == 0) & (behaviour < FIRST_COUSIN)
+  return proposal.replace(
+    reason=jnp.where(is_open, found, proposal.reason),
+    difficulty=jnp.where(is_open, difficulty, 0.0),
+  )
+
+
+def draft(
+  context: Context, behaviour, key, config, constraint=None
+) -> Proposal:
+  """Draws one edit and checks all but whether the ego can avoid it.
+
+  Args:
+    context: of the scene, from `prepare`.
+    behaviour: `[]` int32 index into `BEHAVIOURS`, not 0.
+    key: of every draw.
+    config: `scenario.Config`.
+    constraint: `Constraint` of what is drawn; None leaves it to the config.
+  """
+  if constraint is None:
+    constraint = plan_lib.unconstrained(config)
+  constraint = jax.tree.map(jnp.asarray, constraint)
+  num_steps, num_agents = context.tracks.valid.shape
+  last = num_steps - 1
+  agents = jnp.arange(num_agents)
+  steps = jnp.arange(num_steps)
+  choice_key, draw_key = jax.random.split(key)
+  draw = plan_lib.Draw(
+    constraint.parameters,
+    jax.random.uniform(draw_key, (len(plan_lib.PARAMETERS),)),
+  )
+
+  moves_ego = behaviour >= FIRST_COUSIN
+  donor = ~moves_ego & ((behaviour == INSERTION) | constraint.donor)
+  any_family = (draw('family') * len(FAMILIES)).astype(jnp.int32)
+  family = jnp.where(behaviour == INSERTION, any_family, behaviour - 1)
+  family = jnp.clip(family, 0, len(FAMILIES) - 1)
+
+  latest = max(last - config.episode_steps, config.first_start)
+  choices = latest + 1 - config.first_start
+  start = config.first_start + jnp.minimum(
+    (draw('start') * choices).astype(jnp.int32), choices - 1
+  )
+  onset = jnp.round(draw('onset') / types.TIME_STEP).astype(jnp.int32)
+  trigger = jnp.minimum(start + onset, last - 1)
+  half_lengths = (context.sizes[0, 0] + context.sizes[:, 0]) / 2
+  # A role may set the trigger for each agent: as long before the ego would
+  # reach it.
+  timed = jnp.asarray(adversaries.table('timed'))[family] & ~donor & ~moves_ego
+  arrival = context_lib.ego_arrival(
+    context, context.ego.s[trigger] - half_lengths
+  )
+  arrival -= draw('time_to_arrival')
+  timed_trigger = jnp.round(jnp.clip(arrival, -1, 1e3) / types.TIME_STEP)
+  triggers = jnp.where(timed, timed_trigger.astype(jnp.int32), trigger)
+  moment = _moment(context, jnp.clip(triggers, 0, last))
+  moment = moment.replace(trigger=triggers)
+
+  meeting = _meeting(
+    context,
+    moment.trigger,
+    moment.along.s,
+    moment.along.speed,
+    half_lengths,
+    family,
+    draw,
+    config,
+  )
+  wanted = jnp.where(
+    jnp.any(constraint.classes),
+    constraint.classes,
+    jnp.asarray(adversaries.class_table())[family],
+  )
+  fits = _fitting(context, moment, family, meeting, constraint, draw, config)
+  length = constraint.features[plan_lib.FEATURES.index('length')]
+  is_free = (
+    context.free
+    & (context.sizes[:, 0] >= length[0])
+    & (context.sizes[:, 0] <= length[1])
+  )
+  fits = jnp.where(donor, is_free, fits) & wanted[context.classes]
+  distance = geometry.safe_norm(moment.state.xy - moment.ego.xy)
+  likeliness = jnp.where(donor, 0, -distance / config.nearness)
+  likeliness /= max(config.temperature, 1e-6)
+  chosen = jax.random.categorical(
+    choice_key, jnp.where(fits, likeliness, -jnp.inf)
+  )
+  agent = jnp.where(moves_ego, 0, chosen).astype(jnp.int32)
+  exists = jnp.any(fits) | moves_ego
+  trigger = jnp.clip(moment.trigger[agent], config.first_start, last - 1)
+  start = jnp.where(
+    timed, jnp.clip(trigger - onset, config.first_start, latest), start
+  )
+
+  path, state = jax.tree.map(
+    lambda x, y: jnp.where(donor, y, x),
+    _recorded(context, moment, agent, family, draw),
+    _donated(context, trigger, half_lengths[agent], family, constraint, draw),
+  )
+  mover = plan_lib.Mover(
+    width=context.sizes[agent, 1],
+    half_lengths=half_lengths[agent],
+    meeting=_meeting(
+      context,
+      trigger,
+      state['s'],
+      state['speed'],
+      half_lengths[agent],
+      family,
+      draw,
+      config,
+    ),
+    **state,
+  )
+  time = (steps - trigger) * types.TIME_STEP
+  plan = _plan(
+    context,
+    mover,
+    behaviour,
+    family,
+    trigger,
+    jnp.maximum(time, 0),
+    draw,
+    config,
+  )
+  # Before its trigger, a donor is on its way.
+  before = jnp.where(donor, jnp.minimum(time, 0) * mover.speed, 0)
+  plan = plan.replace(s=plan.s + before)
+  release = trigger + jnp.ceil(plan.duration / types.TIME_STEP).astype(
+    jnp.int32
+  )
+  release = jnp.minimum(release, last)
+  first = start - config.first_start
+  track, speed, course = _follow(
+    context,
+    path,
+    plan,
+    jax.tree.map(lambda x: x[:, agent], context.tracks),
+    agent,
+    trigger,
+    donor,
+    first,
   )
 
   size = context.sizes[agent]
-  manoeuvre = (steps >= trigger) & (moves_ego | (steps <= release))
-  window = (steps >= trigger) & (
-    moves_ego | (steps <= release + config.tail_steps)
-  )
-  others = jnp.arange(len(context.sizes)) != agent
-  others &= moves_ego | config.avoid_ego | (jnp.arange(len(others)) != 0)
+  wheeled = context.classes[agent] != types.PEDESTRIAN
+  begun = steps >= jnp.where(donor, first, trigger)
+  manoeuvre = begun & (moves_ego | (steps <= release))
+  window = begun & (moves_ego | (steps <= release + config.tail_steps))
+  others = agents != agent
+  others &= moves_ego | config.avoid_ego | (agents != 0)
   on_road = checks.corners_inside(context.drivable, track.xy, track.yaw, size)
   free = checks.outline_free(context.occupancy, track.xy, track.yaw, size)
-  difficulty, is_threat, is_hopeless = checks.avoidability(
-    context, tracks, agent, trigger, config
-  )
-  reason = checks.first_reason(
-    {
-      'no_vehicle': ~moves_ego & ~exists,
-      **checks.kinematics(speed, course, manoeuvre, config),
-      'overlap': checks.overlaps(
-        track,
-        size,
-        tracks,
-        context.sizes,
-        tracks.valid & others,
-        window,
-        config.margin,
-      ),
-      'drivable': jnp.any(window & (on_road < -config.drivable_tolerance)),
-      'occupancy': jnp.any(window & (free < 0)),
-      'trivial': ~moves_ego & ~is_threat,
-      'unavoidable': ~moves_ego & is_hopeless,
-    }
-  )
+  failed = {
+    'no_agent': ~exists & ~donor,
+    'no_donor': ~exists & donor,
+    **checks.kinematics(speed, course, manoeuvre, config, wheeled),
+    'overlap': checks.overlaps(
+      track,
+      size,
+      context.tracks,
+      context.sizes,
+      context.tracks.valid & others,
+      window,
+      config.margin,
+    ),
+    'drivable': _leaves(
+      on_road, family, moves_ego, trigger, release, window, config
+    ),
+    'occupancy': jnp.any(window & (free < 0)),
+    'ground': jnp.any(
+      window
+      & checks.off_the_ground(
+        context.ground, track.xy, track.yaw, size, config, wheeled
+      )
+    ),
+  }
   return Proposal(
-    tracks=tracks,
+    track=track,
     agent=agent,
+    family=family,
+    donor=donor,
     start=start,
     trigger=trigger,
     release=release,
-    reason=reason,
-    difficulty=jnp.where(moves_ego, 0.0, difficulty),
+    reason=checks.first_reason(failed),
+    difficulty=jnp.zeros(()),
   )
 
 
-def is_moving(context: Context):
-  """`[A]` bool, vehicles and cyclists that move at some time."""
-  tracks = context.tracks
-  drives = (context.classes == types.VEHICLE) | (
-    context.classes == types.CYCLIST
+def edited_tracks(context: Context, proposal: Proposal) -> types.AgentState:
+  """The tracks `[T, A]` of a scene with what one proposal edits."""
+  return jax.tree.map(
+    lambda x, new: jnp.asarray(x).at[:, proposal.agent].set(new),
+    context.tracks,
+    proposal.track,
   )
-  return drives & jnp.any(tracks.valid & (tracks.speed > _MOVING), 0)

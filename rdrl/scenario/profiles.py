@@ -94,3 +94,36 @@ def fading(time, acceleration, duration):
   t = jnp.minimum(time, duration)
   inside = t**2 / 2 - t**3 / (6 * duration)
   return acceleration * (inside + duration / 2 * (time - t))
+
+
+def ramp(time, start, end, duration):
+  """Metres `[...]` of a speed that goes smoothly from one value to another.
+
+  The speed is a cubic with no slope at either end: the acceleration peaks at
+  1.5 and the jerk at 6 changes per `duration` and its square.
+
+  Args:
+    time: `[...]` seconds; nothing happens before 0.
+    start: `[]` m/s.
+    end: `[]` m/s, held afterwards.
+    duration: `[]` seconds, positive.
+  """
+  time = jnp.maximum(time, 0)
+  u = jnp.minimum(time / duration, 1)
+  inside = duration * (u**3 - u**4 / 2)
+  beyond = jnp.maximum(time - duration, 0)
+  return start * time + (end - start) * (inside + beyond)
+
+
+def waves(time, period, end):
+  """Seconds `[...]` lost to slow waves: (1 - cos) / 2 of each period, summed.
+
+  Args:
+    time: `[...]` seconds, not negative.
+    period: `[]` seconds.
+    end: `[]` seconds from which on the last value holds.
+  """
+  t = jnp.minimum(time, end)
+  angle = 2 * jnp.pi / period
+  lost = t / 2 - jnp.sin(angle * t) / (2 * angle)
+  return lost + (1 - jnp.cos(angle * end)) / 2 * (time - t)

@@ -1,0 +1,258 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A scene as planning sees it: paths, and where everybody is along them."""
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl import geometry
+from rdrl import types
+from rdrl.scenario import frenet
+
+# m/s above which an agent counts as moving.
+_MOVING = 0.5
+# Paths cross where they meet at more than this angle, in radians.
+_CROSSING_ANGLE = 0.35
+# Metres beside a path from which on its coordinates are not unique enough to
+# tell a crossing.
+_CROSSING_REACH = 6.0
+
+
+@struct.dataclass
+class Along:
+  """Agents along one path or each along its own.
+
+  Attributes:
+    s: `[T, A]` metres along the path.
+    d: `[T, A]` metres to its left.
+    speed: `[T, A]` m/s, the rate of s.
+    lateral_speed: `[T, A]` m/s, the rate of d.
+    acceleration: `[T, A]` m/s^2, the rate of `speed`.
+  """
+
+  s: types.Array
+  d: types.Array
+  speed: types.Array
+  lateral_speed: types.Array
+  acceleration: types.Array
+
+
+@struct.dataclass
+class Context:
+  """A scene as planning sees it.
+
+  Attributes:
+    tracks: `[T, A]` as recorded.
+    sizes: `[A, 3]` metres.
+    classes: `[A]` int32.
+    paths: `[A]` recorded path of each agent; the ego's is the first.
+    ego: all agents along the ego's path.
+    own: each agent along its own path.
+    ego_reach: `[T]` the ego's s, strictly growing.
+    crossing: `[A]` metres along the path of the agent to where it crosses the
+      ego's; infinite where it does not.
+    crossing_arrival: `[A]` seconds since the first step at which the ego is
+      there.
+    parked: `[A]` bool, stands whenever it is seen.
+    free: `[A]` bool, slots of agents who are never seen: donors may take them.
+    clearance: `[A]` metres from the ground to the middle of the box.
+    drivable: see `Scene`.
+    occupancy: see `Scene`.
+    ground: see `Scene`.
+  """
+
+  tracks: types.AgentState
+  sizes: types.Array
+  classes: types.Array
+  paths: frenet.Path
+  ego: Along
+  own: Along
+  ego_reach: types.Array
+  crossing: types.Array
+  crossing_arrival: types.Array
+  parked: types.Array
+  free: types.Array
+  clearance: types.Array
+  drivable: types.Grid
+  occupancy: types.Grid
+  ground: types.Grid
+
+  @property
+  def path(self) -> frenet.Path:
+    """The ego's."""
+    return types.take(self.paths, 0)
+
+
+def prepare(scene: types.Scene) -> Context:
+  """What `propose` needs of a scene.
+
+  Raises:
+    ValueError: if the ego is not valid throughout.
+  """
+  tracks = jax.tree.map(np.asarray, scene.tracks)
+  if not tracks.valid[:, 0].all():
+    step = int(np.argmin(tracks.valid[:, 0]))
+    raise ValueError(f'scene.tracks.valid of the ego is False at step {step}')
+  paths = [
+    frenet.build(tracks.xy[:, a], tracks.yaw[:, a], tracks.valid[:, a])
+    # Who is never seen has no path; the ego's stands in.
+    if tracks.valid[:, a].any()
+    else None
+    for a in range(tracks.valid.shape[1])
+  ]
+  paths = types.stack([path or paths[0] for path in paths])
+  grids = scene.drivable, scene.occupancy, scene.ground
+  parts = tracks, scene.sizes, scene.classes, paths, *grids
+  return _prepare(*jax.tree.map(jnp.asarray, parts))
+
+
+def _along(path, tracks):
+  """`Along` `[T]` of the tracks `[T]` of one agent."""
+  s, d, heading = jax.vmap(frenet.to_frenet, (None, 0))(path, tracks.xy)
+  curvature = jax.vmap(frenet.curvature, (None, 0))(path, s)
+  # Beside a bend, a metre of road is more or less than a metre of path; an
+  # agent beyond the middle of the bend has no place on the path anyway.
+  metres = jnp.maximum(1 - curvature * d, 0.2)
+  speed = tracks.speed * jnp.cos(tracks.yaw - heading) / metres
+  # Over 0.6 s at most: recorded speeds are noisy, and none is known outside the
+  # recording.
+  steps = jnp.arange(len(s))
+  first = jnp.argmax(tracks.valid)
+  last = len(s) - 1 - jnp.argmax(tracks.valid[::-1])
+  before = jnp.clip(steps - 3, first, last)
+  after = jnp.clip(steps + 3, first, last)
+  duration = jnp.maximum(after - before, 1) * types.TIME_STEP
+  return Along(
+    s=s,
+    d=d,
+    speed=speed,
+    lateral_speed=tracks.speed * jnp.sin(tracks.yaw - heading),
+    acceleration=(speed[after] - speed[before]) / duration,
+  )
+
+
+def _crossing(ego_path, path):
+  """s `[]` of the ego's path and of the other where they first cross."""
+  place = path.start + path.spacing * jnp.arange(len(path.xy))
+  s, d, heading = jax.vmap(frenet.to_frenet, (None, 0))(ego_path, path.xy)
+  tangent = jnp.arctan2(path.tangent[:, 1], path.tangent[:, 0])
+  near = jnp.maximum(jnp.abs(d[1:]), jnp.abs(d[:-1])) < _CROSSING_REACH
+  crosses = (
+    (d[1:] * d[:-1] <= 0)
+    & near
+    & (jnp.abs(jnp.sin(tangent - heading))[1:] > jnp.sin(_CROSSING_ANGLE))
+    & (place[1:] > 0)
+    & (s[1:] > 0)
+  )
+  first = jnp.argmax(crosses)
+  step = d[first] - d[first + 1]
+  share = d[first] / jnp.where(step == 0, 1, step)
+  ego_s = s[first] + share * (s[first + 1] - s[first])
+  own_s = place[first] + share * path.spacing
+  exists = jnp.any(crosses)
+  return jnp.where(exists, ego_s, jnp.inf), jnp.where(exists, own_s, jnp.inf)
+
+
+@jax.jit
+def _prepare(tracks, sizes, classes, paths, drivable, occupancy, ground):
+  along = jax.vmap(_along, (None, 1), 1)(types.take(paths, 0), tracks)
+  own = jax.vmap(_along, (0, 1), 1)(paths, tracks)
+  crossing_ego, crossing_own = jax.vmap(_crossing, (None, 0))(
+    types.take(paths, 0), paths
+  )
+  height = jnp.where(
+    tracks.valid, tracks.z - geometry.sample_grid(ground, tracks.xy), 0
+  )
+  seen = jnp.sum(tracks.valid, 0)
+  clearance = jnp.sum(height, 0) / jnp.maximum(seen, 1)
+  reach = jax.lax.cummax(along.s[:, 0]) + 1e-4 * jnp.arange(len(along.s))
+  return Context(
+    tracks=tracks,
+    sizes=sizes,
+    classes=classes,
+    paths=paths,
+    ego=along,
+    own=own,
+    ego_reach=reach,
+    crossing=crossing_own,
+    crossing_arrival=arrival(reach, along.speed[-1, 0], crossing_ego),
+    parked=~jnp.any(tracks.valid & (jnp.abs(tracks.speed) > _MOVING), 0),
+    free=seen == 0,
+    clearance=jnp.where(seen > 0, clearance, sizes[:, 2] / 2),
+    drivable=drivable,
+    occupancy=occupancy,
+    ground=ground,
+  )
+
+
+def arrival(reach, last_speed, s):
+  """Seconds `[...]` since the first step at which the ego reaches `s` `[...]`.
+
+  Args:
+    reach: `[T]` the ego's s, strictly growing.
+    last_speed: `[]` m/s, at which it goes straight on after the recording.
+    s: `[...]` metres along its path.
+  """
+  inside = jnp.interp(s, reach, jnp.arange(1.0 * len(reach)))
+  beyond = jnp.maximum(s - reach[-1], 0)
+  return inside * types.TIME_STEP + beyond / jnp.maximum(last_speed, 0.1)
+
+
+def ego_arrival(context: Context, s):
+  """Seconds `[...]` since the first step at which the ego reaches `s`."""
+  return arrival(context.ego_reach, context.ego.speed[-1, 0], s)
+
+
+def ego_at(context: Context, step):
+  """The ego's s and speed along its path at steps `[...]`, any real number."""
+  last = context.tracks.valid.shape[0] - 1
+  low = jnp.clip(step.astype(jnp.int32), 0, last - 1)
+  share = jnp.clip(step - low, 0, 1)
+
+  def between(x):
+    return (1 - share) * x[low] + share * x[low + 1]
+
+  speed = between(context.ego.speed[:, 0])
+  beyond = jnp.maximum(step - last, 0) * types.TIME_STEP * speed
+  return between(context.ego.s[:, 0]) + beyond, speed
+
+
+def is_moving(context: Context):
+  """`[A]` bool, vehicles and cyclists that move at some time."""
+  drives = (context.classes == types.VEHICLE) | (
+    context.classes == types.CYCLIST
+  )
+  return drives & ~context.parked & ~context.free
+
+
+def reserve(scene: types.Scene, sizes, classes=None) -> types.Scene:
+  """`scene` whose last unused agents have become donors.
+
+  A donor is nowhere valid until a proposal inserts it. One that cameras should
+  show needs Gaussians on its node as well: see `splat.assets`.
+
+  Args:
+    scene: one.
+    sizes: `[n, 3]` metres, of the donors.
+    classes: `[n]` of `VEHICLE`, `PEDESTRIAN`, `CYCLIST`; None makes vehicles.
+
+  Raises:
+    ValueError: if too few agents are unused or a size is no size.
+  """
+  sizes = np.asarray(sizes, np.float32)
+  if sizes.ndim != 2 or sizes.shape[1] != 3 or not (sizes > 0).all():
+    raise ValueError(f'sizes: {sizes.tolist()}, expected [n, 3] positive')
+  if classes is None:
+    classes = np.full(len(sizes), types.VEHICLE)
+  unused = np.flatnonzero(~np.asarray(scene.tracks.valid).any(0))
+  if len(unused) < len(sizes):
+    raise ValueError(
+      f'sizes: {len(sizes)} donors, but {len(unused)} of'
+      f' {len(scene.sizes)} agents are unused'
+    )
+  slots = unused[len(unused) - len(sizes) :]
+  all_sizes, all_classes = (np.array(x) for x in (scene.sizes, scene.classes))
+  all_sizes[slots] = sizes
+  all_classes[slots] = classes
+  return scene.replace(sizes=all_sizes, classes=all_classes)

@@ -1,0 +1,49 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""From easy adversaries to hard ones as the policy learns.
+
+The difficulty of a scenario is the share of the ego's manoeuvres that collide
+(`checks.avoidability`). What is drawn lies around a target, which rises while
+the policy succeeds often and falls while it fails.
+"""
+
+import jax.numpy as jnp
+
+
+def next_target(target, success, config):
+  """The difficulty `[]` to aim at after a look at the policy.
+
+  Args:
+    target: `[]` so far, `config.target_difficulty` at first.
+    success: `[]` share of recent episodes with an adversary that ended well.
+    config: `scenario.Config`.
+  """
+  low, high = config.success_range
+  step = jnp.where(success > high, 1, jnp.where(success < low, -1, 0))
+  return jnp.clip(target + step * config.difficulty_step, 0, 1)
+
+
+def weights(difficulty, is_edited, target, config):
+  """How likely each scenario should be drawn.
+
+  Args:
+    difficulty: `[V]` in [0, 1].
+    is_edited: `[V]` bool, has an adversary.
+    target: `[]` difficulty to aim at.
+    config: `scenario.Config`.
+
+  Returns:
+    `[V]`, of sum 1: a share of `config.unedited_share` for those without an
+    adversary, alike for each, and the rest in a bell around the target. Where
+    there are only edited ones, or none, all goes to what there is.
+  """
+  is_edited = jnp.asarray(is_edited)
+  off = (jnp.asarray(difficulty) - target) / config.difficulty_width
+  # From the nearest, so that a target far from all still prefers some.
+  least = jnp.min(jnp.where(is_edited, off**2, jnp.inf))
+  bell = jnp.where(is_edited, jnp.exp((least - off**2) / 2), 0)
+  even = ~is_edited
+  share = jnp.where(jnp.all(is_edited), 0.0, config.unedited_share)
+  share = jnp.where(jnp.any(is_edited), share, 1.0)
+  return share * even / jnp.maximum(jnp.sum(even), 1) + (
+    1 - share
+  ) * bell / jnp.maximum(jnp.sum(bell), 1e-9)
