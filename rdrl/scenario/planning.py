@@ -31,6 +31,8 @@ _CROSSING, _ONCOMING, _PULL_OUT, _DART_OUT, _TAILGATE = (
   FAMILIES.index(name)
   for name in ('crossing', 'oncoming', 'pull_out', 'dart_out', 'tailgate')
 )
+# Steps at which an agent who fits is looked for.
+_LOOKS = 16
 # Seconds before a crossing car is where both paths cross, and its m/s then.
 _CROSSING_TIME, _CROSSING_SPEED = (1.0, 8.0), (0.5, 20.0)
 # m/s of a donor that moves, and of one that crosses.
@@ -66,7 +68,19 @@ class Proposal:
 
 @struct.dataclass
 class _Moment:
-  """Agents `[A]` at their triggers, relative to the ego where it then is."""
+  """Agents `[..., A]` at triggers, relative to the ego where it then is.
+
+  Attributes:
+    trigger: `[..., A]` int32.
+    s: `[..., A]` metres ahead of the ego.
+    d: `[..., A]` metres to its left.
+    state: `[..., A]` as recorded.
+    ego: `[..., A]` the ego at the same step.
+    along: `[..., A]` along the ego's path.
+    own: `[..., A]` along the agent's own.
+    crossing: `[..., A]` metres to where both paths cross.
+    crossing_time: `[..., A]` seconds until it should be there.
+  """
 
   trigger: types.Array
   s: types.Array
@@ -75,19 +89,28 @@ class _Moment:
   ego: types.AgentState
   along: context_lib.Along
   own: context_lib.Along
+  crossing: types.Array
+  crossing_time: types.Array
 
 
-def _moment(context, trigger):
+def _moment(context, trigger, draw):
+  """`_Moment` `[..., A]` at steps `[..., A]`."""
   agents = jnp.arange(len(context.sizes))
-  along = jax.tree.map(lambda x: x[trigger, agents], context.ego)
+  step = jnp.clip(trigger, 0, len(context.tracks.valid) - 1)
+  along, own, state = jax.tree.map(
+    lambda x: x[step, agents], (context.ego, context.own, context.tracks)
+  )
+  arrival = context.crossing_arrival - trigger * types.TIME_STEP
   return _Moment(
     trigger=trigger,
-    s=along.s - context.ego.s[trigger, 0],
-    d=along.d - context.ego.d[trigger, 0],
-    state=jax.tree.map(lambda x: x[trigger, agents], context.tracks),
-    ego=jax.tree.map(lambda x: x[trigger, 0], context.tracks),
+    s=along.s - context.ego.s[step, 0],
+    d=along.d - context.ego.d[step, 0],
+    state=state,
+    ego=jax.tree.map(lambda x: x[step, 0], context.tracks),
     along=along,
-    own=jax.tree.map(lambda x: x[trigger, agents], context.own),
+    own=own,
+    crossing=context.crossing - own.s,
+    crossing_time=arrival + draw('arrival_offset'),
   )
 
 
@@ -121,7 +144,7 @@ def _within(value, limits):
 
 
 def _fitting(context, moment, family, meeting, constraint, draw, config):
-  """`[A]` bool, who is in a place that fits the family."""
+  """`[..., A]` bool, who is in a place that fits the family."""
   roles = {
     name: jnp.asarray(adversaries.table(name))[family]
     for name in ('s', 'd', 'speed', 'direction', 'parked', 'meets')
@@ -135,7 +158,7 @@ def _fitting(context, moment, family, meeting, constraint, draw, config):
   can_meet = (meeting.natural + meeting.reach > gap[0]) & (
     meeting.natural - meeting.reach < gap[1]
   )
-  distance, duration = _to_crossing(context, moment, draw)
+  distance, duration = moment.crossing, moment.crossing_time
   speed = moment.own.speed
   end_speed = adversaries.crossing_speed(distance, duration, speed)
   change = jnp.abs(end_speed - speed) / duration
@@ -172,25 +195,15 @@ def _fitting(context, moment, family, meeting, constraint, draw, config):
   return fits
 
 
-def _to_crossing(context, moment, draw):
-  """Metres and seconds `[A]` to where paths cross the ego's."""
-  distance = context.crossing - moment.own.s
-  duration = context.crossing_arrival - moment.trigger * types.TIME_STEP
-  return distance, duration + draw('arrival_offset')
-
-
-def _recorded(context, moment, agent, family, draw):
-  """`Mover` of an agent of the recording, and the path of its plan."""
+def _recorded(context, moment, agent, family):
+  """`Mover` of an agent at its `_Moment` `[]`, and the path of its plan."""
   own_path = jnp.asarray(adversaries.table('own_path'))[family]
   path = types.take(context.paths, jnp.where(own_path, agent, 0))
   state = jax.tree.map(
-    lambda own, ego: jnp.where(own_path, own[agent], ego[agent]),
-    moment.own,
-    moment.along,
+    lambda own, ego: jnp.where(own_path, own, ego), moment.own, moment.along
   )
-  now, ego = types.take((moment.state, moment.ego), agent)
-  beside = geometry.rotate_2d(ego.xy - now.xy, -now.yaw)[1]
-  distance, duration = _to_crossing(context, moment, draw)
+  now = moment.state
+  beside = geometry.rotate_2d(moment.ego.xy - now.xy, -now.yaw)[1]
   return path, {
     's': state.s,
     'd': state.d,
@@ -198,9 +211,9 @@ def _recorded(context, moment, agent, family, draw):
     'lateral_speed': state.lateral_speed,
     'acceleration': state.acceleration,
     'toward': jnp.where(beside < 0, -1.0, 1.0),
-    'apart': jnp.abs(moment.d[agent]),
-    'crossing': distance[agent],
-    'crossing_time': duration[agent],
+    'apart': jnp.abs(moment.d),
+    'crossing': moment.crossing,
+    'crossing_time': moment.crossing_time,
   }
 
 
@@ -402,25 +415,24 @@ def draft(
   family = jnp.where(behaviour == INSERTION, any_family, behaviour - 1)
   family = jnp.clip(family, 0, len(FAMILIES) - 1)
 
-  latest = max(last - config.episode_steps, config.first_start)
-  choices = latest + 1 - config.first_start
-  start = config.first_start + jnp.minimum(
-    (draw('start') * choices).astype(jnp.int32), choices - 1
-  )
   onset = jnp.round(draw('onset') / types.TIME_STEP).astype(jnp.int32)
-  trigger = jnp.minimum(start + onset, last - 1)
+  latest = max(last - config.episode_steps, config.first_start)
+  span = latest + 1 - config.first_start
+  looks = (jnp.arange(_LOOKS) + draw('start')) / _LOOKS
+  looks = jnp.minimum((looks * span).astype(jnp.int32), span - 1)
+  triggers = jnp.minimum(config.first_start + looks + onset, last - 1)
   half_lengths = (context.sizes[0, 0] + context.sizes[:, 0]) / 2
   # A role may set the trigger for each agent: as long before the ego would
   # reach it.
   timed = jnp.asarray(adversaries.table('timed'))[family] & ~donor & ~moves_ego
-  arrival = context_lib.ego_arrival(
-    context, context.ego.s[trigger] - half_lengths
-  )
+  there = jnp.sum(context.tracks.valid, 0)
+  place = jnp.sum(jnp.where(context.tracks.valid, context.ego.s, 0), 0)
+  place /= jnp.maximum(there, 1)
+  arrival = context_lib.ego_arrival(context, place - half_lengths)
   arrival -= draw('time_to_arrival')
-  timed_trigger = jnp.round(jnp.clip(arrival, -1, 1e3) / types.TIME_STEP)
-  triggers = jnp.where(timed, timed_trigger.astype(jnp.int32), trigger)
-  moment = _moment(context, jnp.clip(triggers, 0, last))
-  moment = moment.replace(trigger=triggers)
+  arrival = jnp.round(jnp.clip(arrival, -1, 1e3) / types.TIME_STEP)
+  triggers = jnp.where(timed, arrival.astype(jnp.int32), triggers[:, None])
+  moment = _moment(context, triggers, draw)
 
   meeting = _meeting(
     context,
@@ -445,22 +457,23 @@ def draft(
     & (context.sizes[:, 0] <= length[1])
   )
   fits = jnp.where(donor, is_free, fits) & wanted[context.classes]
+  fits |= moves_ego
   distance = geometry.safe_norm(moment.state.xy - moment.ego.xy)
-  likeliness = jnp.where(donor, 0, -distance / config.nearness)
+  likeliness = jnp.where(donor | moves_ego, 0, -distance / config.nearness)
   likeliness /= max(config.temperature, 1e-6)
-  chosen = jax.random.categorical(
-    choice_key, jnp.where(fits, likeliness, -jnp.inf)
+  choice = jax.random.categorical(
+    choice_key, jnp.where(fits, likeliness, -jnp.inf).reshape(-1)
   )
-  agent = jnp.where(moves_ego, 0, chosen).astype(jnp.int32)
-  exists = jnp.any(fits) | moves_ego
-  trigger = jnp.clip(moment.trigger[agent], config.first_start, last - 1)
-  start = jnp.where(
-    timed, jnp.clip(trigger - onset, config.first_start, latest), start
-  )
+  look, agent = jnp.divmod(choice.astype(jnp.int32), num_agents)
+  agent = jnp.where(moves_ego, 0, agent)
+  exists = jnp.any(fits)
+  moment = types.take(moment, (look, agent))
+  trigger = jnp.clip(moment.trigger, config.first_start, last - 1)
+  start = jnp.clip(trigger - onset, config.first_start, latest)
 
   path, state = jax.tree.map(
     lambda x, y: jnp.where(donor, y, x),
-    _recorded(context, moment, agent, family, draw),
+    _recorded(context, moment, agent, family),
     _donated(context, trigger, half_lengths[agent], family, constraint, draw),
   )
   mover = plan_lib.Mover(
