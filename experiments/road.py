@@ -264,7 +264,9 @@ class Road:
     """Cousins and adversaries of every scene."""
     for index, (name, place) in enumerate(self.places.items()):
       config = self.config.scenario
-      if not place.is_training:
+      if place.is_training:
+        config = scenario.without_held_out(config)
+      else:
         config = _only_adversaries(config, self.config.num_test_drives)
       place.variants, place.counts = scenario.expand(
         place.scene, index, config, self._key('scenarios', name)
@@ -456,13 +458,21 @@ def _with_true_grids(place):
 
 
 def _only_adversaries(config, count):
-  """The scenarios of a place that is only for the final scores."""
-  share = -(-count // 2)
+  """The scenarios of a place that is only for the final scores.
+
+  Alike many of all adversaries that are trained on or held out.
+  """
+  tested = [
+    name
+    for name, kept in zip(scenario.BEHAVIOURS, config.num_accepted, strict=True)
+    if name in scenario.ADVERSARIES and (kept or name in config.held_out)
+  ]
+  share = -(-count // max(len(tested), 1))
   return dataclasses.replace(
     config,
     num_proposals=max(config.num_proposals, 4 * share),
     num_accepted=tuple(
-      share if name in ('cut_in', 'hard_brake') else int(name == 'log')
+      share if name in tested else int(name == 'log')
       for name in scenario.BEHAVIOURS
     ),
   )

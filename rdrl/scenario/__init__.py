@@ -17,6 +17,8 @@ from rdrl.scenario.context import reserve
 from rdrl.scenario.curriculum import next_target
 from rdrl.scenario.curriculum import weights
 from rdrl.scenario.expansion import concatenate
+from rdrl.scenario.expansion import draw_scenario
+from rdrl.scenario.expansion import edited
 from rdrl.scenario.expansion import expand
 from rdrl.scenario.expansion import proposals
 from rdrl.scenario.expansion import scenarios
@@ -39,6 +41,8 @@ __all__ = [
   'Proposal',
   'checks',
   'concatenate',
+  'draw_scenario',
+  'edited',
   'edited_tracks',
   'expand',
   'frenet',

@@ -161,17 +161,31 @@ class Config:
   unedited_share: float = 0.3
 
 
-def without_held_out(config: Config) -> Config:
-  """`config` for training: nothing is kept of what is only for tests.
+def validate(config: Config):
+  """Checks that the fields fit each other.
 
   Raises:
-    ValueError: if a name is not that of an adversary.
+    ValueError: naming the field that does not.
   """
+  if len(config.num_accepted) != len(BEHAVIOURS):
+    raise ValueError(
+      f'scenario.num_accepted has {len(config.num_accepted)} values, expected '
+      f'{len(BEHAVIOURS)}: {BEHAVIOURS}'
+    )
   for name in config.held_out:
     if name not in ADVERSARIES:
       raise ValueError(
         f'scenario.held_out: {name!r}, expected one of {ADVERSARIES}'
       )
+
+
+def without_held_out(config: Config) -> Config:
+  """`config` for training: nothing is kept of what is only for tests.
+
+  Raises:
+    ValueError: as `validate` does.
+  """
+  validate(config)
   return dataclasses.replace(
     config,
     num_accepted=tuple(

@@ -5,14 +5,16 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rdrl import types
+from rdrl.scenario import config as config_lib
 from rdrl.scenario import context as context_lib
+from rdrl.scenario import curriculum
 from rdrl.scenario import plan as plan_lib
 from rdrl.scenario import planning
 from rdrl.scenario.checks import REASONS
-from rdrl.scenario.config import ADVERSARIES
 from rdrl.scenario.config import BEHAVIOURS
 
 # Proposals that are drawn at once, and judged, of which there are fewer.
@@ -37,9 +39,7 @@ def proposals(context, behaviours, keys, config, constraint=None):
   """
   if constraint is None:
     constraint = plan_lib.unconstrained(config)
-  config = dataclasses.replace(
-    config, num_proposals=0, num_accepted=(), held_out=()
-  )
+  config = _without_counts(config)
   behaviours = np.asarray(behaviours, np.int32)
   drawn = types.map_batches(
     lambda rows: _draft(context, *rows, constraint, config),
@@ -59,6 +59,13 @@ def proposals(context, behaviours, keys, config, constraint=None):
   reason[open_rows] = judged.reason
   difficulty[open_rows] = judged.difficulty
   return drawn.replace(reason=reason, difficulty=difficulty)
+
+
+def _without_counts(config):
+  # Numbers of scenarios are no reason to compile again.
+  return dataclasses.replace(
+    config, num_proposals=0, num_accepted=(), held_out=()
+  )
 
 
 def _batch(size):
@@ -84,25 +91,31 @@ def _judge(context, behaviours, proposals, config):
   )
 
 
-def _unedited(context, count, scene_index, config):
-  """`Scenario` `[count]` without an edit, at starts spread over the log."""
-  last = context.tracks.valid.shape[0] - 1
-  latest = max(last - config.episode_steps, config.first_start)
-  start = np.round(np.linspace(config.first_start, latest, count))
-  return _scenario(
-    context,
-    jax.tree.map(
-      lambda x: np.repeat(np.asarray(x)[None], count, 0), context.tracks
-    ),
-    start.astype(np.int32),
-    np.full(count, _LOG, np.int32),
-    scene_index,
-    config,
+def unedited(context, start, scene_index, config) -> types.Scenario:
+  """The recording as a `Scenario` `[]`.
+
+  Args:
+    context: from `prepare`.
+    start: `[]` int32 step at which an episode begins.
+    scene_index: `[]` int32 place of the scene among those of the environment.
+    config: `scenario.Config`.
+  """
+  agents = jnp.arange(len(context.sizes))
+  moving = context_lib.is_moving(context) & config.reactive & (agents != 0)
+  return types.Scenario(
+    tracks=context.tracks,
+    scene=jnp.asarray(scene_index, jnp.int32),
+    start=start,
+    adversary=jnp.zeros((), jnp.int32),
+    behaviour=jnp.int32(_LOG),
+    controller=jnp.where(moving, types.IDM, types.REPLAY).astype(jnp.int32),
+    release=jnp.full(len(agents), start, jnp.int32),
+    difficulty=jnp.zeros(()),
   )
 
 
-def scenarios(context, proposals, behaviours, scene_index, config):
-  """`Scenario` `[n]` of proposals `[n]`, in host memory.
+def edited(context, proposal, behaviour, scene_index, config) -> types.Scenario:
+  """A proposal as a `Scenario` `[]`; the recording if it was rejected.
 
   Once its manoeuvre is over, an adversary that drives follows its path on as
   the Intelligent Driver Model does, so that it does not drive through an ego
@@ -110,55 +123,68 @@ def scenarios(context, proposals, behaviours, scene_index, config):
 
   Args:
     context: from `prepare`.
-    proposals: `Proposal` `[n]`, accepted ones.
+    proposal: `Proposal` `[]`.
+    behaviour: `[]` int32 index into `BEHAVIOURS`.
+    scene_index: `[]` int32 place of the scene among those of the environment.
+    config: `scenario.Config`.
+  """
+  log = unedited(context, proposal.start, scene_index, config)
+  is_adversary = behaviour < planning.FIRST_COUSIN
+  changes = is_adversary & (jnp.arange(len(context.sizes)) == proposal.agent)
+  drives = context.classes != types.PEDESTRIAN
+  tail = jnp.where(drives, types.IDM, types.REPLAY)
+  new = log.replace(
+    tracks=planning.edited_tracks(context, proposal),
+    adversary=jnp.where(is_adversary, proposal.agent, 0),
+    behaviour=behaviour,
+    controller=jnp.where(changes, tail, log.controller),
+    release=jnp.where(changes, proposal.release, log.release),
+    difficulty=proposal.difficulty,
+  )
+  return jax.tree.map(
+    lambda x, y: jnp.where(proposal.reason == 0, x, y), new, log
+  )
+
+
+def scenarios(context, proposals, behaviours, scene_index, config):
+  """`Scenario` `[n]` of proposals `[n]`, n at least 1, in host memory.
+
+  Args:
+    context: from `prepare`.
+    proposals: `Proposal` `[n]`.
     behaviours: `[n]` int32 index into `BEHAVIOURS`.
     scene_index: place of the scene among those of the environment.
     config: `scenario.Config`.
   """
-  rows = np.arange(len(proposals.agent))
-  agent = np.asarray(proposals.agent)
-  behaviours = np.asarray(behaviours, np.int32)
-
-  def edit(x, new):
-    x = np.repeat(np.asarray(x)[None], len(rows), 0)
-    x[rows, :, agent] = new
-    return x
-
-  edited = _scenario(
-    context,
-    jax.tree.map(edit, context.tracks, proposals.track),
-    np.asarray(proposals.start),
-    behaviours,
-    scene_index,
-    config,
-  )
-  names = np.array(BEHAVIOURS)[behaviours]
-  is_adversary = np.isin(names, ADVERSARIES)
-  rows, who = rows[is_adversary], agent[is_adversary]
-  drives = np.asarray(context.classes)[who] != types.PEDESTRIAN
-  edited.controller[rows, who] = np.where(drives, types.IDM, types.REPLAY)
-  edited.release[rows, who] = np.asarray(proposals.release)[is_adversary]
-  return edited.replace(
-    adversary=np.where(is_adversary, agent, 0).astype(np.int32),
-    difficulty=np.asarray(proposals.difficulty),
+  return types.map_batches(
+    lambda rows: _edited(context, *rows, scene_index, _without_counts(config)),
+    (proposals, np.asarray(behaviours, np.int32)),
+    _JUDGED,
   )
 
 
-def _scenario(context, tracks, start, behaviours, scene_index, config):
-  """`Scenario` `[n]` without an adversary."""
-  count, num_agents = len(start), len(context.sizes)
-  moving = np.asarray(context_lib.is_moving(context)) & config.reactive
-  moving[0] = False
-  controller = np.where(moving, types.IDM, types.REPLAY).astype(np.int32)
-  return types.Scenario(
-    tracks=tracks,
-    scene=np.full(count, scene_index, np.int32),
-    start=start,
-    adversary=np.zeros(count, np.int32),
-    behaviour=behaviours,
-    controller=np.tile(controller, (count, 1)),
-    release=np.repeat(start[:, None], num_agents, 1).astype(np.int32),
-    difficulty=np.zeros(count, np.float32),
+@functools.partial(jax.jit, static_argnames='config')
+def _edited(context, proposals, behaviours, scene_index, config):
+  return jax.vmap(lambda *row: edited(context, *row, scene_index, config))(
+    proposals, behaviours
+  )
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _unedited(context, starts, scene_index, config):
+  return jax.vmap(lambda start: unedited(context, start, scene_index, config))(
+    starts
+  )
+
+
+def _recording(context, count, scene_index, config):
+  """`Scenario` `[count]` without an edit, at starts spread over the log."""
+  last = context.tracks.valid.shape[0] - 1
+  latest = max(last - config.episode_steps, config.first_start)
+  starts = np.round(np.linspace(config.first_start, latest, count))
+  config = _without_counts(config)
+  return jax.device_get(
+    _unedited(context, starts.astype(np.int32), scene_index, config)
   )
 
 
@@ -180,11 +206,7 @@ def expand(scene, scene_index, config, key):
   Raises:
     ValueError: if the recording is too short, or the numbers do not fit.
   """
-  if len(config.num_accepted) != len(BEHAVIOURS):
-    raise ValueError(
-      f'scenario.num_accepted has {len(config.num_accepted)} values, expected '
-      f'{len(BEHAVIOURS)}: {BEHAVIOURS}'
-    )
+  config_lib.validate(config)
   num_steps = scene.tracks.valid.shape[0]
   if num_steps < 2 * config.first_start + 1:
     raise ValueError(
@@ -197,7 +219,7 @@ def expand(scene, scene_index, config, key):
     for index in range(1, len(BEHAVIOURS))
     if config.num_accepted[index] > 0
   ]
-  parts = [_unedited(context, config.num_accepted[_LOG], scene_index, config)]
+  parts = [_recording(context, config.num_accepted[_LOG], scene_index, config)]
   counts = {}
   for behaviour in wanted:
     behaviours = np.full(config.num_proposals, behaviour, np.int32)
@@ -214,16 +236,61 @@ def expand(scene, scene_index, config, key):
       zip(REASONS, found.tolist(), strict=True)
     )
     kept = np.flatnonzero(drawn.reason == 0)[: config.num_accepted[behaviour]]
-    parts.append(
-      scenarios(
-        context,
-        types.take(drawn, kept),
-        behaviours[kept],
-        scene_index,
-        config,
-      )
-    )
+    if len(kept):
+      rows = types.take(drawn, kept), behaviours[kept]
+      parts.append(scenarios(context, *rows, scene_index, config))
   return concatenate(parts), counts
+
+
+def draw_scenario(
+  context, key, target, scene_index, config, num_tries=16, constraint=None
+) -> types.Scenario:
+  """One `Scenario` `[]` for a policy at some stage, within a compiled loop.
+
+  Of `num_tries` adversaries, one that was accepted and whose difficulty is
+  about the target's; or the recording, as often as `curriculum.weights` has it
+  and whenever no adversary was accepted.
+
+  Args:
+    context: from `prepare`.
+    key: one key gives one scenario.
+    target: `[]` difficulty to aim at, see `curriculum.next_target`.
+    scene_index: `[]` int32 place of the scene among those of the environment.
+    config: `scenario.Config`; adversaries are as frequent as `num_accepted` has
+      them.
+    num_tries: adversaries to choose from.
+    constraint: `Constraint` on all of them, or None.
+
+  Raises:
+    ValueError: if no adversary is wanted.
+  """
+  config_lib.validate(config)
+  wanted = np.array(config.num_accepted[1 : planning.FIRST_COUSIN], float)
+  if not wanted.any():
+    raise ValueError(
+      f'scenario.num_accepted: {config.num_accepted}, no adversary is wanted'
+    )
+  behaviour_key, proposal_key, choice_key = jax.random.split(key, 3)
+  behaviours = 1 + jax.random.categorical(
+    behaviour_key, jnp.log(jnp.array(wanted)), shape=(num_tries,)
+  ).astype(jnp.int32)
+  found = jax.lax.map(
+    lambda row: planning.propose(context, *row, config, constraint),
+    (behaviours, jax.random.split(proposal_key, num_tries)),
+    batch_size=_batch(num_tries),
+  )
+  # The last stands for the recording; who was rejected would become it, too.
+  is_edited = jnp.append(found.reason == 0, False)
+  likeliness = curriculum.weights(
+    jnp.append(found.difficulty, 0), is_edited, target, config
+  )
+  choice = jax.random.categorical(choice_key, jnp.log(likeliness))
+  row = jnp.where(is_edited[choice], choice, 0)
+  chosen = types.take(found, row)
+  chosen = chosen.replace(
+    reason=jnp.where(is_edited[choice], 0, REASONS.index('no_agent'))
+  )
+  return edited(context, chosen, behaviours[row], scene_index, config)
 
 
 def concatenate(scenarios):

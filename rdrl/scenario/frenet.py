@@ -126,7 +126,11 @@ def to_frenet(path: Path, xy):
 
   def improve(_, s):
     point, tangent = evaluate(path, s)
-    return s + jnp.sum((xy - point) * tangent)
+    x, y = xy - point
+    # Newton's method: without the curvature, it takes long inside a bend.
+    metres = 1 - curvature(path, s) * (tangent[0] * y - tangent[1] * x)
+    step = tangent[0] * x + tangent[1] * y
+    return s + step / jnp.maximum(metres, 0.2)
 
   s = jax.lax.fori_loop(0, 5, improve, s)
   point, tangent = evaluate(path, s)

@@ -68,12 +68,14 @@ class Constraint:
       donor is put where they say as far as its role allows.
     classes: `[4]` bool, of agents; none set leaves it to the behaviour.
     donor: `[]` bool, a donor takes on the behaviour.
+    temperature: `[]` of the choice among who fits; 0 takes the nearest.
   """
 
   parameters: types.Array
   features: types.Array
   classes: types.Array
   donor: types.Array
+  temperature: types.Array
 
 
 def unconstrained(config: config_lib.Config) -> Constraint:
@@ -85,6 +87,7 @@ def unconstrained(config: config_lib.Config) -> Constraint:
     features=np.tile(np.float32([-np.inf, np.inf]), (len(FEATURES), 1)),
     classes=np.zeros(4, bool),
     donor=np.zeros((), bool),
+    temperature=np.float32(config.temperature),
   )
 
 

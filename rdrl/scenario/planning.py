@@ -140,7 +140,7 @@ def _meeting(context, trigger, s, speed, half_lengths, family, draw, config):
 
 
 def _within(value, limits):
-  return (value > limits[0]) & (value < limits[1])
+  return (value >= limits[0]) & (value <= limits[1])
 
 
 def _fitting(context, moment, family, meeting, constraint, draw, config):
@@ -178,8 +178,7 @@ def _fitting(context, moment, family, meeting, constraint, draw, config):
   fits = (
     _within(moment.s, roles['s'])
     & _within(jnp.abs(moment.d), roles['d'])
-    & (now.speed >= roles['speed'][0])
-    & (now.speed <= roles['speed'][1])
+    & _within(now.speed, roles['speed'])
     & _within(jnp.cos(now.yaw - moment.ego.yaw), roles['direction'])
     & (context.parked | ~roles['parked'])
     & (can_meet | (roles['meets'] == 0))
@@ -191,7 +190,7 @@ def _fitting(context, moment, family, meeting, constraint, draw, config):
     & (agents != 0)
   )
   for value, limits in zip(asked, constraint.features, strict=True):
-    fits &= (value >= limits[0]) & (value <= limits[1])
+    fits &= _within(value, limits)
   return fits
 
 
@@ -460,7 +459,7 @@ def draft(
   fits |= moves_ego
   distance = geometry.safe_norm(moment.state.xy - moment.ego.xy)
   likeliness = jnp.where(donor | moves_ego, 0, -distance / config.nearness)
-  likeliness /= max(config.temperature, 1e-6)
+  likeliness /= jnp.maximum(constraint.temperature, 1e-6)
   choice = jax.random.categorical(
     choice_key, jnp.where(fits, likeliness, -jnp.inf).reshape(-1)
   )

@@ -52,6 +52,53 @@ def test_there_and_back(arc):
   np.testing.assert_allclose(found_heading, heading, atol=1e-3)
 
 
+@pytest.mark.parametrize('curvature', [0.0, 0.02, 0.1])
+def test_exact_to_a_centimetre_both_ways(curvature):
+  # The sharpest bend of a lane that a car drives has a radius of about 10 m.
+  radius = 1 / max(curvature, 1e-6)
+  spacing = 0.5
+  s = spacing * np.arange(min(256, int(2 * radius / spacing)))
+  angle = s / radius
+  centre = np.array([0, radius])
+  path = frenet.Path(
+    xy=jnp.float32(radius * np.stack([np.sin(angle), 1 - np.cos(angle)], -1)),
+    tangent=jnp.float32(np.stack([np.cos(angle), np.sin(angle)], -1)),
+    start=jnp.float32(0),
+    spacing=jnp.float32(spacing),
+  )
+  rng = np.random.default_rng(0)
+  s = rng.uniform(0.5, s[-1] - 0.5, 500)
+  d = rng.uniform(-7, 7, 500)
+  angle = s / radius
+  out = np.stack([np.sin(angle), -np.cos(angle)], -1)
+  xy = centre + (radius - d)[:, None] * out
+  found_xy, heading = _from(path, s.astype(np.float32), d.astype(np.float32))
+  assert np.linalg.norm(found_xy - xy, axis=-1).max() < 0.01
+  assert np.abs(heading - angle).max() < np.deg2rad(0.1)
+  found_s, found_d, heading = _to(path, xy.astype(np.float32))
+  # Along the path, a centimetre beside it counts as it is out there.
+  scale = (radius - d) / radius
+  assert np.abs((found_s - s) * scale).max() < 0.01
+  assert np.abs(found_d - d).max() < 0.01
+  assert np.abs(heading - angle).max() < np.deg2rad(0.1)
+
+
+def test_the_other_way_round_signs_change(arc):
+  s = np.linspace(5, 75, 30).astype(np.float32)
+  d = np.linspace(-5, 5, 30).astype(np.float32)
+  xy, heading = _from(arc, s, d)
+  back, turned = _from(frenet.reverse(arc), -s, -d)
+  np.testing.assert_allclose(back, xy, atol=2e-3)
+  np.testing.assert_allclose(np.cos(turned - heading), -1, atol=1e-4)
+
+
+def test_a_straight_path_through_a_point():
+  path = frenet.straight(jnp.array([3.0, 4.0]), jnp.array([0.0, 1.0]))
+  xy, heading = _from(path, jnp.array([0.0, 7.0]), jnp.array([0.0, 2.0]))
+  np.testing.assert_allclose(xy, [[3, 4], [1, 11]], atol=1e-4)
+  np.testing.assert_allclose(heading, np.pi / 2, atol=1e-5)
+
+
 def test_a_constant_offset_is_as_smooth_as_the_path(arc):
   # Motion at constant speed beside a circle has the acceleration v^2 / r.
   time = np.arange(60) * 0.1

@@ -64,5 +64,25 @@ def test_fading_takes_an_acceleration_to_zero():
   np.testing.assert_allclose(v[1:-1], expected[1:-1], atol=0.03)
 
 
+def test_a_ramp_meets_both_speeds_and_its_peaks():
+  time = jnp.arange(0, 6, DT)
+  v, a = _derivatives(profiles.ramp(time - 1, 2.0, 8.0, 3.0))
+  u = np.clip((np.asarray(time) - 1) / 3, 0, 1)
+  expected = np.where(u > 0, 2 + 6 * (3 * u**2 - 2 * u**3), 0)
+  smooth = np.abs(time - 1) > 2 * DT
+  np.testing.assert_allclose(v[smooth], expected[smooth], atol=0.01)
+  np.testing.assert_allclose(a[24:].max(), 1.5 * 6 / 3, rtol=0.02)
+
+
+def test_waves_slow_down_and_let_go():
+  time = jnp.arange(0, 12, DT)
+  v, _ = _derivatives(profiles.waves(time, 4.0, 8.0))
+  lows = v[[40, 120]]
+  np.testing.assert_allclose(lows, 1, atol=0.01)
+  np.testing.assert_allclose(v[[80, 200]], 0, atol=0.01)
+  stays, _ = _derivatives(profiles.waves(time, 4.0, 2.0))
+  np.testing.assert_allclose(stays[45:], 1, atol=0.01)
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))
