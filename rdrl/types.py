@@ -186,6 +186,8 @@ class Map:
     stop_lines: polylines of two points.
     lights: `[T, L]` int32 `LIGHT_...` that each of the `L` stop lines shows at
       each step of the tracks; None where no line has a light.
+    speed_limit: `[L]` m/s of each lane, infinite where it has none; None where
+      no lane has one.
   """
 
   lanes: Polylines
@@ -195,6 +197,7 @@ class Map:
   crosswalks: Polylines
   stop_lines: Polylines
   lights: Array | None = None
+  speed_limit: Array | None = None
 
 
 @struct.dataclass
@@ -443,6 +446,37 @@ class Transition:
 
 
 @struct.dataclass
+class Road:
+  """What the map says about the places where a car was during a drive.
+
+  Of the lanes that hold the middle of the box, the car's is the one in whose
+  middle it is and whose way it goes best, see `sim.road`.
+
+  Attributes:
+    clearance: `[S, 5]` metres from the corners of the box, as
+      `geometry.box_corners` orders them, and from its middle to the edge of the
+      drivable area, positive inside.
+    has_lane: `[S]` bool, whether there is one; where not, the next three are
+      zero, zero and false.
+    lane_offset: `[S]` metres by which the middle is left of the centre line of
+      the lane.
+    lane_heading: `[S]` of the lane beside the middle.
+    in_lane: `[S]` bool, whether all of the box is in that lane.
+    at_crossing: `[S]` bool, whether a lane of another direction holds the
+      middle, too.
+    speed_limit: `[S]` m/s of the lane, infinite where none is known.
+  """
+
+  clearance: Array
+  has_lane: Array
+  lane_offset: Array
+  lane_heading: Array
+  in_lane: Array
+  at_crossing: Array
+  speed_limit: Array
+
+
+@struct.dataclass
 class Drive:
   """The record of one rollout: all that any metric needs.
 
@@ -467,6 +501,8 @@ class Drive:
     scenario: `[]` int32.
     adversary: `[]` int32.
     behaviour: `[]` int32.
+    road: `[S]` where the ego was; None in a record that does not tell.
+    reference_road: `[S]` where the reference was, likewise.
   """
 
   agents: AgentState
@@ -484,6 +520,8 @@ class Drive:
   scenario: Array
   adversary: Array
   behaviour: Array
+  road: Road | None = None
+  reference_road: Road | None = None
 
 
 def take(tree, index):

@@ -72,6 +72,12 @@ def _stack_maps(maps):
     np.pad(np.asarray(m.lane_width), (0, rows - len(m.lane_width)))
     for m in maps
   ]
+  if any(m.speed_limit is not None for m in maps):
+    limits = np.full((len(maps), rows), np.inf, np.float32)
+    for row, m in zip(limits, maps, strict=True):
+      if m.speed_limit is not None:
+        row[: len(m.speed_limit)] = m.speed_limit
+    padded['speed_limit'] = list(limits)
   return types.Map(
     **{
       name: types.stack(values)

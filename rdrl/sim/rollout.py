@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from rdrl import geometry
 from rdrl import types
 from rdrl.sim import env as env_lib
+from rdrl.sim import road as road_lib
 
 # Environments rendered at a time on a CPU.
 _LOOKS = 2
@@ -158,17 +158,25 @@ def _drive(env, first, last, decisions):
   valid = jnp.append(True, happened.reshape(-1))
   path = types.take(env.scenarios.tracks, (index, slice(None), 0))
   time = first.step + jnp.arange(len(valid))
-  corners = geometry.box_corners(
-    agents.xy[:, 0], agents.yaw[:, 0], env.scenes.sizes[scene, 0]
-  )
+  reference = types.take(path, jnp.minimum(time, last.step))
+
+  def road(states):
+    return road_lib.along(
+      states,
+      env.scenes.sizes[scene, 0],
+      types.take(env.scenes.map, scene),
+      lambda xy: env.drivable(index, xy),
+    )
+
+  ego_road = road(types.take(agents, (slice(None), 0)))
   return types.Drive(
     agents=agents,
     valid=valid,
     sizes=env.scenes.sizes[scene],
     classes=env.scenes.classes[scene],
-    reference=types.take(path, jnp.minimum(time, last.step)),
+    reference=reference,
     path=path,
-    drivable=jnp.min(env.drivable(index, corners), -1),
+    drivable=jnp.min(ego_road.clearance[:, :4], -1),
     action=decisions.action,
     reward=decisions.reward,
     events=decisions.events,
@@ -177,6 +185,8 @@ def _drive(env, first, last, decisions):
     scenario=index,
     adversary=env.scenarios.adversary[index],
     behaviour=env.scenarios.behaviour[index],
+    road=ego_road,
+    reference_road=road(reference),
   )
 
 

@@ -1,0 +1,75 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What the lane map says about the places of a car, for the record of a drive.
+
+nuPlan (github.com/motional/nuplan-devkit) asks the same of its map for
+driving_direction_compliance, speed_limit_compliance and the rule of fault: in
+which lane the middle of the ego is, and whether its corners are in the same.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from rdrl import geometry
+from rdrl import types
+
+# Lanes whose headings differ by more go different ways.
+_OTHER_WAY = jnp.pi / 4
+# Metres to the middle of a lane that weigh as much as a rad off its heading: a
+# lane that crosses at right angles is never nearer than the car's own.
+_METRES_PER_RAD = 2.0
+
+
+def along(states: types.AgentState, size, lane_map: types.Map, drivable):
+  """`types.Road` `[S]` of a box.
+
+  Args:
+    states: `[S]`, without agent axis.
+    size: `[3]` metres.
+    lane_map: of the scene.
+    drivable: function of world points `[..., 2]`, metres to the edge of the
+      drivable area, positive inside.
+  """
+  corners = geometry.box_corners(states.xy, states.yaw, size)
+  points = jnp.concatenate([corners, states.xy[:, None]], 1)
+  # State by state: a state alone meets every point of every lane.
+  lanes = jax.lax.map(
+    lambda state: _lane(*state, size, lane_map), (states.xy, states.yaw)
+  )
+  return types.Road(clearance=drivable(points), **lanes)
+
+
+def _lane(xy, yaw, size, lane_map):
+  """All fields of `types.Road` `[]` but the clearance, by name."""
+  lines, width = lane_map.lanes, lane_map.lane_width
+  along, offset, heading, _ = jax.vmap(
+    geometry.project_to_polyline, (None, 0, 0)
+  )(xy, lines.xy, lines.valid)
+  both = lines.valid[:, 1:] & lines.valid[:, :-1]
+  steps = geometry.safe_norm(jnp.diff(lines.xy, axis=1))
+  length = jnp.sum(jnp.where(both, steps, 0), -1)
+  holds = (
+    (length > 0)
+    & (along >= 0)
+    & (along <= length)
+    & (jnp.abs(offset) <= width / 2)
+  )
+  turn = geometry.wrap_angle(heading - yaw)
+  cost = jnp.abs(offset) + _METRES_PER_RAD * jnp.abs(turn)
+  lane = jnp.argmin(jnp.where(holds, cost, jnp.inf))
+  has_lane = jnp.any(holds)
+  reach = (
+    size[0] * jnp.abs(jnp.sin(turn)) + size[1] * jnp.abs(jnp.cos(turn))
+  ) / 2
+  in_lane = holds & (jnp.abs(offset) + reach <= width / 2)
+  apart = jnp.abs(geometry.wrap_angle(heading - heading[lane]))
+  limit = lane_map.speed_limit
+  if limit is None:
+    limit = jnp.full(len(width), jnp.inf)
+  return {
+    'has_lane': has_lane,
+    'lane_offset': jnp.where(has_lane, offset[lane], 0),
+    'lane_heading': jnp.where(has_lane, heading[lane], 0),
+    'in_lane': in_lane[lane],
+    'at_crossing': jnp.any(holds & (apart > _OTHER_WAY)),
+    'speed_limit': jnp.where(has_lane, limit[lane], jnp.inf),
+  }
