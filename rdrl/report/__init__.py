@@ -10,5 +10,6 @@ from rdrl.report.evaluation import evaluate as evaluate
 from rdrl.report.evaluation import film as film
 from rdrl.report.metrics import METRICS as METRICS
 from rdrl.report.metrics import scores as scores
+from rdrl.report.metrics import table as table
 from rdrl.report.statistics import compare as compare
 from rdrl.report.statistics import summary as summary

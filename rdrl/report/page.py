@@ -436,7 +436,8 @@ def _table(groups):
 def _cell(interval, metric, is_difference):
   """A number of the table, with whether its difference is one for sure."""
   verdict = ''
-  if is_difference and not interval['low'] <= 0 <= interval['high']:
+  known = interval['n'] > 0
+  if is_difference and known and not interval['low'] <= 0 <= interval['high']:
     better = (interval['mean'] > 0) == metric.higher_is_better
     verdict = 'better' if better else 'worse'
   return interval | {'sign': is_difference, 'verdict': verdict}
@@ -654,15 +655,15 @@ def _showcase(film, index, showcase):
 
 def _outcome(drive):
   """How a drive ended, in words."""
-  for happened, words in (
-    (metrics.at_fault_collision, 'collision, at fault'),
-    (metrics.dynamic_collision, 'collision, not at fault'),
-    (metrics.static_collision, 'hit an obstacle'),
-    (metrics.position_deviation, 'too far from the path'),
-    (metrics.heading_deviation, 'turned off the path'),
-    (metrics.off_road, 'left the road'),
+  for name, words in (
+    ('at_fault_collision', 'collision, at fault'),
+    ('dynamic_collision', 'collision, not at fault'),
+    ('static_collision', 'hit an obstacle'),
+    ('position_deviation', 'too far from the path'),
+    ('heading_deviation', 'turned off the path'),
+    ('off_road', 'left the road'),
   ):
-    if happened(drive):
+    if metrics.METRICS[name].function(drive):
       return words
   return 'no incident'
 

@@ -8,90 +8,14 @@ import pytest
 
 from rdrl import types
 from rdrl.report import metrics
-
-SUBSTEPS = 5
-DECISIONS = 8
-STATES = SUBSTEPS * DECISIONS + 1
-NUM_PATH = 61
-SIZE = (4.0, 2.0, 1.5)
+from rdrl.report import safety
+from rdrl.training import checkpoints
+from tests.report.drives import SIZE
+from tests.report.drives import STATES
+from tests.report.drives import hit
+from tests.report.drives import straight
 
 CAR_LENGTH = SIZE[0]
-
-
-def _agents(xy, yaw, speed, valid=True):
-  xy = np.asarray(xy, np.float32)
-  shape = xy.shape[:-1]
-  return types.AgentState(
-    xy=xy,
-    z=np.zeros(shape, np.float32),
-    yaw=np.broadcast_to(np.float32(yaw), shape),
-    speed=np.broadcast_to(np.float32(speed), shape),
-    valid=np.broadcast_to(valid, shape),
-  )
-
-
-def _events(**happened):
-  """Events `[D]`: name to (decision, value)."""
-  fields = {}
-  for field in types.Events.__dataclass_fields__:
-    kind = np.float32
-    if field in (
-      'dynamic_collision',
-      'static_collision',
-      'position_deviation',
-      'heading_deviation',
-      'at_fault',
-    ):
-      kind = bool
-    values = np.zeros(DECISIONS, kind)
-    if field in happened:
-      values[happened[field]] = True
-    fields[field] = values
-  return types.Events(**fields)
-
-
-def straight(
-  speed=10.0, offset=0.0, last=STATES - 1, other=None, start=0, **happened
-):
-  """An ego that drives along x next to a 10 m/s expert, until state `last`.
-
-  Args:
-    speed: m/s, or `[S]` of it.
-    offset: metres to the left of the reference path.
-    last: the state that ended it.
-    other: xy, yaw and speed of the only other agent, `[S]` of each.
-    start: step of the path at which it begins.
-    **happened: name of an event to its decision.
-  """
-  speed = np.broadcast_to(np.float64(speed), STATES)
-  x = np.concatenate([[0], np.cumsum((speed[1:] + speed[:-1]) / 2) * 0.1])
-  ego = np.stack([x, np.full(STATES, offset)], -1)
-  far = np.full((STATES, 2), 1e3)
-  other_xy, other_yaw, other_speed = other or (far, 0, 0)
-  steps = np.arange(NUM_PATH) - start
-  path = np.stack([steps * 1.0, 0 * steps], -1)
-  time = np.minimum(np.arange(STATES), last) + start
-  return types.Drive(
-    agents=_agents(
-      np.stack([ego, other_xy], 1),
-      np.stack([np.zeros(STATES), np.broadcast_to(other_yaw, STATES)], -1),
-      np.stack([speed, np.broadcast_to(other_speed, STATES)], -1),
-    ),
-    valid=np.arange(STATES) <= last,
-    sizes=np.float32([SIZE, SIZE]),
-    classes=np.int32([types.VEHICLE, types.VEHICLE]),
-    reference=_agents(path[np.minimum(time, NUM_PATH - 1)], 0, 10),
-    path=_agents(path, 0, 10),
-    drivable=np.full(STATES, 1.0, np.float32),
-    action=np.zeros((DECISIONS, 2), np.int32),
-    reward=np.zeros((DECISIONS, len(types.REWARD_TERMS)), np.float32),
-    events=_events(**happened),
-    active=np.arange(DECISIONS) * SUBSTEPS < last,
-    terminated=np.bool_(bool(happened)),
-    scenario=np.int32(0),
-    adversary=np.int32(1),
-    behaviour=np.int32(0),
-  )
 
 
 def score(drive):
@@ -104,14 +28,23 @@ def score(drive):
   }
 
 
+# What a drive beside the expert, alone on the road, does not have.
+MEANINGLESS = 'at_fault_share', 'impact_speed', 'efficiency'
+
+
 def test_driving_as_the_expert_is_perfect():
   found = score(straight())
-  perfect = dict.fromkeys(metrics.METRICS, 0.0) | {
-    'progress': 1.0,
-    'comfort': 1.0,
-    'time_to_collision': metrics.TIME_HORIZON,
+  best = {
+    name: 1.0 if metric.higher_is_better else 0.0
+    for name, metric in metrics.METRICS.items()
   }
-  assert found == pytest.approx(perfect, abs=1e-5)
+  best['time_to_collision'] = safety.TIME_HORIZON
+  # 1000 m to a box that is off by 1000 m on both axes at first.
+  del best['least_distance']
+  for name in MEANINGLESS:
+    assert np.isnan(found[name]), name
+    del best[name]
+  assert {name: found[name] for name in best} == pytest.approx(best, abs=1e-5)
 
 
 def test_front_collision_is_one_of_agents_at_fault_and_no_deviation():
@@ -252,7 +185,7 @@ def test_time_to_collision_with_crossing_traffic_that_turns_no_corner():
   assert found['time_to_collision'] == pytest.approx(1.8, abs=1e-4)
   fast = straight(last=1, other=(crossing, np.pi / 2, 10.0))
   fast.agents.xy[1] = fast.agents.xy[0]
-  assert score(fast)['time_to_collision'] == metrics.TIME_HORIZON
+  assert score(fast)['time_to_collision'] == safety.TIME_HORIZON
 
 
 def test_time_to_collision_leaves_out_tailgaters_lanes_beside_and_rest():
@@ -265,7 +198,7 @@ def test_time_to_collision_leaves_out_tailgaters_lanes_beside_and_rest():
     ((np.tile([9.0, 0.0], (STATES, 1)), np.pi, 5.0), 0.0),
   ]:
     found = score(straight(speed, other=other))
-    assert found['time_to_collision'] == metrics.TIME_HORIZON
+    assert found['time_to_collision'] == safety.TIME_HORIZON
 
 
 def test_off_road_tolerates_as_much_as_nuplan():
@@ -293,11 +226,17 @@ def test_nothing_after_the_end_counts():
     agents=jax.tree.map(lambda x: spoil(x, valid), ended.agents),
     reference=jax.tree.map(lambda x: spoil(x, valid), ended.reference),
     drivable=spoil(ended.drivable, valid),
+    road=jax.tree.map(lambda x: spoil(x, valid), ended.road),
+    reference_road=jax.tree.map(
+      lambda x: spoil(x, valid), ended.reference_road
+    ),
     events=jax.tree.map(lambda x: spoil(x, active), ended.events),
     reward=spoil(ended.reward, active),
     action=spoil(ended.action, active),
   )
-  assert score(spoiled) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+  assert score(spoiled) == pytest.approx(
+    expected, rel=1e-5, abs=1e-5, nan_ok=True
+  )
 
 
 def test_scores_of_many_drives_are_those_of_each():
@@ -305,7 +244,125 @@ def test_scores_of_many_drives_are_those_of_each():
   found = metrics.scores(types.stack(drives))
   for i, drive in enumerate(drives):
     for name, value in score(drive).items():
-      assert found[name][i] == pytest.approx(value, abs=1e-6), name
+      assert found[name][i] == pytest.approx(value, abs=1e-6, nan_ok=True), name
+
+
+def test_written_and_read_drives_have_the_same_scores(tmp_path):
+  drives = types.stack([hit(), straight(7.0, 0.4), straight(last=9)])
+  checkpoints.save(tmp_path, 0, drives)
+  read = checkpoints.read(tmp_path, types.Drive)
+  before, after = metrics.scores(drives), metrics.scores(read)
+  for name in metrics.METRICS:
+    np.testing.assert_array_equal(before[name], after[name], name)
+
+
+@pytest.mark.parametrize(
+  ('side', 'name'),
+  [
+    (types.FRONT, 'front_collision'),
+    (types.REAR, 'rear_collision'),
+    (types.LEFT, 'lateral_collision'),
+    (types.RIGHT, 'lateral_collision'),
+  ],
+)
+def test_collision_is_at_the_side_that_was_met(side, name):
+  drive = hit()
+  drive.events.side[2] = side
+  # What is no collision has no side, and what was after the end no weight.
+  drive.events.side[[0, 5]] = types.FRONT
+  drive.events.dynamic_collision[5] = True
+  found = score(drive)
+  sides = 'front_collision', 'rear_collision', 'lateral_collision'
+  assert {k: found[k] for k in sides} == {k: float(k == name) for k in sides}
+
+
+def test_impact_speed_is_that_of_the_collision():
+  drive = hit()
+  drive.events.closing_speed[2] = 7.5
+  assert score(drive)['impact_speed'] == 7.5
+  assert np.isnan(score(straight())['impact_speed'])
+
+
+def test_share_at_fault_is_over_collisions_only():
+  drives = [hit(), hit(at_fault=False), hit(), hit(), straight()]
+  found = metrics.table(types.stack(drives))
+  assert found['at_fault_share']['mean'] == pytest.approx(3 / 4)
+  assert found['at_fault_share']['n'] == 4
+  assert found['at_fault_collision']['mean'] == pytest.approx(3 / 5)
+  assert found['success']['mean'] == pytest.approx(1 / 5)
+
+
+def test_shares_of_time_below_a_time_to_collision():
+  # (50.5 - 4) m at first: less than 3 s from 1.7 s on, than 1 s from 3.7 s on.
+  found = score(straight(other=([50.5, 0.0], 0.0, 0.0)))
+  assert found['time_to_collision_below_3'] == pytest.approx(24 / 41)
+  assert found['time_to_collision_below_1'] == pytest.approx(4 / 41)
+  # 24 states from 0.05 s on to 2.35 s short of 3 s.
+  assert found['time_integrated_collision'] == pytest.approx(
+    24 * 1.2 * 0.1, abs=1e-3
+  )
+
+
+def test_least_distance_is_between_nearest_corners():
+  # In the end 3 m ahead and 4 m to the left of a corner.
+  found = score(straight(other=([40 + 4 + 3, 2 + 4], 0.0, 0.0)))
+  assert found['least_distance'] == pytest.approx(5, abs=1e-4)
+  assert score(hit())['least_distance'] == 0
+
+
+def test_distance_to_nobody_has_no_value():
+  drive = straight()
+  drive.agents.valid[:, 1] = False
+  assert np.isnan(score(drive)['least_distance'])
+
+
+def test_record_that_tells_less_has_fewer_scores():
+  drive = straight()
+  bare = drive.replace(
+    road=None,
+    reference_road=None,
+    events=drive.events.replace(side=None, closing_speed=None, ran_light=None),
+  )
+  asked = (
+    'closed_loop_score',
+    'driving_direction',
+    'speed_limit',
+    'time_to_collision_within_bound',
+    'pdm_score',
+    'extended_pdm_score',
+    'hd_score',
+    'driving_score',
+    'driving_success',
+    'front_collision',
+    'impact_speed',
+  )
+  found = jax.jit(
+    lambda drive: {
+      name: metrics.METRICS[name].function(drive) for name in asked
+    }
+  )(bare)
+  assert np.isnan(list(found.values())).all(), found
+
+
+def test_table_has_every_score_and_pairs_with_a_baseline():
+  drives = types.stack([straight(s) for s in (8.0, 6.0, 9.0)])
+  slower = types.stack([straight(s - 2.0) for s in (8.0, 6.0, 9.0)])
+  found = metrics.table(drives, slower)
+  assert list(found) == list(metrics.METRICS)
+  gained = found['progress']
+  assert [gained[k] for k in ('mean', 'low', 'high')] == pytest.approx(
+    [0.2] * 3, abs=1e-5
+  )
+  assert gained['n'] == 3
+  alone = metrics.table(drives)['progress']
+  assert alone['low'] < alone['mean'] < alone['high']
+
+
+def test_table_of_other_scenarios_names_them():
+  drives = types.stack([straight(), straight()])
+  other = drives.replace(scenario=np.int32([0, 3]))
+  with pytest.raises(ValueError, match=r'baseline.scenario \[0, 3\] is not'):
+    metrics.table(drives, other)
 
 
 if __name__ == '__main__':
