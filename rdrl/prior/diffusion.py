@@ -70,7 +70,7 @@ def noise_levels(num_steps, sigma_max, sigma_min=0.1, rho=7.0):
   return np.append(ramp**rho, 0.0)
 
 
-def sample(predict, noise, levels, solver='heun'):
+def sample(predict, noise, levels, solver='heun', start=0.0):
   """Integrates the probability-flow ODE from noise to data.
 
   In y = x + sigma n the flow is dy/d(sigma) = E[n | y] (EDM, equation 1), which
@@ -82,6 +82,8 @@ def sample(predict, noise, levels, solver='heun'):
     noise: `[...]` standard normal.
     levels: `[S + 1]` noise levels, decreasing to 0.
     solver: 'euler' or 'heun' (one and two evaluations per step).
+    start: `[...]` data to which the noise is added: SDEdit (Meng et al., arXiv
+      2108.01073), which keeps of it what is coarser than the highest level.
 
   Returns:
     `[...]` data.
@@ -108,7 +110,7 @@ def sample(predict, noise, levels, solver='heun'):
     t0=levels[0],
     t1=levels[-1],
     dt0=None,
-    y0=levels[0] * noise,
+    y0=start + levels[0] * noise,
     stepsize_controller=diffrax.StepTo(levels),
     saveat=diffrax.SaveAt(t1=True),
     max_steps=len(levels),

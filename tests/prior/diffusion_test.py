@@ -123,3 +123,18 @@ def test_unknown_solver_is_named():
 
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))
+
+
+def test_a_start_is_taken_up_where_noise_has_covered_it():
+  # For normal data the velocity is zero and z stays what it was at the start.
+  start, noise = jnp.array([3.0, -1.0, 0.5]), jnp.array([0.2, 1.0, -2.0])
+  levels = diffusion.noise_levels(8, 0.7)
+  found = diffusion.sample(
+    lambda z, angle: jnp.zeros_like(z), noise, levels, 'euler', start
+  )
+  fine = diffusion.sample(
+    lambda z, angle: jnp.zeros_like(z), noise, levels, 'heun', start
+  )
+  exact = diffusion.diffuse(start, noise, np.arctan(0.7))
+  np.testing.assert_allclose(fine, exact, rtol=5e-3)
+  np.testing.assert_allclose(found, exact, rtol=0.1)

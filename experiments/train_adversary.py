@@ -1,0 +1,295 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Trains the learned adversary on recorded traffic and scores it.
+
+Prepare traffic first, such as Waymo Open Motion:
+
+  python -m data_pipelines.womd --data_dir=womd_scenes --out_dir=data/womd \
+    --num_agents=64
+
+Train on all scenes but the held-out ones, then draw futures of these, free and
+guided to a collision with the ego:
+
+  python -m experiments.train_adversary --data_dir=data/womd \
+    --workdir=runs/adversary
+
+A run that is interrupted goes on where it was when the same command is given
+again. Score another guidance with the same model:
+
+  python -m experiments.train_adversary --data_dir=data/womd \
+    --workdir=runs/adversary --guide=collision=2.0 --guide=rate=0.2
+
+Size and training are those of `learned.Config`:
+
+  python -m experiments.train_adversary --data_dir=data/womd \
+    --workdir=runs/small --set=num_steps=500 --set=channels=48
+
+WORKDIR gets config.json, the model in checkpoints/, metrics.jsonl, and the
+scores in scores.json and scores.md; above.png shows a scene with its recorded,
+free and guided futures.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+
+from experiments import adversary_scores
+from experiments import presets
+from rdrl import logs
+from rdrl import report
+from rdrl import training
+from rdrl import types
+from rdrl.scenario import learned
+
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Prepared traffic: what a pipeline of data_pipelines wrote.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/adversary', 'Folder of the model and its scores.'
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Of the held-out scenes, of training and of sampling.'
+)
+_HELD_OUT = flags.DEFINE_integer(
+  'held_out', 16, 'Scenes that are not trained on, but scored.'
+)
+_SET = flags.DEFINE_multi_string(
+  'set', [], 'field=value of learned.Config: size and training.'
+)
+_GUIDE = flags.DEFINE_multi_string(
+  'guide', [], 'field=value of learned.Guidance.'
+)
+_SCORED = flags.DEFINE_enum(
+  'scored',
+  'held_out',
+  ['held_out', 'trained', 'none'],
+  'Scenes to score: the held-out ones; as many of the others, on which to'
+  ' choose a guidance; or none.',
+)
+_STEPS = flags.DEFINE_list(
+  'steps', ['10', '20', '30', '40', '50'], 'Steps at which futures begin.'
+)
+_SAMPLES = flags.DEFINE_integer('samples', 8, 'Futures of each beginning.')
+_STRENGTH = flags.DEFINE_float(
+  'strength',
+  0.6,
+  'How much of a proposal partial diffusion may change: 1 all, near 0 nothing.',
+)
+_PROPOSALS = flags.DEFINE_string(
+  'proposals',
+  None,
+  'NPZ file of proposed tracks, from which guided futures start too; see'
+  ' `read_proposals`.',
+)
+
+_TRACK = ('xy', 'z', 'yaw', 'speed', 'valid')
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What a model is trained on and how.
+
+  Attributes:
+    data_dir: of the prepared traffic.
+    seed: of the split and of training.
+    num_held_out: scenes.
+    model: size and training.
+  """
+
+  data_dir: str
+  seed: int
+  num_held_out: int
+  model: learned.Config
+
+
+def split(names, num_held_out, seed):
+  """Names to train on and names held out, both in order.
+
+  Raises:
+    ValueError: if that leaves no scene on one of the sides.
+  """
+  if not 0 < num_held_out < len(names):
+    raise ValueError(
+      f'--held_out={num_held_out}: expected 1 to {len(names) - 1} of'
+      f' {len(names)} scenes'
+    )
+  order = np.random.default_rng(seed).permutation(len(names))
+  held_out = set(order[:num_held_out].tolist())
+  return (
+    [name for i, name in enumerate(names) if i not in held_out],
+    [name for i, name in enumerate(names) if i in held_out],
+  )
+
+
+def read(data_dir, names, config):
+  """`Traffic` `[S]` of some logs of a data set, in host memory."""
+  return learned.stack(
+    [
+      learned.prepare(logs.geometric_scene(logs.read(data_dir, name)), config)
+      for name in tqdm.tqdm(names, desc='scenes', disable=None)
+    ]
+  )
+
+
+def read_proposals(path, names):
+  """Proposed tracks by scene, as `adversary_scores.score` takes them.
+
+  Args:
+    path: NPZ file with `scene[n]` names, `step[n]`, `agent[n]`, and of the
+      track of the agent `xy[n, T, 2] z[n, T] yaw[n, T] speed[n, T]
+      valid[n, T]`.
+    names: of the scenes that are scored; proposals for others are left out.
+
+  Raises:
+    ValueError: naming the file and the field that is missing.
+  """
+  with np.load(path) as file:
+    missing = sorted({'scene', 'step', 'agent', *_TRACK} - set(file.files))
+    if missing:
+      raise ValueError(f'{path}: no field {missing[0]!r}')
+    fields = {name: file[name] for name in file.files}
+  tracks = types.AgentState(**{name: fields[name] for name in _TRACK})
+  found = {name: [] for name in names}
+  for row, name in enumerate(fields['scene'].tolist()):
+    if name in found:
+      found[name].append(
+        (
+          int(fields['step'][row]),
+          int(fields['agent'][row]),
+          types.take(tracks, row),
+        )
+      )
+  return list(found.values())
+
+
+def write_scores(workdir, scores, facts):
+  """Writes scores.json and scores.md, whose lines are returned."""
+  (workdir / 'scores.json').write_text(
+    json.dumps({'facts': facts, 'scores': scores}, indent=2) + '\n'
+  )
+  lines = [*adversary_scores.table(scores), '']
+  lines += [f'{name}: {value}' for name, value in facts.items()]
+  (workdir / 'scores.md').write_text('\n'.join(lines) + '\n')
+  return lines
+
+
+def write_picture(path, model, traffic, steps, num_samples, guidance, key):
+  """Draws futures of the first moment at which guidance makes a collision.
+
+  Where it never does, of the first that has an adversary. Arguments as those of
+  `adversary_scores.score`, whose futures these are.
+  """
+  config, shown = model.config, None
+  for index in range(len(traffic.kind)):
+    scene = jax.tree.map(jnp.asarray, types.take(traffic, index))
+    begun = adversary_scores.beginnings(scene, steps, config)
+    if not np.any(begun.usable):
+      continue
+    views, road = begun.views, scene.drivable
+    keys = adversary_scores.keys_of(key, index, len(steps), num_samples)
+    free = adversary_scores.draw(model, views, road, keys)
+    guided = adversary_scores.draw(model, views, road, keys, guidance)
+    hits = adversary_scores.measure(views, guided, road).collision
+    hits = np.asarray(hits) & np.asarray(begun.usable)[:, None]
+    if hits.any() or shown is None:
+      row = np.argmax(begun.usable), 0
+      row = np.argwhere(hits)[0] if hits.any() else row
+      known = adversary_scores.recorded(views, config)
+      shown = (
+        scene,
+        types.take(views, row[0]),
+        {
+          'recorded': types.take(known, row[0]),
+          'free': types.take(free, tuple(row)),
+          'guided': types.take(guided, tuple(row)),
+        },
+      )
+    if hits.any():
+      break
+  shown = jax.tree.map(np.asarray, shown)
+  report.videos.write_image(path, adversary_scores.picture(*shown))
+
+
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+  if _DATA_DIR.value is None:
+    raise training.config.ConfigError('--data_dir: not set')
+  steps = np.array(presets.numbers('--steps', _STEPS.value, int), np.int32)
+  guidance = training.config.override(learned.Guidance(), _GUIDE.value)
+  request = Request(
+    data_dir=str(pathlib.Path(_DATA_DIR.value).resolve()),
+    seed=_SEED.value,
+    num_held_out=_HELD_OUT.value,
+    model=training.config.override(learned.Config(), _SET.value),
+  )
+  learned.validate(request.model)
+  training.mesh.start()
+  workdir = pathlib.Path(_WORKDIR.value)
+  names = dict(
+    zip(
+      ('trained', 'held_out'),
+      split(logs.names(request.data_dir), request.num_held_out, request.seed),
+      strict=True,
+    )
+  )
+  training.config.record(workdir, request)
+
+  def traffic(part):
+    return training.checkpoints.stage(
+      workdir / 'traffic' / part,
+      learned.Traffic,
+      lambda: read(request.data_dir, names[part], request.model),
+    )
+
+  key = jax.random.key(request.seed)
+  model = learned.train(traffic('trained'), request.model, key, workdir)
+  part = _SCORED.value
+  if part == 'none':
+    return
+  scored = types.take(traffic(part), slice(request.num_held_out))
+  sample_key = jax.random.fold_in(key, 1)
+  proposals = None
+  if _PROPOSALS.value is not None:
+    proposals = read_proposals(_PROPOSALS.value, names[part])
+  scores = adversary_scores.score(
+    model,
+    scored,
+    steps,
+    _SAMPLES.value,
+    guidance,
+    sample_key,
+    proposals,
+    _STRENGTH.value,
+  )
+  facts = {
+    'scenes': f'{len(scored.kind)}, {part.replace("_", " ")}',
+    'seed': request.seed,
+    'steps': ', '.join(map(str, steps.tolist())),
+    'guidance': ', '.join(
+      f'{name} {value}'
+      for name, value in training.config.flatten(guidance).items()
+    ),
+    'strength': _STRENGTH.value if proposals else None,
+  }
+  for line in write_scores(workdir, scores, facts):
+    print(line)
+  write_picture(
+    workdir / 'above.png',
+    model,
+    scored,
+    steps,
+    _SAMPLES.value,
+    guidance,
+    sample_key,
+  )
+  print(f'model, scores and picture: {workdir}')
+
+
+if __name__ == '__main__':
+  training.cli.run(main)

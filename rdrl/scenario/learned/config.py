@@ -1,0 +1,114 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Size and training of the learned adversary, and how it is guided."""
+
+import dataclasses
+
+from flax import struct
+
+from rdrl.scenario import config as config_lib
+
+_LIMITS = config_lib.Config()
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """What the model sees, how large it is and how it is trained.
+
+  Attributes:
+    num_agents: of a joint future, those nearest to one of them.
+    past_steps: before the present one that it knows.
+    future_steps: that it draws.
+    knot_steps: between two knots of the actions; divides `future_steps`.
+    num_pieces: of the map of a scene, those nearest to the ego's path.
+    num_near: pieces of lanes, and as many of boundaries, that an agent sees.
+    piece_points: points of a piece.
+    point_spacing: metres between them.
+    max_acceleration: m/s^2, either sign.
+    max_lateral_acceleration: m/s^2, of all that has wheels.
+    max_curvature: 1/m, likewise.
+    max_yaw_rate: rad/s, of who walks.
+    channels: of a token, a multiple of `num_heads`.
+    num_heads: of attention.
+    num_layers: of the denoiser.
+    batch_size: joint futures per step.
+    num_steps: of training.
+    learning_rate: highest, after warm-up and before cosine decay.
+    weight_decay: of AdamW.
+    ema_decay: of the averaged parameters that sample.
+    sigma_max: noise level at which sampling starts, in units of the actions.
+    sigma_min: the last one above zero.
+    sampler_steps: of the probability-flow ODE.
+  """
+
+  num_agents: int = 8
+  past_steps: int = 10
+  future_steps: int = 40
+  knot_steps: int = 5
+  num_pieces: int = 768
+  num_near: int = 12
+  piece_points: int = 5
+  point_spacing: float = 3.0
+  max_acceleration: float = _LIMITS.max_acceleration
+  max_lateral_acceleration: float = _LIMITS.max_lateral_acceleration
+  max_curvature: float = _LIMITS.max_curvature
+  max_yaw_rate: float = 2.0
+  channels: int = 96
+  num_heads: int = 4
+  num_layers: int = 3
+  batch_size: int = 48
+  num_steps: int = 7000
+  learning_rate: float = 1e-3
+  weight_decay: float = 1e-3
+  ema_decay: float = 0.998
+  sigma_max: float = 20.0
+  sigma_min: float = 0.05
+  sampler_steps: int = 16
+
+  @property
+  def num_knots(self):
+    """Of the actions of a future, one at each end included."""
+    return self.future_steps // self.knot_steps + 1
+
+
+@struct.dataclass
+class Guidance:
+  """Weights of the objectives that bend a sample, see `guidance.objective`.
+
+  They may change without another compilation.
+
+  Attributes:
+    num_steps: static, of gradient descent at each noise level.
+    rate: of a step, in units of the actions; a step of one agent is no longer
+      than this.
+    collision: of the gap to the ego.
+    time_to_collision: of being about to collide with it.
+    off_road: of leaving the drivable area.
+    separation: of coming too close to anybody else.
+    comfort: of accelerations and jerk that are rare.
+  """
+
+  num_steps: int = struct.field(pytree_node=False, default=5)
+  rate: float = 1.0
+  collision: float = 1.0
+  time_to_collision: float = 1.0
+  off_road: float = 1.0
+  separation: float = 1.0
+  comfort: float = 1.0
+
+
+def validate(config: Config):
+  """Raises ValueError, naming the field, if the numbers do not fit."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if not value > 0 and field.name != 'weight_decay':
+      raise ValueError(f'learned.Config: {field.name} is {value}, not positive')
+  if config.future_steps % config.knot_steps:
+    raise ValueError(
+      f'learned.Config: knot_steps {config.knot_steps} does not divide'
+      f' future_steps {config.future_steps}'
+    )
+  if config.channels % config.num_heads:
+    raise ValueError(
+      f'learned.Config: num_heads {config.num_heads} does not divide channels'
+      f' {config.channels}'
+    )
