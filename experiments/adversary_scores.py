@@ -25,9 +25,8 @@ import tqdm
 
 from rdrl import geometry
 from rdrl import report
+from rdrl import scenario
 from rdrl import types
-from rdrl.scenario import checks
-from rdrl.scenario import config as scenario_config
 from rdrl.scenario import learned
 
 # What is compared: acceleration along and across, jerk, yaw rate, gap.
@@ -37,6 +36,8 @@ QUANTITIES = ('acceleration', 'lateral', 'jerk', 'yaw rate', 'gap')
 # which the adversary is looked for.
 _MOVING, _REACH = 1.0, 50.0
 _NUM_RESAMPLES = 200
+# Of a scene, at most.
+_PROPOSALS = 8
 # Bins of the histograms in recorded standard deviations: how many in one, and
 # how many from the middle to either side.
 _FINE, _WIDE = 50, 20
@@ -193,11 +194,11 @@ def measure(views, futures, drivable) -> Measured:
     on_road = geometry.sample_grid(drivable, view.now.xy) > 0
     off = geometry.sample_grid(drivable, future.xy) <= 0
     track = types.take(future, (slice(None), _ADVERSARY))
-    failed = checks.kinematics(
+    failed = scenario.checks.kinematics(
       track.speed,
       track.yaw,
       jnp.ones_like(track.valid),
-      scenario_config.Config(),
+      scenario.Config(),
     )
     return Measured(
       collision=overlaps[_EGO, _ADVERSARY],
@@ -227,7 +228,7 @@ def _values(view, future, exists):
 
 
 # Rows of the scores.
-ROWS = ('recorded', 'free', 'guided', 'proposed')
+ROWS = ('recorded', 'free', 'guided', 'rules', 'guided from rules')
 
 
 @struct.dataclass
@@ -269,9 +270,9 @@ def score(
     num_samples: futures of each beginning.
     guidance: `learned.Guidance`.
     key: of all draws.
-    proposals: for each scene a list of (step, agent, track `[T]`), from which
-      guided futures start too; None: no such row. They have beginnings and
-      adversaries of their own.
+    proposals: for each scene a list of (step, agent, track `[T]`), which are
+      scored, and from which guided futures start too; None: no such rows. They
+      have beginnings and adversaries of their own.
     strength: see `learned.sample`.
 
   Returns:
@@ -303,20 +304,64 @@ def score(
       proposals[index] if proposals is not None else ()
     ):
       views, start = proposed_view(scene, step, agent, track, config)
-      future = draw(
-        model,
-        views,
-        road,
-        keys[number % len(steps)][None],
-        guidance,
-        start,
-        strength,
-      )
-      measured['proposed'].append(
-        _flat(measure(views, future, road), np.array([True]))
-      )
+      starts = {
+        'rules': types.take(
+          recorded(views.replace(future=start), config), (slice(None), None)
+        ),
+        'guided from rules': draw(
+          model,
+          views,
+          road,
+          keys[number % len(steps)][None],
+          guidance,
+          start,
+          strength,
+        ),
+      }
+      for row, future in starts.items():
+        measured[row].append(
+          _flat(measure(views, future, road), np.array([True]))
+        )
   measured = {row: parts for row, parts in measured.items() if parts}
   return summary(measured)
+
+
+def rule_based(scene, number, key, config):
+  """Proposals of the Dynamic Adversary Agent, as `score` takes them.
+
+  Args:
+    scene: `types.Scene`.
+    number: of draws, evenly of all behaviours; rejected ones, those of donors
+      and of pedestrians, and those that begin before the past or end after the
+      future that the model needs are left out, and all after `_PROPOSALS`.
+    key: of the draws.
+    config: `learned.Config`.
+  """
+  behaviours = np.resize(
+    [scenario.BEHAVIOURS.index(name) for name in scenario.ADVERSARIES], number
+  )
+  found = scenario.proposals(
+    scenario.prepare(scene),
+    behaviours,
+    jax.random.split(key, number),
+    scenario.Config(),
+  )
+  last = scene.tracks.valid.shape[0] - 1 - config.future_steps
+  fits = (
+    (found.reason == scenario.REASONS.index('accepted'))
+    & ~found.donor
+    & (scene.classes[found.agent] != types.PEDESTRIAN)
+    & (found.trigger >= config.past_steps)
+    & (found.trigger <= last)
+  )
+  return [
+    (
+      int(found.trigger[row]),
+      int(found.agent[row]),
+      types.take(found.track, row),
+    )
+    for row in np.flatnonzero(fits)[:_PROPOSALS]
+  ]
 
 
 def keys_of(key, index, num_steps, num_samples):

@@ -18,6 +18,11 @@ again. Score another guidance with the same model:
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/adversary --guide=collision=2.0 --guide=rate=0.2
 
+Start guided futures from proposals of the rule-based adversary as well:
+
+  python -m experiments.train_adversary --data_dir=data/womd \
+    --workdir=runs/adversary --proposals=128
+
 Size and training are those of `learned.Config`:
 
   python -m experiments.train_adversary --data_dir=data/womd \
@@ -80,14 +85,12 @@ _STRENGTH = flags.DEFINE_float(
   0.6,
   'How much of a proposal partial diffusion may change: 1 all, near 0 nothing.',
 )
-_PROPOSALS = flags.DEFINE_string(
+_PROPOSALS = flags.DEFINE_integer(
   'proposals',
-  None,
-  'NPZ file of proposed tracks, from which guided futures start too; see'
-  ' `read_proposals`.',
+  0,
+  'Draws of the rule-based Dynamic Adversary Agent for each scored scene; from'
+  ' what it accepts, guided futures start too.',
 )
-
-_TRACK = ('xy', 'z', 'yaw', 'speed', 'valid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,37 +137,6 @@ def read(data_dir, names, config):
       for name in tqdm.tqdm(names, desc='scenes', disable=None)
     ]
   )
-
-
-def read_proposals(path, names):
-  """Proposed tracks by scene, as `adversary_scores.score` takes them.
-
-  Args:
-    path: NPZ file with `scene[n]` names, `step[n]`, `agent[n]`, and of the
-      track of the agent `xy[n, T, 2] z[n, T] yaw[n, T] speed[n, T]
-      valid[n, T]`.
-    names: of the scenes that are scored; proposals for others are left out.
-
-  Raises:
-    ValueError: naming the file and the field that is missing.
-  """
-  with np.load(path) as file:
-    missing = sorted({'scene', 'step', 'agent', *_TRACK} - set(file.files))
-    if missing:
-      raise ValueError(f'{path}: no field {missing[0]!r}')
-    fields = {name: file[name] for name in file.files}
-  tracks = types.AgentState(**{name: fields[name] for name in _TRACK})
-  found = {name: [] for name in names}
-  for row, name in enumerate(fields['scene'].tolist()):
-    if name in found:
-      found[name].append(
-        (
-          int(fields['step'][row]),
-          int(fields['agent'][row]),
-          types.take(tracks, row),
-        )
-      )
-  return list(found.values())
 
 
 def write_scores(workdir, scores, facts):
@@ -255,8 +227,20 @@ def main(argv):
   scored = types.take(traffic(part), slice(request.num_held_out))
   sample_key = jax.random.fold_in(key, 1)
   proposals = None
-  if _PROPOSALS.value is not None:
-    proposals = read_proposals(_PROPOSALS.value, names[part])
+  if _PROPOSALS.value:
+    proposals = [
+      adversary_scores.rule_based(
+        logs.geometric_scene(logs.read(request.data_dir, name)),
+        _PROPOSALS.value,
+        jax.random.fold_in(jax.random.fold_in(key, 2), index),
+        model.config,
+      )
+      for index, name in enumerate(
+        tqdm.tqdm(
+          names[part][: request.num_held_out], desc='propose', disable=None
+        )
+      )
+    ]
   scores = adversary_scores.score(
     model,
     scored,
@@ -275,7 +259,8 @@ def main(argv):
       f'{name} {value}'
       for name, value in training.config.flatten(guidance).items()
     ),
-    'strength': _STRENGTH.value if proposals else None,
+    'proposals drawn for each scene': _PROPOSALS.value,
+    'strength': _STRENGTH.value if _PROPOSALS.value else None,
   }
   for line in write_scores(workdir, scores, facts):
     print(line)

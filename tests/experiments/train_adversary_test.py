@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Scores tell a collision from none; a run can be interrupted and repeated."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -164,28 +165,6 @@ def test_a_split_repeats_leaves_nobody_out_and_has_two_sides():
       train_adversary.split(names, number, 0)
 
 
-def test_proposals_come_by_scene_and_a_missing_field_is_named(tmp_path):
-  path, shape = tmp_path / 'proposals.npz', (3, 7)
-  fields = {
-    'scene': np.array(['b', 'a', 'b']),
-    'step': np.array([1, 2, 3]),
-    'agent': np.array([4, 5, 6]),
-    'xy': np.random.default_rng(0).normal(size=(*shape, 2)),
-    'valid': np.ones(shape, bool),
-  } | {name: np.zeros(shape) for name in ('z', 'yaw', 'speed')}
-  np.savez(path, **fields)
-  found = train_adversary.read_proposals(path, ['c', 'b'])
-  assert [[row[:2] for row in rows] for rows in found] == [
-    [],
-    [(1, 4), (3, 6)],
-  ]
-  np.testing.assert_array_equal(found[1][1][2].xy, fields['xy'][2])
-  del fields['yaw']
-  np.savez(path, **fields)
-  with pytest.raises(ValueError, match=r"proposals.npz: no field 'yaw'"):
-    train_adversary.read_proposals(path, ['c'])
-
-
 def test_a_proposal_is_where_partial_diffusion_starts(traffic):
   track = types.take(traffic.tracks, (slice(None), 2))
   views, start = adversary_scores.proposed_view(traffic, NOW, 2, track, CONFIG)
@@ -302,3 +281,38 @@ def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
   assert scores['recorded']['collision'] == 0
   assert scores['free']['futures'] == 4
   assert (tmp_path / 'run' / 'above.png').stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_rule_based_proposals_are_scored_and_started_from(road):
+  steps = 91
+  place = road.scene(
+    road.straight(0, -1.75, 8, steps),
+    road.straight(-6, -5.25, 9, steps),
+    road.straight(15, -1.75, 8, steps),
+    road.straight(10, -5.25, 8, steps),
+  )
+  config = dataclasses.replace(CONFIG, channels=8, num_heads=2, num_steps=1)
+  traffic = learned.stack([learned.prepare(place, config)])
+  key = jax.random.key(3)
+  proposals = adversary_scores.rule_based(place, 64, key, config)
+  assert proposals
+  for step, agent, track in proposals:
+    assert config.past_steps <= step <= steps - 1 - config.future_steps
+    recorded = types.take(place.tracks, (slice(None), agent))
+    np.testing.assert_allclose(
+      track.xy[: step + 1], recorded.xy[: step + 1], atol=1e-3
+    )
+    assert not np.allclose(track.xy, recorded.xy, atol=0.1)
+  scores = adversary_scores.score(
+    learned.train(traffic, config, key),
+    traffic,
+    [5],
+    2,
+    learned.Guidance(),
+    key,
+    [proposals],
+  )
+  assert scores['rules']['futures'] == len(proposals)
+  assert scores['guided from rules']['futures'] == len(proposals)
+  assert scores['free']['futures'] == 2

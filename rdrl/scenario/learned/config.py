@@ -88,9 +88,9 @@ class Guidance:
   """
 
   num_steps: int = struct.field(pytree_node=False, default=5)
-  rate: float = 1.0
+  rate: float = 0.8
   collision: float = 1.0
-  time_to_collision: float = 1.0
+  time_to_collision: float = 2.0
   off_road: float = 1.0
   separation: float = 1.0
   comfort: float = 1.0
