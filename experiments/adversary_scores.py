@@ -217,9 +217,11 @@ def _values(view, future, exists):
   speed = jnp.concatenate([view.now.speed[None], future.speed])
   yaw = jnp.concatenate([view.now.yaw[None], future.yaw])
   acceleration = (speed[1:] - speed[:-1]) / dt
-  # Over half a second, from one knot to the next; the last change is repeated.
-  early = jnp.minimum(jnp.arange(len(acceleration)), len(acceleration) - 6)
-  jerk = (acceleration[early + 5] - acceleration[early]) / (5 * dt)
+  steps = learned.JERK_STEPS
+  early = jnp.minimum(
+    jnp.arange(len(acceleration)), len(acceleration) - 1 - steps
+  )
+  jerk = (acceleration[early + steps] - acceleration[early]) / (steps * dt)
   turn = geometry.wrap_angle(yaw[1:] - yaw[:-1]) / dt
   gaps = learned.gaps_between(future, view.sizes)
   other = exists & ~jnp.eye(len(exists), dtype=bool)
@@ -486,7 +488,10 @@ def _scores(tally, truth):
 
 
 def _times(tallies):
-  """Ratios of guided to free, each `{'mean', 'low', 'high'}`."""
+  """Ratios of guided to free, each `{'mean', 'low', 'high'}`.
+
+  None where there is no bound: free futures may never collide.
+  """
   rng = np.random.default_rng(0)
   count = len(tallies['free'].futures)
   everything = np.arange(count)
@@ -499,12 +504,19 @@ def _times(tallies):
       _scores(_total(types.take(tallies[row], chosen)), truth)
       for row in ('free', 'guided')
     )
-    ratios.append([guided[n] / max(free[n], 1e-9) for n in names])
+    ratios.append([guided[n] / free[n] if free[n] else np.inf for n in names])
   ratios = np.array(ratios)
-  low, high = np.quantile(ratios[1:], [0.025, 0.975], axis=0)
+  bounds = {
+    'mean': ratios[0],
+    'low': np.quantile(ratios[1:], 0.025, axis=0, method='lower'),
+    'high': np.quantile(ratios[1:], 0.975, axis=0, method='higher'),
+  }
   return {
-    name: {'mean': float(m), 'low': float(lo), 'high': float(hi)}
-    for name, m, lo, hi in zip(names, ratios[0], low, high, strict=True)
+    name: {
+      bound: float(values[i]) if np.isfinite(values[i]) else None
+      for bound, values in bounds.items()
+    }
+    for i, name in enumerate(names)
   }
 
 
@@ -544,10 +556,12 @@ def table(scores):
       yield f'| {row}, {label} | ' + ' | '.join(cells) + ' |'
   yield ''
   for name, ratio in scores['times'].items():
-    yield (
-      f'guided over free, {name.replace("_", " ")}: {ratio["mean"]:.2f}'
-      f' ({ratio["low"]:.2f} to {ratio["high"]:.2f})'
+    mean, low, high = (
+      'no bound' if ratio[bound] is None else f'{ratio[bound]:.2f}'
+      for bound in ('mean', 'low', 'high')
     )
+    label = name.replace('_', ' ')
+    yield f'guided over free, {label}: {mean} ({low} to {high})'
 
 
 # Of a picture: pixels per metre, metres from its middle to its sides, and

@@ -103,15 +103,6 @@ class Prior:
   config: Config = struct.field(pytree_node=False)
 
 
-@struct.dataclass
-class TrainState:
-  """What training carries from step to step."""
-
-  params: dict
-  average: dict
-  optimizer_state: optax.OptState
-
-
 def train(clips, config, key, directory=None):
   """Trains a prior on random crops of clips.
 
@@ -151,12 +142,7 @@ def train(clips, config, key, directory=None):
     jnp.zeros((*shape, 3)),
     jnp.zeros(1),
   )
-  optimizer = _optimizer(config)
-  state = TrainState(
-    params=params,
-    average=jax.tree.map(jnp.copy, params),
-    optimizer_state=optimizer.init(params),
-  )
+  state = training.averaged.start(params, config)
   clips = jax.tree.map(jnp.asarray, clips)
 
   def step(state, i):
@@ -248,17 +234,8 @@ def _step(state, clips, scale, key, i, config, crop):
     )
 
   loss, gradient = jax.value_and_grad(loss_fn)(state.params)
-  updates, optimizer_state = _optimizer(config).update(
-    gradient, state.optimizer_state, state.params
-  )
-  params = optax.apply_updates(state.params, updates)
-  # Young averages forget faster, or the initial parameters would stay in them.
-  decay = jnp.minimum(config.ema_decay, (1 + i) / (10 + i))
-  average = jax.tree.map(
-    lambda a, p: decay * a + (1 - decay) * p, state.average, params
-  )
   metrics = {'loss': loss, 'gradient_norm': optax.tree.norm(gradient)}
-  return TrainState(params, average, optimizer_state), metrics
+  return training.averaged.step(state, gradient, i, config), metrics
 
 
 def _crops(clips, key, batch_size, crop):
@@ -301,20 +278,6 @@ def _residual_scale(clips):
     residual = np.asarray(_unit(target)) - np.asarray(_unit(degraded))
     total += np.mean(np.square(residual, dtype=np.float64))
   return jnp.float32(max(np.sqrt(total / len(clips.target)), 1 / 768))
-
-
-def _optimizer(config):
-  schedule = optax.warmup_cosine_decay_schedule(
-    init_value=0.0,
-    peak_value=config.learning_rate,
-    warmup_steps=max(config.num_steps // 20, 1),
-    decay_steps=config.num_steps,
-    end_value=0.02 * config.learning_rate,
-  )
-  return optax.chain(
-    optax.clip_by_global_norm(1.0),
-    optax.adamw(schedule, weight_decay=config.weight_decay),
-  )
 
 
 def _network(config):

@@ -4,6 +4,7 @@
 The only code that knows hosts, devices and disk.
 """
 
+from rdrl.training import averaged as averaged
 from rdrl.training import checkpoints as checkpoints
 from rdrl.training import cli as cli
 from rdrl.training import config as config

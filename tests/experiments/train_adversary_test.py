@@ -147,6 +147,17 @@ def test_distances_are_wasserstein_distances_in_recorded_deviations():
   assert scores['times']['collision'] == {'mean': 1, 'low': 1, 'high': 1}
 
 
+def test_a_ratio_to_no_collision_has_no_bound():
+  rng = np.random.default_rng(0)
+  truth, guided = (sample_of(rng, [0] * 5, 400) for _ in range(2))
+  free = truth.replace(collision=np.zeros(400, bool))
+  scores = adversary_scores.summary(
+    {'recorded': [truth], 'free': [free], 'guided': [guided]}
+  )
+  assert scores['times']['collision'] == dict.fromkeys(('mean', 'low', 'high'))
+  assert 'collision: no bound' in '\n'.join(adversary_scores.table(scores))
+
+
 def test_without_any_adversary_there_is_no_score():
   nobody = sample_of(np.random.default_rng(0), [0] * 5, 0)
   with pytest.raises(ValueError, match='no moment has an adversary'):

@@ -342,6 +342,13 @@ def test_guidance_keeps_on_the_road(untrained, traffic):
   assert beyond[3.0] < 0.7 * beyond[0.0]
 
 
+def test_other_weights_of_guidance_compile_nothing(untrained, view, traffic):
+  sample(untrained, view, KEYS, traffic, GUIDANCE)
+  count = sample._cache_size()
+  sample(untrained, view, KEYS, traffic, GUIDANCE.replace(rate=0.1))
+  assert sample._cache_size() == count
+
+
 def test_without_weights_guidance_changes_nothing(untrained, view, traffic):
   free = sample(untrained, view, KEYS, traffic)
   same = sample(untrained, view, KEYS, traffic, NO_GUIDANCE)
@@ -351,12 +358,14 @@ def test_without_weights_guidance_changes_nothing(untrained, view, traffic):
 def test_a_proposed_track_leaves_the_recording_where_it_is_told_to(
   untrained, place
 ):
-  keys = KEYS[:2]
-  track = learned.propose(untrained, place, NOW, 1, keys, GUIDANCE)
-  assert track.xy.shape == (2, STEPS, 2)
+  recorded = types.take(place.tracks, (slice(None), 1))
+  track = learned.propose(
+    untrained, place, NOW, 1, KEYS[:8], GUIDANCE, recorded, 0.9
+  )
+  assert track.xy.shape == (8, STEPS, 2)
   np.testing.assert_array_equal(
     track.xy[:, : NOW + 1],
-    np.broadcast_to(place.tracks.xy[: NOW + 1, 1], (2, NOW + 1, 2)),
+    np.broadcast_to(place.tracks.xy[: NOW + 1, 1], (8, NOW + 1, 2)),
   )
   assert not np.allclose(track.xy[:, NOW + 10], place.tracks.xy[NOW + 10, 1])
   end = NOW + CONFIG.future_steps
@@ -368,6 +377,7 @@ def test_a_proposed_track_leaves_the_recording_where_it_is_told_to(
   assert track.valid.all()
 
 
+@pytest.mark.slow
 def test_a_proposal_late_in_the_recording_has_the_ego_go_straight_on(
   untrained, place
 ):
@@ -395,7 +405,7 @@ def test_partial_diffusion_keeps_what_little_noise_leaves(untrained, place):
   apart = []
   for strength in (0.01, 0.4, 1.0):
     track = learned.propose(
-      untrained, place, NOW, 1, KEYS, NO_GUIDANCE, proposed, strength
+      untrained, place, NOW, 1, KEYS[:8], NO_GUIDANCE, proposed, strength
     )
     way = np.asarray(track.xy[:, end] - smooth.xy[-1])
     apart.append(np.mean(np.linalg.norm(way, axis=-1)))
@@ -436,6 +446,7 @@ def test_a_short_scene_and_an_ego_that_vanishes_are_told(place):
     ({'knot_steps': 3}, 'knot_steps 3 does not divide'),
     ({'num_heads': 3}, 'num_heads 3 does not divide'),
     ({'batch_size': 0}, 'batch_size is 0'),
+    ({'future_steps': 5}, 'future_steps is 5, expected more than 5'),
   ],
 )
 def test_sizes_that_do_not_fit_are_told(fields, message):

@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A learned adversary: guided diffusion over joint futures of agents."""
 
+from rdrl.scenario.learned.config import JERK_STEPS as JERK_STEPS
 from rdrl.scenario.learned.config import Config as Config
 from rdrl.scenario.learned.config import Guidance as Guidance
 from rdrl.scenario.learned.config import validate as validate

@@ -8,6 +8,9 @@ from flax import struct
 from rdrl.scenario import config as config_lib
 
 _LIMITS = config_lib.Config()
+# Steps over which accelerations are compared for a jerk: within one step it is
+# that of rounding.
+JERK_STEPS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +109,11 @@ def validate(config: Config):
     raise ValueError(
       f'learned.Config: knot_steps {config.knot_steps} does not divide'
       f' future_steps {config.future_steps}'
+    )
+  if config.future_steps <= JERK_STEPS:
+    raise ValueError(
+      f'learned.Config: future_steps is {config.future_steps}, expected more'
+      f' than {JERK_STEPS}'
     )
   if config.channels % config.num_heads:
     raise ValueError(

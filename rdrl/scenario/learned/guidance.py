@@ -131,8 +131,8 @@ def _discomfort(future, view):
   acceleration = (speed[1:] - speed[:-1]) / dt
   turn = geometry.wrap_angle(yaw[1:] - yaw[:-1]) / dt
   lateral = jnp.abs(turn * future.speed)
-  # Over a knot, as the jerk of one step is that of its rounding.
-  jerk = jnp.abs(acceleration[5:] - acceleration[:-5]) / (5 * dt)
+  steps = config_lib.JERK_STEPS
+  jerk = jnp.abs(acceleration[steps:] - acceleration[:-steps]) / (steps * dt)
   excess = (
     jnp.mean(jnp.maximum(acceleration - _ACCELERATION, 0) ** 2, 0)
     + jnp.mean(jnp.maximum(-acceleration - _BRAKE, 0) ** 2, 0)

@@ -53,15 +53,6 @@ class Model:
 
 
 @struct.dataclass
-class TrainState:
-  """What training carries from step to step."""
-
-  params: dict
-  average: dict
-  optimizer_state: optax.OptState
-
-
-@struct.dataclass
 class _Moments:
   """Where training draws from: scene, step and agent in the middle.
 
@@ -97,11 +88,7 @@ def train(traffic, config, key, directory=None) -> Model:
   traffic = jax.tree.map(jnp.asarray, traffic)
   scale = _scale(traffic, moments, config)
   params = init(traffic, config, init_key)
-  state = TrainState(
-    params=params,
-    average=jax.tree.map(jnp.copy, params),
-    optimizer_state=_optimizer(config).init(params),
-  )
+  state = training.averaged.start(params, config)
 
   def step(state, i):
     return _step(state, traffic, moments, scale, step_key, jnp.int32(i), config)
@@ -213,17 +200,8 @@ def _step(state, traffic, moments, scale, key, i, config):
   value, gradient = jax.value_and_grad(loss)(
     state.params, views, scale, loss_key, config
   )
-  updates, optimizer_state = _optimizer(config).update(
-    gradient, state.optimizer_state, state.params
-  )
-  params = optax.apply_updates(state.params, updates)
-  # Young averages forget faster, or the initial parameters would stay in them.
-  decay = jnp.minimum(config.ema_decay, (1 + i) / (10 + i))
-  average = jax.tree.map(
-    lambda a, p: decay * a + (1 - decay) * p, state.average, params
-  )
   metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
-  return TrainState(params, average, optimizer_state), metrics
+  return training.averaged.step(state, gradient, i, config), metrics
 
 
 def _views(traffic, moments, config):
@@ -283,18 +261,4 @@ def _scale(traffic, moments, config):
     count > 0,
     jnp.sqrt(total / jnp.maximum(count, 1)).clip(1e-3),
     jnp.array([1.0, 0.1]),
-  )
-
-
-def _optimizer(config):
-  schedule = optax.warmup_cosine_decay_schedule(
-    init_value=0.0,
-    peak_value=config.learning_rate,
-    warmup_steps=max(config.num_steps // 20, 1),
-    decay_steps=config.num_steps,
-    end_value=0.02 * config.learning_rate,
-  )
-  return optax.chain(
-    optax.clip_by_global_norm(1.0),
-    optax.adamw(schedule, weight_decay=config.weight_decay),
   )
