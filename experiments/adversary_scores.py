@@ -577,7 +577,7 @@ def picture(scene, view, futures):
   Args:
     scene: `Traffic`.
     view: `View`, whose middle is the ego.
-    futures: label to `AgentState` `[F, N]`.
+    futures: names out of `ROWS` to `AgentState` `[F, N]`.
 
   Returns:
     uint8 `[H, W, 3]`.
@@ -603,7 +603,9 @@ def picture(scene, view, futures):
     if kind in _LINES:
       draw.line(_pixels(frame, line), _LINES[kind], 1)
   panels = []
-  for label, future in futures.items():
+  # A tree of JAX's sorts its labels.
+  for label in sorted(futures, key=ROWS.index):
+    future = futures[label]
     image = ground.copy()
     _paint(ImageDraw.Draw(image), frame, view, future)
     panels.append(report.videos.caption(np.asarray(image)[None], label))

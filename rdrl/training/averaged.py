@@ -54,7 +54,7 @@ def _optimizer(config):
     init_value=0.0,
     peak_value=config.learning_rate,
     warmup_steps=max(config.num_steps // 20, 1),
-    decay_steps=config.num_steps,
+    decay_steps=max(config.num_steps, 2),
     end_value=0.02 * config.learning_rate,
   )
   return optax.chain(

@@ -325,5 +325,5 @@ def test_rule_based_proposals_are_scored_and_started_from(road):
     [proposals],
   )
   assert scores['rules']['futures'] == len(proposals)
-  assert scores['guided from rules']['futures'] == len(proposals)
+  assert scores['guided from rules']['futures'] == 2 * len(proposals)
   assert scores['free']['futures'] == 2
