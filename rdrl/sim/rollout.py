@@ -105,7 +105,9 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
 
 def _look(env, states, ago):
   """`env.look` of a batch; on a CPU a few at a time, which stay in cache."""
-  if jax.default_backend() == 'cpu':
+  # `jax.lax.map` divides by the size of what is seen, which is 0 without
+  # cameras.
+  if jax.default_backend() == 'cpu' and states.observation.images.size:
     return jax.lax.map(
       lambda state: env.look(state, ago), states, batch_size=_LOOKS
     )

@@ -1,0 +1,276 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Adversaries in recorded traffic: how many are possible, how hard are they.
+
+  python -m experiments.traffic_scores --womd_dir=womd_scenes \
+    --nuscenes_dir=nuscenes_mini_tracks --argoverse2_dir=argoverse2_logs
+
+looks in every recording for adversaries of all families and by an inserted
+car, and lets egos without anything learnt (`experiments/egos.py`) drive the
+recording and what was accepted, by geometry alone. It prints tables: per data
+set what became of the proposals, how difficult the accepted ones are, and
+collision ratios with and without adversaries. WORKDIR holds a file for each
+recording, so that a run that was killed goes on where it stopped, and
+traffic.json with the ratios.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+from absl import flags
+import jax
+import numpy as np
+import tqdm
+
+from data_pipelines import archive
+from data_pipelines import argoverse2
+from data_pipelines import nuscenes
+from data_pipelines import traffic
+from data_pipelines import womd
+from experiments import egos
+from rdrl import logs
+from rdrl import report
+from rdrl import scenario
+from rdrl import sim
+from rdrl import training
+from rdrl import types
+
+# Name, how to find recordings, how to read one.
+_SETS = (
+  ('womd', archive.recordings, womd.read),
+  ('nuscenes', archive.recordings, nuscenes.read),
+  ('argoverse2', argoverse2.recordings, argoverse2.read),
+)
+_DIRS = {
+  name: flags.DEFINE_string(f'{name}_dir', None, f'Recordings of {name}.')
+  for name, *_ in _SETS
+}
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/traffic', 'Where everything is written.'
+)
+_AGENTS = flags.DEFINE_integer(
+  'num_agents', 48, 'The ego, the nearest to it, and a car to insert.'
+)
+_PROPOSALS = flags.DEFINE_integer(
+  'proposals', 64, 'Of each kind and recording.'
+)
+_ACCEPTED = flags.DEFINE_integer(
+  'accepted', 4, 'Driven of each kind and recording, at most.'
+)
+_LIMIT = flags.DEFINE_integer('limit', None, 'First recordings of a data set.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What decides the scores of a recording."""
+
+  num_agents: int
+  seed: int
+  scenario: scenario.Config
+
+
+# Length, width and height in metres of the car that may be inserted.
+_DONOR = 4.6, 1.9, 1.6
+# Sides of rasters are multiples of this, so that few programs are compiled.
+_CELLS = 128
+# Collisions that are counted, of `Events`.
+_COLLISIONS = 'dynamic_collision', 'at_fault', 'static_collision'
+_BINS = np.linspace(0, 1, 6)
+_SIM = sim.Config(image_height=1, image_width=1)
+
+
+def place(log):
+  """The `Scene` of a log with a last agent that may be inserted.
+
+  Args:
+    log: of traffic; agents beyond `--num_agents` have been left out.
+  """
+  scene = logs.geometric_scene(log)
+  missing = _AGENTS.value - len(scene.sizes)
+
+  def slots(x, axis):
+    width = [(0, 0)] * x.ndim
+    width[axis] = 0, missing
+    return np.pad(x, width)
+
+  scene = scene.replace(
+    tracks=jax.tree.map(lambda x: slots(np.asarray(x), 1), scene.tracks),
+    sizes=slots(scene.sizes, 0),
+    classes=slots(scene.classes, 0),
+    drivable=_padded(scene.drivable),
+    occupancy=_padded(scene.occupancy),
+    ground=_padded(scene.ground),
+  )
+  return scenario.reserve(scene, [_DONOR])
+
+
+def _padded(grid):
+  missing = [(0, -n % _CELLS) for n in grid.values.shape]
+  return grid.replace(values=np.pad(grid.values, missing, mode='edge'))
+
+
+def score(scene, key, config):
+  """What becomes of proposals and of egos in one recording.
+
+  Args:
+    scene: from `place`.
+    key: one key gives one answer.
+    config: `scenario.Config`.
+
+  Returns:
+    `reasons`, from `scenario.expand`; `behaviour` and `difficulty` of each
+    scenario, the first unedited; and by ego, by kind of collision, whether each
+    scenario ended so.
+  """
+  scenarios, reasons = scenario.expand(scene, 0, config, key)
+  kept = len(scenarios.scene)
+  most = sum(config.num_accepted)
+  rows = np.arange(most) % kept
+  env = sim.Env.create(
+    [scene], types.take(scenarios, rows), sim.NoRenderer(0, 1, 1), _SIM
+  )
+  ended = {ego: egos.drive(env, ego, np.arange(most)) for ego in egos.EGOS}
+  return {
+    'reasons': reasons,
+    'behaviour': scenarios.behaviour.tolist(),
+    'difficulty': np.asarray(scenarios.difficulty, float).tolist(),
+    'egos': {
+      ego: {name: getattr(x, name)[:kept].tolist() for name in _COLLISIONS}
+      for ego, x in ended.items()
+    },
+  }
+
+
+def reasons_table(found):
+  """Lines of a table: what became of proposals, by behaviour."""
+  total = {}
+  for one in found:
+    for behaviour, counts in one['reasons'].items():
+      row = total.setdefault(behaviour, dict.fromkeys(scenario.REASONS, 0))
+      for reason, count in counts.items():
+        row[reason] += count
+  used = [r for r in scenario.REASONS if any(row[r] for row in total.values())]
+  yield '| | scenes | ' + ' | '.join(x.replace('_', ' ') for x in used) + ' |'
+  yield '|---' * (len(used) + 2) + '|'
+  for behaviour, row in total.items():
+    scenes = sum(one['reasons'][behaviour]['accepted'] > 0 for one in found)
+    cells = [scenes, *(row[reason] for reason in used)]
+    name = behaviour.replace('_', ' ')
+    yield f'| {name} | ' + ' | '.join(map(str, cells)) + ' |'
+
+
+def ratios(found):
+  """`{ego: {kind: (without, with)}}`, each from `report.statistics`.
+
+  Without adversaries, of the recordings, and with one, of all accepted ones.
+  """
+  table = {}
+  for ego in egos.EGOS:
+    table[ego] = {}
+    for kind in _COLLISIONS:
+      sides = [], []
+      for one in found:
+        edited = np.array(one['behaviour']) > 0
+        values = np.array(one['egos'][ego][kind], float)
+        sides[0].append(values[~edited])
+        sides[1].append(values[edited])
+      table[ego][kind] = tuple(
+        report.statistics.summary({kind: np.concatenate(side)})[kind]
+        for side in sides
+      )
+  return table
+
+
+def ratios_table(found):
+  """Lines of a table of `ratios`."""
+  columns = [
+    f'{kind.replace("_", " ")}, {side}'
+    for kind in _COLLISIONS
+    for side in ('recording', 'adversaries')
+  ]
+  yield '| | ' + ' | '.join(columns) + ' |'
+  yield '|---' * (len(columns) + 1) + '|'
+  for ego, kinds in ratios(found).items():
+    cells = [
+      f'{x["mean"]:.3f} ({x["low"]:.3f} to {x["high"]:.3f})'
+      for kind in _COLLISIONS
+      for x in kinds[kind]
+    ]
+    yield f'| {ego} | ' + ' | '.join(cells) + ' |'
+
+
+def difficulties(found):
+  """Numbers of accepted adversaries by difficulty, in fifths of 0 to 1."""
+  values = [
+    value
+    for one in found
+    for value, behaviour in zip(
+      one['difficulty'], one['behaviour'], strict=True
+    )
+    if behaviour > 0
+  ]
+  return np.histogram(np.clip(values, 0, 1), _BINS)[0].tolist()
+
+
+def _write(path, tree):
+  """JSON, whole or not at all."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_suffix('.tmp')
+  temporary.write_text(json.dumps(tree))
+  temporary.replace(path)
+
+
+def _recordings():
+  """`(data set, name, function that reads it)` of all that was asked for."""
+  options = traffic.Options(num_agents=_AGENTS.value - 1)
+  for name, find, read in _SETS:
+    if _DIRS[name].value is None:
+      continue
+    found = sorted(find(_DIRS[name].value).items())
+    for recording, path in found[: _LIMIT.value]:
+      yield name, recording, functools.partial(read, path, options)
+
+
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+  if not any(flag.value for flag in _DIRS.values()):
+    names = ', '.join(f'--{name}_dir' for name in _DIRS)
+    raise training.config.ConfigError(f'expected one at least of {names}')
+  for flag in (_AGENTS, _PROPOSALS, _ACCEPTED):
+    if flag.value < 1 + (flag is _AGENTS):
+      raise training.config.ConfigError(f'--{flag.name}: {flag.value} is none')
+  training.mesh.start()
+  wanted = (_ACCEPTED.value,) * len(scenario.ADVERSARIES)
+  config = dataclasses.replace(
+    scenario.Config(),
+    num_proposals=_PROPOSALS.value,
+    num_accepted=(1, *wanted, *(0,) * len(scenario.COUSINS)),
+    reactive=False,
+  )
+  workdir = pathlib.Path(_WORKDIR.value)
+  training.config.record(workdir, Request(_AGENTS.value, _SEED.value, config))
+  found = {}
+  for name, recording, read in tqdm.tqdm(list(_recordings()), unit='scene'):
+    path = workdir / name / f'{recording}.json'
+    if not path.exists():
+      one = score(place(read()), jax.random.key(_SEED.value), config)
+      _write(path, one)
+    found.setdefault(name, []).append(json.loads(path.read_text()))
+  summary = {}
+  for name, ones in found.items():
+    print(f'\n{name}, {len(ones)} recordings')
+    for line in reasons_table(ones):
+      print(line)
+    hard = difficulties(ones)
+    print(f'\nDifficulty of accepted ones, by fifths of 0 to 1: {hard}\n')
+    for line in ratios_table(ones):
+      print(line)
+    summary[name] = {'difficulties': hard, 'ratios': ratios(ones)}
+  _write(workdir / 'traffic.json', summary)
+
+
+if __name__ == '__main__':
+  training.cli.run(main)
