@@ -135,6 +135,18 @@ def validate(log: types.Log, source: str):
   found = np.shape(log.map.lane_width)
   check(found == rows, 'map.lane_width', f'shape {found} is not {rows}')
   check.finite('map.lane_width', log.map.lane_width)
+  if log.map.speed_limit is not None:
+    limit = np.asarray(log.map.speed_limit)
+    check(
+      limit.shape == rows,
+      'map.speed_limit',
+      f'shape {limit.shape} is not {rows}',
+    )
+    check.all(
+      'map.speed_limit',
+      limit > 0,
+      lambda *i: f'{limit[i]} of lane {i[0]} is not positive',
+    )
   if log.map.lights is not None:
     lights = np.asarray(log.map.lights)
     shape = (steps, np.shape(log.map.stop_lines.valid)[0])

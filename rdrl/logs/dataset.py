@@ -81,6 +81,7 @@ def read(data_dir, name=None) -> types.Log:
     map=types.Map(
       lane_width=record['lane_width'],
       lights=lights,
+      speed_limit=record.get('speed_limit'),
       **{k: types.Polylines(**v) for k, v in record['map'].items()},
     ),
     name=name,
@@ -94,9 +95,12 @@ def log_record(log: types.Log, first_step: int):
   lines = {
     name: {'xy': _float32(value.xy), 'valid': np.asarray(value.valid, bool)}
     for name, value in vars(log.map).items()
-    if name not in ('lane_width', 'lights')
+    if isinstance(value, types.Polylines)
   }
-  return {
+  limits = {}
+  if log.map.speed_limit is not None:
+    limits['speed_limit'] = _float32(log.map.speed_limit)
+  return limits | {
     'name': log.name,
     'first_step': np.asarray(first_step, np.int64),
     'num_steps': np.asarray(len(log.times), np.int64),

@@ -155,6 +155,12 @@ def pad_map(lane_map: types.Map, shape):
   if lights is not None:
     rows_of_lights = shape['stop_lines'][0] - lights.shape[1]
     lights = np.pad(lights, [(0, 0), (0, rows_of_lights)])
+  limit = lane_map.speed_limit
+  if limit is not None:
+    limit = np.pad(limit, (0, rows), constant_values=np.inf)
   return lane_map.replace(
-    lane_width=np.pad(lane_map.lane_width, (0, rows)), lights=lights, **lines
+    lane_width=np.pad(lane_map.lane_width, (0, rows)),
+    lights=lights,
+    speed_limit=limit,
+    **lines,
   )

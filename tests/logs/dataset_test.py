@@ -33,12 +33,14 @@ def test_each_log_is_read_back_exactly(prepared):
       np.testing.assert_array_equal(a, b)
 
 
-def test_lights_come_back_and_what_was_not_there_does_not(
+def test_lights_and_limits_come_back_and_what_was_not_there_does_not(
   tmp_path, make_log, without_sensors
 ):
   lights = np.arange(5, dtype=np.int32)[:, None] % 4
   drive = without_sensors(make_log())
-  drive = drive.replace(map=drive.map.replace(lights=lights))
+  limit = np.full(len(drive.map.lane_width), np.inf, np.float32)
+  limit[0] = 13.9
+  drive = drive.replace(map=drive.map.replace(lights=lights, speed_limit=limit))
   builder.write([drive], tmp_path / 'set')
   found = logs.read(tmp_path / 'set')
   assert types.LIGHT_STOP in found.map.lights
