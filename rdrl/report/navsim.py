@@ -210,18 +210,21 @@ def terms(drive):
     `[D]` bool. Names are those of NAVSIM v2; EP is v2's.
   """
   inside, counts = windows(drive)
-  human = signals.human(drive)
-  of_ego, of_human = _terms(drive, inside), _terms(human, inside)
+  found, way = _with_human(
+    drive, lambda one: (_terms(one, inside), _way(one, inside))
+  )
+  gate = found['NC'] * found['DAC'] * found['DDC'] * found['TLC']
+  most = jnp.max(way * gate, 0)
+  share = way[0] / jnp.maximum(most, _LEAST_PROGRESS)
+  progress = jnp.where(most > _LEAST_PROGRESS, jnp.minimum(share, 1), 1.0)
+  found['EP'] = jnp.stack([progress, jnp.ones_like(progress)])
+  return types.take(found, 0), types.take(found, 1), counts
 
-  def gate(found):
-    return found['NC'] * found['DAC'] * found['DDC'] * found['TLC']
 
-  ego_way, human_way = _way(drive, inside), _way(human, inside)
-  most = jnp.maximum(ego_way * gate(of_ego), human_way * gate(of_human))
-  share = ego_way / jnp.maximum(most, _LEAST_PROGRESS)
-  of_ego['EP'] = jnp.where(most > _LEAST_PROGRESS, jnp.minimum(share, 1), 1.0)
-  of_human['EP'] = jnp.ones_like(share)
-  return of_ego, of_human, counts
+def _with_human(drive, function):
+  """What a function makes of the ego's drive and of the human's, stacked."""
+  both = jax.tree.map(lambda *x: jnp.stack(x), drive, signals.human(drive))
+  return jax.vmap(function)(both)
 
 
 def _knows(drive):
@@ -238,15 +241,18 @@ def pdm_score(drive):
   if not _knows(drive):
     return jnp.float32(jnp.nan)
   inside, counts = windows(drive)
-
-  def gated(one):
-    gate = _no_collision(one, inside) * _drivable_area(one, inside)
-    return gate, gate * _way(one, inside)
-
-  gate, ego_way = gated(drive)
-  most = jnp.maximum(ego_way, gated(signals.human(drive))[1])
+  gates, ways = _with_human(
+    drive,
+    lambda one: (
+      _no_collision(one, inside) * _drivable_area(one, inside),
+      _way(one, inside),
+    ),
+  )
+  gate, most = gates[0], jnp.max(gates * ways, 0)
   progress = jnp.where(
-    most > _LEAST_PROGRESS, ego_way / jnp.maximum(most, _LEAST_PROGRESS), 1.0
+    most > _LEAST_PROGRESS,
+    gate * ways[0] / jnp.maximum(most, _LEAST_PROGRESS),
+    1.0,
   )
   weighted = (
     5 * _time_to_collision(drive, inside)

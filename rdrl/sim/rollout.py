@@ -170,7 +170,9 @@ def _drive(env, first, last, decisions):
       lambda xy: env.drivable(index, xy),
     )
 
-  ego_road = road(types.take(agents, (slice(None), 0)))
+  ego = types.take(agents, (slice(None), 0))
+  roads = jax.vmap(road)(jax.tree.map(lambda *x: jnp.stack(x), ego, reference))
+  ego_road, reference_road = types.take(roads, 0), types.take(roads, 1)
   return types.Drive(
     agents=agents,
     valid=valid,
@@ -188,7 +190,7 @@ def _drive(env, first, last, decisions):
     adversary=env.scenarios.adversary[index],
     behaviour=env.scenarios.behaviour[index],
     road=ego_road,
-    reference_road=road(reference),
+    reference_road=reference_road,
   )
 
 
