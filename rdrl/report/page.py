@@ -1,7 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A folder that shows a run: page, videos, plots and figures.
 
-`write` fills `index.html`, `media/`, `metrics.json` and `timing.json`. Nothing
+`write` fills `index.html`, `media/`, `metrics.json`, `timing.json` and, where
+drives are scored, `drives.html`, which lists all of them, worst first. Nothing
 outside the folder is referred to, and except for `timing.json` the same content
 gives the same bytes.
 """
@@ -20,6 +21,7 @@ import jinja2
 import numpy as np
 
 from rdrl import types
+from rdrl.report import animation
 from rdrl.report import metrics
 from rdrl.report import plots
 from rdrl.report import statistics
@@ -292,6 +294,11 @@ def _build(folder, content):
     lstrip_blocks=True,
   )
   environment.filters['number'] = _number
+  drives = _all_drives(media, content.driving, scored) if scored else []
+  if drives:
+    listing = environment.get_template('drives.html')
+    text = listing.render(title=content.title, facts=content.facts, rows=drives)
+    (folder / 'drives.html').write_text(text, encoding='utf-8')
   template = environment.get_template('page.html')
   # Encoders are processes of their own and run while the next video is made.
   with futures.ThreadPoolExecutor(2) as pool:
@@ -319,7 +326,7 @@ def _build(folder, content):
       showcases=[
         _showcase(film, i, s) for i, s in enumerate(content.showcases)
       ],
-      worst=_worst(media, content.driving, scored) if scored else None,
+      worst=_worst(media, content.driving, scored, drives) if scored else None,
     )
     for video in encoding:
       video.result()
@@ -420,6 +427,7 @@ def _table(groups):
     'rows': [
       {
         'label': metric.label,
+        'source': metric.source,
         'unit': metric.unit,
         'is_part': metric.label[0].islower(),
         'cells': [
@@ -641,7 +649,7 @@ def _showcase(film, index, showcase):
       f'{label} · {i * types.TIME_STEP:.1f} s · {speed[i]:.1f} m/s'
       for i in range(len(seen))
     ]
-    lines[-1] += f' · {_outcome(drive)}'
+    lines[-1] += f' · {_outcome(_score_of(drive))}'
     columns.append(videos.caption(videos.stack([seen, above], 0), lines))
   film(name, videos.beside(columns))
   return {
@@ -653,8 +661,8 @@ def _showcase(film, index, showcase):
   }
 
 
-def _outcome(drive):
-  """How a drive ended, in words."""
+def _outcome(score):
+  """How a drive ended, in words; `score` gives that of a name."""
   for name, words in (
     ('at_fault_collision', 'collision, at fault'),
     ('dynamic_collision', 'collision, not at fault'),
@@ -663,48 +671,94 @@ def _outcome(drive):
     ('heading_deviation', 'turned off the path'),
     ('off_road', 'left the road'),
   ):
-    if metrics.METRICS[name].function(drive):
+    if score(name):
       return words
   return 'no incident'
 
 
-def _worst(media, driving, scored):
+def _score_of(drive):
+  return lambda name: metrics.METRICS[name].function(drive)
+
+
+# What a row of the list of drives tells, and in which order drives are bad: the
+# first of these in which two differ decides.
+_TOLD = ('closed_loop_score', 'progress', 'time_to_collision')
+_ORDER = (
+  'at_fault_collision',
+  'collision',
+  'deviation',
+  'off_road',
+  'closed_loop_score',
+  'progress',
+  'time_to_collision',
+  'average_deviation',
+)
+
+
+def _badness(scores, i):
+  """Key of drive `i` that is least for the worst; no score is no worse."""
+  return tuple(
+    np.nan_to_num(
+      scores[name][i]
+      if metrics.METRICS[name].higher_is_better
+      else -scores[name][i],
+      nan=np.inf,
+    )
+    for name in _ORDER
+  )
+
+
+def _all_drives(media, driving, scored):
+  """Rows of all drives, worst first, each with its animation from above."""
+  found = []
+  for world in scored['worlds']:
+    for policy in scored['policies']:
+      scores = scored['scores'][world, policy]
+      drives = jax.tree.map(np.asarray, driving.drives[world][policy])
+      for i in range(scored['count']):
+        row = _row(types.take(drives, i), scores, i, driving)
+        found.append(
+          (_badness(scores, i), row | {'world': world, 'policy': policy})
+        )
+  found.sort(key=lambda pair: pair[0])
+  rows = [row for _, row in found]
+  for rank, row in enumerate(rows):
+    row['animation'] = f'drive_{rank}.svg'
+    animation.write(
+      media / row['animation'],
+      row['drive'],
+      driving.maps[int(driving.scenes[row['scenario']])],
+      f'{row["policy"]} in {row["world"]}, scenario {row["scenario"]}, '
+      f'{row["behaviour"]}: {row["outcome"]}',
+    )
+  return rows
+
+
+def _row(drive, scores, i, driving):
+  scenario = int(drive.scenario)
+  return {
+    'drive': drive,
+    'scenario': scenario,
+    'behaviour': driving.behaviours[int(drive.behaviour)].replace('_', ' '),
+    'outcome': _outcome(lambda name: scores[name][i]),
+    'seconds': (int(drive.valid.sum()) - 1) * types.TIME_STEP,
+    **{name: scores[name][i] for name in _TOLD},
+  }
+
+
+def _worst(media, driving, scored, drives):
   """The drives of the last policy in the last world, worst first."""
   world, policy = scored['worlds'][-1], scored['policies'][-1]
-  drives, scores = (
-    driving.drives[world][policy],
-    scored['scores'][world, policy],
-  )
-  order = np.lexsort(
-    [
-      -scores['average_deviation'],
-      scores['time_to_collision'],
-      scores['progress'],
-      -scores['off_road'],
-      -scores['deviation'],
-      -scores['collision'],
-      -scores['at_fault_collision'],
-    ]
-  )
-  rows = []
-  for rank, i in enumerate(order):
-    drive = types.take(jax.tree.map(np.asarray, drives), int(i))
-    scenario = int(drive.scenario)
-    row = {
-      'scenario': scenario,
-      'behaviour': driving.behaviours[int(drive.behaviour)].replace('_', ' '),
-      'outcome': _outcome(drive),
-      'seconds': (int(drive.valid.sum()) - 1) * types.TIME_STEP,
-      'progress': scores['progress'][i],
-      'time_to_collision': scores['time_to_collision'][i],
-      'picture': None,
-    }
-    if rank < driving.num_worst:
-      row['picture'] = f'worst_{rank}.png'
-      frame = top_view.fit_frame([drive], 480, 200)
-      lane_map = driving.maps[int(driving.scenes[scenario])]
-      videos.write_image(
-        media / row['picture'], top_view.picture(drive, lane_map, frame)
-      )
-    rows.append(row)
+  rows = [
+    row | {'picture': None}
+    for row in drives
+    if (row['world'], row['policy']) == (world, policy)
+  ]
+  for rank, row in enumerate(rows[: driving.num_worst]):
+    row['picture'] = f'worst_{rank}.png'
+    frame = top_view.fit_frame([row['drive']], 480, 200)
+    lane_map = driving.maps[int(driving.scenes[row['scenario']])]
+    videos.write_image(
+      media / row['picture'], top_view.picture(row['drive'], lane_map, frame)
+    )
   return {'world': world, 'policy': policy, 'rows': rows}

@@ -10,20 +10,35 @@ from PIL import ImageDraw
 
 from rdrl import types
 from rdrl.report import videos
+from rdrl.sim import anchors
 
 EGO = (38, 110, 235)
 ADVERSARY = (214, 58, 46)
 OTHERS = (120, 126, 134)
 REFERENCE = (60, 160, 90)
 COLLISION = (235, 20, 20)
+PLAN = (150, 70, 220)
 
-_GRASS = (222, 228, 216)
+GRASS = (222, 228, 216)
 _ROAD = (202, 205, 209)
 _CROSSWALK = (226, 226, 214)
 _EDGE = (138, 142, 148)
 _LANE = (250, 250, 250)
-_PAPER = (250, 250, 250)
-_INK = (40, 44, 50)
+PAPER = (250, 250, 250)
+INK = (40, 44, 50)
+
+# From below: fields of `Map`, their colours and widths in pixels; those of
+# areas are None.
+GROUND = (
+  ('drivable', _ROAD, None),
+  ('crosswalks', _CROSSWALK, None),
+  ('boundaries', _EDGE, 1),
+  ('lanes', _LANE, 1),
+  ('stop_lines', _LANE, 3),
+)
+
+# Points of a planned arc.
+_ARC = 9
 
 # Pictures are drawn larger by this factor and then averaged: smooth edges.
 _SMOOTH = 2
@@ -102,16 +117,17 @@ def animate(drive, lane_map, frame=None):
   Returns:
     uint8 `[s, H, W, 3]`, s the number of states until the end.
   """
-  drive = _to_numpy(drive)
+  drive = to_numpy(drive)
   frame = frame or fit_frame([drive])
   ground = _ground(lane_map, drive, frame)
   count = int(drive.valid.sum())
   substeps = (len(drive.valid) - 1) // len(drive.active)
+  arcs = dict(plans(drive))
   return np.stack(
     [
       np.concatenate(
         [
-          _moment(ground, drive, frame, [i]),
+          _moment(ground, drive, frame, [i], arcs.get(i // substeps)),
           _rewards(drive, -(-i // substeps), frame.width),
         ]
       )
@@ -130,7 +146,7 @@ def picture(drive, lane_map, frame=None, every=10):
     every: states between two of the positions of ego and adversary; the others
       are where they were at the end.
   """
-  drive = _to_numpy(drive)
+  drive = to_numpy(drive)
   frame = frame or fit_frame([drive])
   last = int(drive.valid.sum()) - 1
   return _moment(
@@ -141,13 +157,54 @@ def picture(drive, lane_map, frame=None, every=10):
   )
 
 
-def _to_numpy(drive):
+def to_numpy(drive):
+  """The drive in host memory."""
   return jax.tree.map(np.asarray, drive)
+
+
+def collided(drive):
+  """Whether the ego met an agent or an obstacle."""
+  events = drive.events
+  happened = events.dynamic_collision | events.static_collision
+  return bool((happened & drive.active).any())
+
+
+def role(drive, agent):
+  """The colour of an agent."""
+  if agent == 0:
+    return EGO
+  return ADVERSARY if agent == drive.adversary else OTHERS
+
+
+def plans(drive):
+  """What each action asks for: decisions with world points `[n, 2]` of its arc.
+
+  The arc is that of the rear axle, drawn from the middle of the box. Actions
+  that the steering cannot reach are no policy's but stand in records of replay.
+
+  Args:
+    drive: one `Drive` in host memory.
+  """
+  substeps = (len(drive.valid) - 1) // len(drive.active)
+  curvature, speed = (np.asarray(x) for x in anchors.command(drive.action))
+  for decision in np.flatnonzero(drive.active):
+    if not anchors.feasible[tuple(drive.action[decision])]:
+      continue
+    bend = curvature[decision]
+    way = np.linspace(0, speed[decision] * anchors.DURATION, _ARC)
+    ahead, left = way, np.zeros(_ARC)
+    if bend:
+      ahead, left = np.sin(bend * way) / bend, (1 - np.cos(bend * way)) / bend
+    state = decision * substeps
+    yaw = drive.agents.yaw[state, 0]
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    turned = np.stack([cos * ahead - sin * left, sin * ahead + cos * left], -1)
+    yield int(decision), drive.agents.xy[state, 0] + turned
 
 
 def _canvas(frame):
   size = frame.width * _SMOOTH, frame.height * _SMOOTH
-  image = Image.new('RGB', size, _GRASS)
+  image = Image.new('RGB', size, GRASS)
   return image, ImageDraw.Draw(image)
 
 
@@ -166,21 +223,17 @@ def _ground(lane_map, drive, frame):
       if valid.sum() > 1:
         yield _points(frame, xy[valid])
 
-  for polygon in each(lane_map.drivable):
-    draw.polygon(polygon, _ROAD)
-  for polygon in each(lane_map.crosswalks):
-    draw.polygon(polygon, _CROSSWALK)
-  for line in each(lane_map.boundaries):
-    draw.line(line, _EDGE, _SMOOTH)
-  for line in each(lane_map.lanes):
-    draw.line(line, _LANE, _SMOOTH)
-  for line in each(lane_map.stop_lines):
-    draw.line(line, _LANE, 3 * _SMOOTH)
+  for kind, color, width in GROUND:
+    for points in each(getattr(lane_map, kind)):
+      if width:
+        draw.line(points, color, width * _SMOOTH)
+      else:
+        draw.polygon(points, color)
   draw.line(_points(frame, drive.path.xy[drive.path.valid]), REFERENCE, _SMOOTH)
   return image
 
 
-def _moment(ground, drive, frame, steps):
+def _moment(ground, drive, frame, steps, plan=None):
   """Boxes at the last of some states; ego and adversary paler at the others."""
   image = ground.copy()
   draw = ImageDraw.Draw(image)
@@ -194,20 +247,18 @@ def _moment(ground, drive, frame, steps):
         _box(draw, drive, frame, step, agent, age)
   if len(way) > 1:
     draw.line(way, EGO, 2 * _SMOOTH)
-  if last == int(drive.valid.sum()) - 1 and _collided(drive):
+  if plan is not None:
+    draw.line(_points(frame, plan), PLAN, 3 * _SMOOTH)
+  if last == int(drive.valid.sum()) - 1 and collided(drive):
     (x, y), r = way[-1], 12 * _SMOOTH
     draw.ellipse((x - r, y - r, x + r, y + r), None, COLLISION, 3 * _SMOOTH)
   return np.asarray(image.reduce(_SMOOTH))
 
 
 def _box(draw, drive, frame, step, agent, age):
-  role = OTHERS
-  if agent == 0:
-    role = EGO
-  elif agent == drive.adversary:
-    role = ADVERSARY
   color = tuple(
-    round(c + age * (r - c)) for c, r in zip(role, _ROAD, strict=True)
+    round(c + age * (r - c))
+    for c, r in zip(role(drive, agent), _ROAD, strict=True)
   )
   yaw = drive.agents.yaw[step, agent]
   forward = np.array([np.cos(yaw), np.sin(yaw)])
@@ -219,44 +270,38 @@ def _box(draw, drive, frame, step, agent, age):
     return xy + x * length / 2 * forward + y * width / 2 * left
 
   corners = [at(1, 1), at(-1, 1), at(-1, -1), at(1, -1)]
-  draw.polygon(_points(frame, np.stack(corners)), color, _INK)
+  draw.polygon(_points(frame, np.stack(corners)), color, INK)
   nose = np.stack([at(0.9, 0), at(0.4, 0.7), at(0.4, -0.7)])
-  draw.polygon(_points(frame, nose), _PAPER)
-
-
-def _collided(drive):
-  events = drive.events
-  happened = events.dynamic_collision | events.static_collision
-  return bool((happened & drive.active).any())
+  draw.polygon(_points(frame, nose), PAPER)
 
 
 def _rewards(drive, decisions, width):
   """A row for each reward term: its value in each decision so far."""
   row, label, number = 14, 130, 60
   height = row * len(types.REWARD_TERMS) + 6
-  image = Image.new('RGB', (width, height), _PAPER)
+  image = Image.new('RGB', (width, height), PAPER)
   draw = ImageDraw.Draw(image)
   cell = (width - label - number) / len(drive.active)
   reward = np.where(drive.active[:, None], drive.reward, 0)[:decisions]
   for i, name in enumerate(types.REWARD_TERMS):
     y = 3 + i * row
     text = name.replace('_', ' ')
-    draw.text((6, y + row / 2), text, _INK, videos.font(10), 'lm')
+    draw.text((6, y + row / 2), text, INK, videos.font(10), 'lm')
     largest = max(np.abs(drive.reward[drive.active, i]).max(initial=0), 1e-6)
     for k in range(len(drive.active)):
       x = label + k * cell
       value = reward[k, i] / largest if k < decisions else 0.0
       box = (x + 1, y + 1, x + cell - 2, y + row - 2)
-      draw.rectangle(box, _cell_color(value), (226, 228, 230))
+      draw.rectangle(box, reward_color(value), (226, 228, 230))
     total = f'{reward[:, i].sum():+.2f}' if decisions else '0'
-    draw.text((width - 6, y + row / 2), total, _INK, videos.font(10), 'rm')
+    draw.text((width - 6, y + row / 2), total, INK, videos.font(10), 'rm')
   return np.asarray(image)
 
 
-def _cell_color(value):
-  """White at 0, green at +1, red at -1."""
+def reward_color(value):
+  """Of a share of the largest reward: white at 0, green at +1, red at -1."""
   toward = REFERENCE if value > 0 else ADVERSARY
   share = min(abs(float(value)), 1.0)
   return tuple(
-    round(p + share * (c - p)) for c, p in zip(toward, _PAPER, strict=True)
+    round(p + share * (c - p)) for c, p in zip(toward, PAPER, strict=True)
   )

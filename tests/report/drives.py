@@ -29,6 +29,24 @@ _BOOL = (
 )
 
 
+def _polylines(lines):
+  return types.Polylines(
+    xy=np.float32(lines), valid=np.ones(np.shape(lines)[:2], bool)
+  )
+
+
+def lane_map():
+  """Two lanes along x."""
+  return types.Map(
+    lanes=_polylines([[[-20, y], [90, y]] for y in (0, 3.5)]),
+    lane_width=np.float32([3.5, 3.5]),
+    boundaries=_polylines([[[-20, y], [90, y]] for y in (-1.8, 5.3)]),
+    drivable=_polylines([[[-20, -1.8], [90, -1.8], [90, 5.3], [-20, 5.3]]]),
+    crosswalks=_polylines([[[30, -1.8], [33, -1.8], [33, 5.3], [30, 5.3]]]),
+    stop_lines=_polylines([[[28, -1.8], [28, 1.7]]]),
+  )
+
+
 def states(xy, yaw, speed, valid=True):
   xy = np.asarray(xy, np.float32)
   shape = xy.shape[:-1]

@@ -5,6 +5,7 @@ import html.parser
 import http.server
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,27 +18,10 @@ import pytest
 
 from rdrl import types
 from rdrl.report import page
+from tests.report.drives import lane_map
 
 STATES, DECISIONS, AGENTS, PATH = 41, 8, 3, 61
 CAMERAS = ('left', 'front')
-
-
-def _polylines(lines):
-  return types.Polylines(
-    xy=np.float32(lines), valid=np.ones(np.shape(lines)[:2], bool)
-  )
-
-
-def lane_map():
-  """Two lanes along x."""
-  return types.Map(
-    lanes=_polylines([[[-20, y], [90, y]] for y in (0, 3.5)]),
-    lane_width=np.float32([3.5, 3.5]),
-    boundaries=_polylines([[[-20, y], [90, y]] for y in (-1.8, 5.3)]),
-    drivable=_polylines([[[-20, -1.8], [90, -1.8], [90, 5.3], [-20, 5.3]]]),
-    crosswalks=_polylines([[[30, -1.8], [33, -1.8], [33, 5.3], [30, 5.3]]]),
-    stop_lines=_polylines([[[28, -1.8], [28, 1.7]]]),
-  )
 
 
 def drive(scenario, last=STATES - 1, sway=0.3):
@@ -219,7 +203,9 @@ def full(tmp_path_factory):
 
 
 def test_everything_referred_to_is_there_and_nothing_else_is(full):
-  found = links(full)
+  listing = links(full.parent / 'drives.html')
+  assert 'index.html' in listing
+  found = links(full) + [x for x in listing if x != 'index.html']
   assert not [x for x in found if x.startswith(('http', '//', '/'))]
   files = {x for x in found if not x.startswith(('#', 'data:'))}
   there = {
@@ -276,6 +262,20 @@ def test_worst_drive_comes_first(full):
   text = full.read_text()
   worst = text[text.index('id="worst"') :]
   assert worst.index('collision, at fault') < worst.index('no incident')
+
+
+def test_list_of_drives_has_all_of_them_worst_first(full):
+  text = (full.parent / 'drives.html').read_text()
+  # Four of two policies in two worlds that hit, twenty that do not.
+  outcomes = re.findall(r'</b>(.*) after', text)
+  hits = ['collision, at fault'] * 8
+  assert outcomes == hits + ['no incident'] * 16
+  captions = re.findall(r'<figcaption>(.*) in .*score (.*?),', text)
+  assert [who for who, _ in captions].count('PPO') == 12
+  drawings = [x for x in links(full.parent / 'drives.html') if 'drive_' in x]
+  assert len(set(drawings)) == 24
+  first = (full.parent / drawings[0]).read_text()
+  assert 'collision, at fault' in first
 
 
 def test_minimal_content_leaves_every_section_out(tmp_path):
