@@ -17,6 +17,7 @@ from tests import programs
 bench_fitting = programs.load('bench_fitting')
 
 
+@pytest.mark.slow
 def test_a_fit_compiles_once(monkeypatch):
   config = bench_fitting.config_of(
     'small',

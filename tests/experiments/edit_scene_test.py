@@ -100,6 +100,7 @@ def _read(out):
   return training.checkpoints.read(out / 'scenes/drive', types.Scene)
 
 
+@pytest.mark.slow
 def test_a_car_leaves_through_the_bank_and_comes_back_elsewhere(
   fitted, tmp_path
 ):

@@ -116,6 +116,7 @@ def test_normals_are_those_of_discs_that_face_the_camera():
   )
 
 
+@pytest.mark.slow
 def test_probe_sums_absolute_gradients_over_pixels():
   gaussians = _gaussians(1)
 
@@ -282,6 +283,7 @@ def _share():
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', ['triton', 'mosaic'])
 def test_kernels_carry_light_from_block_to_block(backend):
   config = dataclasses.replace(CONFIG, entries_per_gaussian=40.0)

@@ -220,6 +220,7 @@ def splat_image(result):
   return np.asarray(rendered.color[0])
 
 
+@pytest.mark.slow
 def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
   shapes = []
   step = optimise.step
@@ -237,6 +238,7 @@ def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
   assert (result.scene.height, result.scene.width) == (HEIGHT, WIDTH)
 
 
+@pytest.mark.slow
 def test_a_mirrored_car_is_symmetric():
   config = dataclasses.replace(CONFIG, num_steps=60, mirror_share=0.5)
   plain = dataclasses.replace(config, mirror_share=0.0)
@@ -391,6 +393,7 @@ def test_refit_turns_towards_the_extra_views():
   assert abs(distance(unmoved) - distance(scene)) < 0.02
 
 
+@pytest.mark.slow
 def test_wrong_poses_are_found():
   t = np.arange(STEPS)
   rig = np.zeros((STEPS, 6), np.float32)
@@ -450,6 +453,7 @@ def test_one_traversal_is_a_fit():
   jax.tree.map(np.testing.assert_array_equal, one.scene, _fitted().scene)
 
 
+@pytest.mark.slow
 def test_scenes_fitted_at_once_are_those_fitted_alone():
   config = dataclasses.replace(CONFIG, num_steps=12)
   logs_, key = [_log(), _at_night()], jax.random.key(0)
@@ -475,6 +479,10 @@ def test_scenes_that_do_not_fit_together_are_refused():
   small = logs.resize(_at_night(), HEIGHT // 2, WIDTH // 2)
   with pytest.raises(ValueError, match='different'):
     splat.fit_scenes([_log(), small], CONFIG, jax.random.key(0))
+
+
+@pytest.mark.slow
+def test_one_scene_is_fitted_on_a_mesh():
   mesh = jax.make_mesh(
     (1,), ('data',), axis_types=(jax.sharding.AxisType.Auto,)
   )
