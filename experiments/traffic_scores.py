@@ -74,7 +74,18 @@ class Request:
 # Length, width and height in metres of the car that may be inserted.
 _DONOR = 4.6, 1.9, 1.6
 # Sides of rasters are multiples of this, so that few programs are compiled.
-_CELLS = 128
+_CELLS = 256
+_NO_LINES = types.Polylines(
+  xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
+)
+_NO_MAP = types.Map(
+  lanes=_NO_LINES,
+  lane_width=np.zeros(1, np.float32),
+  boundaries=_NO_LINES,
+  drivable=_NO_LINES,
+  crosswalks=_NO_LINES,
+  stop_lines=_NO_LINES,
+)
 # Collisions that are counted, of `Events`.
 _COLLISIONS = 'dynamic_collision', 'at_fault', 'static_collision'
 _BINS = np.linspace(0, 1, 6)
@@ -83,6 +94,9 @@ _SIM = sim.Config(image_height=1, image_width=1)
 
 def place(log):
   """The `Scene` of a log with a last agent that may be inserted.
+
+  Lines of the map are left out, so that recordings have one shape: adversaries
+  and collisions know rasters alone, and nobody here heeds lights.
 
   Args:
     log: of traffic; agents beyond `--num_agents` have been left out.
@@ -102,6 +116,7 @@ def place(log):
     drivable=_padded(scene.drivable),
     occupancy=_padded(scene.occupancy),
     ground=_padded(scene.ground),
+    map=_NO_MAP,
   )
   return scenario.reserve(scene, [_DONOR])
 

@@ -1,0 +1,71 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Egos without anything learnt do what their names say."""
+
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import egos
+from rdrl import sim
+from rdrl.sim import anchors
+
+
+@pytest.fixture(scope='module')
+def ended(road):
+  """Each ego behind a car that brakes, beside which the recorded one passed.
+
+  The recorded ego changes lanes; the others follow its path. In the second
+  scenario nobody is in the way.
+  """
+  steps = 101
+  time = np.arange(steps) * 0.1
+  ahead = road.straight(25, -1.75, 0, steps)
+  far = road.straight(400, -1.75, 0, steps)
+  driven = road.straight(0, -1.75, 10, steps)
+  # Brakes to a stop 5 m behind the car.
+  driven['xy'][:, 0] = np.minimum(10 * time, 14.5)
+  driven['speed'] = np.where(time < 1.45, 10.0, 0.0)
+  found = {}
+  for name, other in {'blocked': ahead, 'open': far}.items():
+    place = road.scene(driven, other)
+    env = road.environment(place, sim.Config(image_height=2, image_width=4))
+    for ego in egos.EGOS:
+      events = egos.drive(env, ego, [0])
+      found[name, ego] = bool(events.dynamic_collision[0])
+  return found
+
+
+def test_only_constant_speed_runs_into_a_car_that_stands(ended):
+  assert ended == {
+    (place, ego): (place, ego) == ('blocked', 'constant speed')
+    for place in ('blocked', 'open')
+    for ego in egos.EGOS
+  }
+
+
+def test_an_unknown_ego_is_named():
+  with pytest.raises(ValueError, match="ego 'careful': expected one of"):
+    egos.drive(None, 'careful', [0])
+
+
+@pytest.mark.parametrize('bend', [0.0, 0.04, -0.055])
+def test_pursuit_stays_on_a_circle(bend):
+  config = sim.Config()
+  ahead = np.array(config.route_points)
+  # A circle that the rear axle is on, seen from the middle of the box.
+  along = ahead + config.rear_axle_to_center
+  angle = bend * along
+  x = along if bend == 0 else np.sin(angle) / bend
+  y = 0 * along if bend == 0 else (1 - np.cos(angle)) / bend
+  route = np.stack([x - config.rear_axle_to_center, y], -1)
+  action = egos.pursue(config, jnp.asarray(route, jnp.float32), 10.0, 10.0)
+  curvature, speed = anchors.command(action)
+  # As near as anchors of .025 by .25 m come.
+  np.testing.assert_allclose(curvature, bend, atol=0.004)
+  np.testing.assert_allclose(speed, 10, atol=0.5)
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
