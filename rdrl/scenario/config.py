@@ -18,7 +18,7 @@ FAMILIES = (
 )
 # An insertion is any of the families by a donor.
 ADVERSARIES = (*FAMILIES, 'insertion')
-COUSINS = ('lateral_shift', 'speed_change')
+COUSINS = ('lateral_shift', 'speed_change', 'stop_and_creep', 'interpolation')
 BEHAVIOURS = ('log', *ADVERSARIES, *COUSINS)
 
 
@@ -74,7 +74,11 @@ class Config:
     shift: metres to either side, lateral shift.
     shift_time: seconds.
     speed_factor: of a speed change.
-    speed_time: seconds until it holds.
+    speed_time: seconds until it holds, and until who stopped creeps.
+    stop_time: seconds in which a cousin stops, and later regains its speed.
+    stop_wait: seconds that it stands.
+    creep_speed: share of the recorded speed at which it creeps.
+    creep_time: seconds that it creeps.
     max_acceleration: m/s^2, either sign.
     max_lateral_acceleration: m/s^2.
     max_curvature: 1/m.
@@ -101,7 +105,7 @@ class Config:
   """
 
   num_proposals: int = 64
-  num_accepted: tuple[int, ...] = (4, 24, 24, *(0,) * 9, 4, 4)
+  num_accepted: tuple[int, ...] = (4, 24, 24, *(0,) * 9, 4, 4, 4, 4)
   held_out: tuple[str, ...] = ()
   first_start: int = 5
   episode_steps: int = 80
@@ -139,6 +143,10 @@ class Config:
   shift_time: tuple[float, float] = (2.0, 4.0)
   speed_factor: tuple[float, float] = (0.5, 1.3)
   speed_time: float = 2.0
+  stop_time: tuple[float, float] = (2.0, 4.0)
+  stop_wait: tuple[float, float] = (0.5, 2.0)
+  creep_speed: tuple[float, float] = (0.1, 0.4)
+  creep_time: tuple[float, float] = (0.5, 2.0)
   max_acceleration: float = 8.0
   max_lateral_acceleration: float = 6.0
   max_curvature: float = 0.2

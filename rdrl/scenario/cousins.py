@@ -33,14 +33,50 @@ def lateral_shift(s, d, trigger, time, draw, config):
 
 def speed_change(s, d, trigger, time, draw, config):
   """The recorded motion at another speed. Arguments as in `lateral_shift`."""
-  factor = draw('speed_factor')
-  ramp = jnp.clip(time / config.speed_time, 0, 1)
-  factors = 1 + (factor - 1) * ramp**2 * (3 - 2 * ramp)
-  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(s)
-  gone = jnp.append(0, jnp.cumsum(moved))
+  change = draw('speed_factor') - 1
+  factors = 1 + change * profiles.smooth(time / config.speed_time)
+  return Plan(s=_at_speed(s, trigger, factors), d=d, duration=config.speed_time)
+
+
+def stop_and_creep(s, d, trigger, time, draw, config):
+  """Stops, waits, creeps and drives on. Arguments as in `lateral_shift`."""
+  stop, wait, creep = (
+    draw(name) for name in ('stop_time', 'stop_wait', 'creep_time')
+  )
+  moves_again = stop + wait
+  goes_on = moves_again + config.speed_time + creep
+  share = draw('creep_speed')
+  factors = (
+    1
+    - profiles.smooth(time / stop)
+    + share * profiles.smooth((time - moves_again) / config.speed_time)
+    + (1 - share) * profiles.smooth((time - goes_on) / stop)
+  )
+  return Plan(s=_at_speed(s, trigger, factors), d=d, duration=goes_on + stop)
+
+
+def interpolation(s, d, trigger, time, draw, config):
+  """Between the recorded motion and one both aside and at another speed.
+
+  Arguments as in `lateral_shift`.
+  """
+  share = draw('level')
+  side = jnp.where(draw('coin') < 0.5, -1.0, 1.0)
+  duration = draw('shift_time')
+  away = side * config.shift * profiles.ease(time / duration)
+  other = speed_change(s, d, trigger, time, draw, config)
   return Plan(
-    s=s[trigger] + gone - gone[trigger], d=d, duration=config.speed_time
+    s=(1 - share) * s + share * other.s,
+    d=d + share * away,
+    duration=jnp.maximum(duration, config.speed_time),
   )
 
 
-PLANS = (lateral_shift, speed_change)
+def _at_speed(s, trigger, factors):
+  """s `[T]` of the recorded speeds times factors `[T]`, from the trigger on."""
+  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(s)
+  gone = jnp.append(0, jnp.cumsum(moved))
+  return s[trigger] + gone - gone[trigger]
+
+
+PLANS = (lateral_shift, speed_change, stop_and_creep, interpolation)

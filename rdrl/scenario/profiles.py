@@ -19,6 +19,12 @@ def ease_slope(u):
   return 30 * u**2 * (1 - u) ** 2
 
 
+def smooth(u):
+  """Cubic from 0 to 1 with no slope at either end, constant beyond."""
+  u = jnp.clip(u, 0, 1)
+  return u**2 * (3 - 2 * u)
+
+
 def quintic(time, duration, start, end):
   """Quintic between two states, straight on at the end speed afterwards.
 

@@ -395,6 +395,26 @@ def test_cousins_move_the_ego_alone(quiet, drawn):
     np.testing.assert_allclose(proposal.track.xy[:, 1], -1.75, atol=0.02)
   assert np.ptp(shifts) > 1 and np.abs(shifts).max() < 3.6
   assert 0.5 <= min(speeds) < 1.0 and max(speeds) <= 1.31
+  restarts = []
+  for proposal in _accepted(drawn, 'stop_and_creep'):
+    later = proposal.track.speed[proposal.trigger :]
+    stands = int(np.argmax(later < 0.01))
+    assert stands > 0 and np.diff(later[:stands]).max() < 0.01
+    restarts.append(later[stands:].max())
+    np.testing.assert_allclose(proposal.track.xy[:, 1], -1.75, atol=0.02)
+  # Some drive on before the recording ends, and none is faster than it.
+  assert 0.9 < max(restarts) < 10.1
+  whole = [
+    proposal
+    for proposal in _accepted(drawn, 'interpolation')
+    if proposal.release < len(proposal.track.speed) - 1
+  ]
+  assert whole
+  for proposal in whole:
+    aside = np.abs(proposal.track.xy[-1, 1] + 1.75) / CONFIG.shift
+    change = np.abs(proposal.track.speed[-5] / 10 - 1)
+    # Both by one share of their greatest.
+    assert change <= aside * max(1 - CONFIG.speed_factor[0], 0.3) + 0.01
   for behaviour in scenario.COUSINS:
     assert not any(p.agent for p in _accepted(drawn, behaviour))
 
