@@ -10,6 +10,7 @@ from tests import programs
 bench_adversaries = programs.load('bench_adversaries')
 
 
+@pytest.mark.slow
 def test_proposals_of_all_families_compile_once():
   facts = bench_adversaries.measure(
     num_agents=6, num_proposals=150, num_rounds=2, seed=0

@@ -70,6 +70,7 @@ def test_who_yields_repeats_the_log_while_the_ego_does(road, street):
   )
 
 
+@pytest.mark.slow
 def test_all_controllers_together(road, street):
   scene = street(
     road.straight(60, -1.75, 10),

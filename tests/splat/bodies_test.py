@@ -209,6 +209,7 @@ def test_gait_repeats_after_a_stride_and_not_before():
   np.testing.assert_array_equal(half[g.node != 1], start[g.node != 1])
 
 
+@pytest.mark.slow
 def test_poses_of_smpl_take_the_place_of_the_gait():
   poses = np.full((3, 4, 24, 3), np.nan, np.float32)
   poses[1, 1] = 0

@@ -234,6 +234,7 @@ def test_images_are_bfloat16_on_request():
   )
 
 
+@pytest.mark.slow
 def test_rematerialised_gradients_are_the_same():
   gaussians = _gaussians()
 
@@ -329,6 +330,7 @@ def test_kernels_carry_light_from_block_to_block(backend):
   )
 
 
+@pytest.mark.slow
 def test_median_under_vmap_is_that_of_each_scene():
   scenes = jax.tree.map(
     lambda *x: jnp.stack(x), _gaussians(seed=1), _gaussians(seed=2)

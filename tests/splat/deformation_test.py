@@ -128,6 +128,7 @@ def test_only_deformable_nodes_deform_and_only_with_a_clock():
   jax.tree.map(np.testing.assert_array_equal, still, g)
 
 
+@pytest.mark.slow
 def test_another_time_shows_another_shape():
   scene = _scene(False)
   early, late, again = (

@@ -516,6 +516,7 @@ def test_grids_of_a_street_with_a_wall():
   assert sample(occupancy, 9, 2) > 1.5
 
 
+@pytest.mark.slow
 def test_renderer_of_stacked_scenes_equals_render_scene():
   log, scene = _log(), _fitted().scene
   dark = scene.replace(exposure=scene.exposure * 0.5)

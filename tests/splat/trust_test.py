@@ -146,6 +146,7 @@ def _discrepancy(errors):
   return trust.discrepancy(scene, *_views(camera, camera), images, CONFIG)
 
 
+@pytest.mark.slow
 def test_one_error_everywhere_is_expected_everywhere():
   found = _discrepancy(jnp.full((HEIGHT, WIDTH), 0.1))
   np.testing.assert_allclose(found.weights[0], np.log(0.01), atol=0.05)
