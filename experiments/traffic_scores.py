@@ -14,7 +14,6 @@ traffic.json with the ratios.
 """
 
 import dataclasses
-import functools
 import json
 import pathlib
 
@@ -23,12 +22,9 @@ import jax
 import numpy as np
 import tqdm
 
-from data_pipelines import archive
-from data_pipelines import argoverse2
-from data_pipelines import nuscenes
 from data_pipelines import traffic
-from data_pipelines import womd
 from experiments import egos
+from experiments import recordings
 from rdrl import logs
 from rdrl import report
 from rdrl import scenario
@@ -36,16 +32,6 @@ from rdrl import sim
 from rdrl import training
 from rdrl import types
 
-# Name, how to find recordings, how to read one.
-_SETS = (
-  ('womd', archive.recordings, womd.read),
-  ('nuscenes', archive.recordings, nuscenes.read),
-  ('argoverse2', argoverse2.recordings, argoverse2.read),
-)
-_DIRS = {
-  name: flags.DEFINE_string(f'{name}_dir', None, f'Recordings of {name}.')
-  for name, *_ in _SETS
-}
 _WORKDIR = flags.DEFINE_string(
   'workdir', 'runs/traffic', 'Where everything is written.'
 )
@@ -58,7 +44,6 @@ _PROPOSALS = flags.DEFINE_integer(
 _ACCEPTED = flags.DEFINE_integer(
   'accepted', 4, 'Driven of each kind and recording, at most.'
 )
-_LIMIT = flags.DEFINE_integer('limit', None, 'First recordings of a data set.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
 
 
@@ -237,23 +222,9 @@ def _write(path, tree):
   temporary.replace(path)
 
 
-def _recordings():
-  """`(data set, name, function that reads it)` of all that was asked for."""
-  options = traffic.Options(num_agents=_AGENTS.value - 1)
-  for name, find, read in _SETS:
-    if _DIRS[name].value is None:
-      continue
-    found = sorted(find(_DIRS[name].value).items())
-    for recording, path in found[: _LIMIT.value]:
-      yield name, recording, functools.partial(read, path, options)
-
-
 def main(argv):
   if argv[1:]:
     raise training.config.ConfigError(f'{argv[1]}: not a flag')
-  if not any(flag.value for flag in _DIRS.values()):
-    names = ', '.join(f'--{name}_dir' for name in _DIRS)
-    raise training.config.ConfigError(f'expected one at least of {names}')
   for flag in (_AGENTS, _PROPOSALS, _ACCEPTED):
     if flag.value < 1 + (flag is _AGENTS):
       raise training.config.ConfigError(f'--{flag.name}: {flag.value} is none')
@@ -265,10 +236,12 @@ def main(argv):
     num_accepted=(1, *wanted, *(0,) * len(scenario.COUSINS)),
     reactive=False,
   )
+  options = traffic.Options(num_agents=_AGENTS.value - 1)
+  todo = recordings.asked_for(options)
   workdir = pathlib.Path(_WORKDIR.value)
   training.config.record(workdir, Request(_AGENTS.value, _SEED.value, config))
   found = {}
-  for name, recording, read in tqdm.tqdm(list(_recordings()), unit='scene'):
+  for name, recording, read in tqdm.tqdm(todo, unit='scene'):
     path = workdir / name / f'{recording}.json'
     if not path.exists():
       one = score(place(read()), jax.random.key(_SEED.value), config)

@@ -1,0 +1,114 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Scores of the people who were recorded: what a perfect imitator would get.
+
+  python -m experiments.human_scores --womd_dir=womd_scenes
+
+drives every recording as it was driven, first step to last, and prints for each
+data set the mean of nuPlan's closed-loop score, its parts, and the recordings
+that stay below 0.9 with what cost them. Scores that are low here say something
+of the recording or of the score, not of a policy.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+import jax
+import numpy as np
+import tqdm
+
+from data_pipelines import traffic
+from experiments import recordings
+from rdrl import logs
+from rdrl import report
+from rdrl import sim
+from rdrl import training
+from rdrl import types
+
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/human', 'Where human.json is written.'
+)
+
+SCORE = 'closed_loop_score'
+LEAST = 0.9
+# What nuPlan multiplies, and the compliance with others that it weighs: a
+# drive that is at 1 in all of these breaks no rule.
+RULES = (
+  'no_fault',
+  'on_road',
+  'makes_progress',
+  'driving_direction',
+  'speed_limit',
+  'time_to_collision_within_bound',
+)
+PARTS = (*RULES, 'progress', 'is_comfortable')
+
+
+def score(scene):
+  """nuPlan's score and its parts of the recorded ego, name to float."""
+  steps = np.flatnonzero(scene.tracks.valid[:, 0])
+  agents = scene.tracks.valid.shape[1]
+  replayed = types.Scenario(
+    tracks=scene.tracks,
+    scene=np.int32(0),
+    start=np.int32(steps[0]),
+    adversary=np.int32(0),
+    behaviour=np.int32(0),
+    controller=np.full(agents, types.REPLAY, np.int32),
+    release=np.zeros(agents, np.int32),
+  )
+  horizon = (steps[-1] - steps[0]) // sim.Config().decision_steps
+  env = sim.Env.create(
+    [scene],
+    types.stack([replayed]),
+    sim.NoRenderer(0, 1, 1),
+    sim.Config(horizon=int(horizon)),
+  )
+  found = report.scores(jax.device_get(sim.replay(env, [0])))
+  found['on_road'] = 1 - found['off_road']
+  return {name: float(found[name][0]) for name in (SCORE, *PARTS)}
+
+
+def table(found):
+  """Lines of what recordings `{name: scores}` of one data set score."""
+  values = {
+    name: np.array([one[name] for one in found.values()])
+    for name in (SCORE, *PARTS)
+  }
+  yield '| | mean (95 % interval) | recordings at 1 |'
+  yield '|---|---|---|'
+  for name, one in report.statistics.summary(values).items():
+    mean = f'{one["mean"]:.3f} ({one["low"]:.3f} to {one["high"]:.3f})'
+    whole = int(np.sum(values[name] == 1))
+    yield f'| {name.replace("_", " ")} | {mean} | {whole} of {len(found)} |'
+  lawful = np.all([values[name] == 1 for name in RULES], 0)
+  good = values[SCORE] >= LEAST
+  yield (
+    f'\n{lawful.sum()} break no rule, {(lawful & good).sum()} of them have '
+    f'{LEAST} or more; of all {len(found)}, {good.sum()}. The others:\n'
+  )
+  for name, one in found.items():
+    if one[SCORE] < LEAST:
+      cost = [f'{part} {one[part]:.2f}' for part in PARTS if one[part] < 0.995]
+      yield f'- {name}: {one[SCORE]:.2f}; ' + ', '.join(cost)
+
+
+def main(argv):
+  if argv[1:]:
+    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+  todo = recordings.asked_for(traffic.DEFAULT)
+  training.mesh.start()
+  found = {}
+  for name, recording, read in tqdm.tqdm(todo, unit='scene'):
+    found.setdefault(name, {})[recording] = score(logs.geometric_scene(read()))
+  for name, ones in found.items():
+    print(f'\n{name}, {len(ones)} recordings\n')
+    for line in table(ones):
+      print(line)
+  workdir = pathlib.Path(_WORKDIR.value)
+  workdir.mkdir(parents=True, exist_ok=True)
+  (workdir / 'human.json').write_text(json.dumps(found, indent=1))
+
+
+if __name__ == '__main__':
+  training.cli.run(main)

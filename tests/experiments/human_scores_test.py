@@ -1,0 +1,70 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Scores of recorded egos whose driving is known."""
+
+import os
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+from data_pipelines import womd
+from rdrl import logs
+from tests import programs
+
+human_scores = programs.load('human_scores')
+
+ROOT = pathlib.Path(__file__).parents[2]
+REAL = ROOT / os.environ.get('RDRL_DATA', '../shared/data') / 'womd_scenes'
+
+
+@pytest.fixture(scope='module')
+def found(road):
+  """Scores of an ego that cruises, and of one that stops at 6 m/s^2."""
+  time = np.arange(51) * 0.1
+  cruises = road.straight(0, -1.75, 8, 51)
+  stops = road.straight(0, -1.75, 8, 51)
+  speed = np.clip(8 - 6 * (time - 2), 0, 8)
+  stops['speed'] = speed
+  stops['xy'][:, 0] = np.cumsum(0.1 * speed)
+  far = road.straight(300, -1.75, 8, 51)
+  return {
+    name: human_scores.score(road.scene(own, far))
+    for name, own in {'cruises': cruises, 'stops': stops}.items()
+  }
+
+
+def test_a_drive_that_breaks_no_rule_has_all_of_the_score(found):
+  assert set(found['cruises'].values()) == {1.0}
+
+
+def test_discomfort_alone_costs_two_sixteenths(found):
+  stops = found['stops']
+  assert stops['is_comfortable'] == 0
+  assert stops[human_scores.SCORE] == pytest.approx(14 / 16)
+  assert all(stops[name] == 1 for name in human_scores.RULES)
+
+
+def test_the_table_names_what_cost(found):
+  lines = '\n'.join(human_scores.table(found))
+  assert '| is comfortable | 0.500 (0.000 to 1.000) | 1 of 2 |' in lines
+  assert '2 break no rule, 1 of them have 0.9 or more; of all 2, 1.' in lines
+  assert lines.endswith('- stops: 0.87; is_comfortable 0.00')
+
+
+@pytest.mark.slow
+def test_recorded_people_score_well(real_scenes):
+  for scene in real_scenes:
+    assert human_scores.score(scene)[human_scores.SCORE] > 0.9
+
+
+@pytest.fixture
+def real_scenes():
+  if not REAL.is_dir():
+    pytest.skip(f'no recording at {REAL}; set RDRL_DATA')
+  paths = sorted(REAL.glob('*.npz'))[2:5]
+  return [logs.geometric_scene(womd.read(path)) for path in paths]
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
