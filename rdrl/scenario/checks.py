@@ -18,6 +18,7 @@ REASONS = (
   'accepted',
   'no_agent',
   'no_donor',
+  'no_lane',
   'speed',
   'acceleration',
   'lateral_acceleration',

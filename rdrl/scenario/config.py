@@ -18,7 +18,13 @@ FAMILIES = (
 )
 # An insertion is any of the families by a donor.
 ADVERSARIES = (*FAMILIES, 'insertion')
-COUSINS = ('lateral_shift', 'speed_change', 'stop_and_creep', 'interpolation')
+COUSINS = (
+  'lateral_shift',
+  'speed_change',
+  'stop_and_creep',
+  'interpolation',
+  'other_lane',
+)
 BEHAVIOURS = ('log', *ADVERSARIES, *COUSINS)
 
 
@@ -79,6 +85,8 @@ class Config:
     stop_wait: seconds that it stands.
     creep_speed: share of the recorded speed at which it creeps.
     creep_time: seconds that it creeps.
+    turn_acceleration: m/s^2 to the side at most where another lane bends.
+    turn_brake: m/s^2 before that.
     max_acceleration: m/s^2, either sign.
     max_lateral_acceleration: m/s^2.
     max_curvature: 1/m.
@@ -105,7 +113,7 @@ class Config:
   """
 
   num_proposals: int = 64
-  num_accepted: tuple[int, ...] = (4, 24, 24, *(0,) * 9, 4, 4, 4, 4)
+  num_accepted: tuple[int, ...] = (4, 24, 24, *(0,) * 9, 4, 4, 4, 4, 4)
   held_out: tuple[str, ...] = ()
   first_start: int = 5
   episode_steps: int = 80
@@ -147,6 +155,8 @@ class Config:
   stop_wait: tuple[float, float] = (0.5, 2.0)
   creep_speed: tuple[float, float] = (0.1, 0.4)
   creep_time: tuple[float, float] = (0.5, 2.0)
+  turn_acceleration: float = 2.0
+  turn_brake: float = 1.5
   max_acceleration: float = 8.0
   max_lateral_acceleration: float = 6.0
   max_curvature: float = 0.2

@@ -9,6 +9,7 @@ import numpy as np
 from rdrl import geometry
 from rdrl import types
 from rdrl.scenario import frenet
+from rdrl.scenario import junctions
 
 # m/s above which an agent counts as moving.
 _MOVING = 0.5
@@ -47,6 +48,7 @@ class Context:
     sizes: `[A, 3]` metres.
     classes: `[A]` int32.
     paths: `[A]` recorded path of each agent; the ego's is the first.
+    branches: `[B]` paths of the ego along other lanes.
     ego: all agents along the ego's path.
     own: each agent along its own path.
     ego_reach: `[T]` the ego's s, strictly growing.
@@ -66,6 +68,7 @@ class Context:
   sizes: types.Array
   classes: types.Array
   paths: frenet.Path
+  branches: junctions.Branches
   ego: Along
   own: Along
   ego_reach: types.Array
@@ -102,8 +105,12 @@ def prepare(scene: types.Scene) -> Context:
     for a in range(tracks.valid.shape[1])
   ]
   paths = types.stack([path or paths[0] for path in paths])
+  moved = np.linalg.norm(np.diff(tracks.xy[:, 0], axis=0), axis=-1)
+  branches = junctions.branches(
+    types.take(paths, 0), moved.sum(), scene.map.lanes
+  )
   grids = scene.drivable, scene.occupancy, scene.ground
-  parts = tracks, scene.sizes, scene.classes, paths, *grids
+  parts = tracks, scene.sizes, scene.classes, paths, branches, *grids
   return _prepare(*jax.tree.map(jnp.asarray, parts))
 
 
@@ -155,7 +162,9 @@ def _crossing(ego_path, path):
 
 
 @jax.jit
-def _prepare(tracks, sizes, classes, paths, drivable, occupancy, ground):
+def _prepare(
+  tracks, sizes, classes, paths, branches, drivable, occupancy, ground
+):
   along = jax.vmap(_along, (None, 1), 1)(types.take(paths, 0), tracks)
   own = jax.vmap(_along, (0, 1), 1)(paths, tracks)
   crossing_ego, crossing_own = jax.vmap(_crossing, (None, 0))(
@@ -172,6 +181,7 @@ def _prepare(tracks, sizes, classes, paths, drivable, occupancy, ground):
     sizes=sizes,
     classes=classes,
     paths=paths,
+    branches=branches,
     ego=along,
     own=own,
     ego_reach=reach,

@@ -6,18 +6,25 @@ ours. The interface is that of `adversaries`, with the ego's recorded motion in
 place of a mover.
 """
 
+import jax
 import jax.numpy as jnp
 
+from rdrl import types
 from rdrl.scenario import profiles
 from rdrl.scenario.plan import Plan
 
+# 1/m of a lane that hardly bends; metres beyond where lanes part at which a
+# car has turned.
+_STRAIGHT, TURNED = 1e-4, 10.0
 
-def lateral_shift(s, d, trigger, time, draw, config):
+
+def lateral_shift(s, d, branch, trigger, time, draw, config):
   """The recorded motion, moved to the side, and every second time back.
 
   Args:
     s: `[T]` metres along the recorded path.
     d: `[T]` metres to its left.
+    branch: `junctions.Branches` `[]`, another lane.
     trigger: `[]` int32.
     time: `[T]` seconds since the trigger, not negative.
     draw: value of a parameter by its name.
@@ -31,14 +38,14 @@ def lateral_shift(s, d, trigger, time, draw, config):
   return Plan(s=s, d=d + target * away, duration=duration * (1 + returns))
 
 
-def speed_change(s, d, trigger, time, draw, config):
+def speed_change(s, d, branch, trigger, time, draw, config):
   """The recorded motion at another speed. Arguments as in `lateral_shift`."""
   change = draw('speed_factor') - 1
   factors = 1 + change * profiles.smooth(time / config.speed_time)
   return Plan(s=_at_speed(s, trigger, factors), d=d, duration=config.speed_time)
 
 
-def stop_and_creep(s, d, trigger, time, draw, config):
+def stop_and_creep(s, d, branch, trigger, time, draw, config):
   """Stops, waits, creeps and drives on. Arguments as in `lateral_shift`."""
   stop, wait, creep = (
     draw(name) for name in ('stop_time', 'stop_wait', 'creep_time')
@@ -55,7 +62,7 @@ def stop_and_creep(s, d, trigger, time, draw, config):
   return Plan(s=_at_speed(s, trigger, factors), d=d, duration=goes_on + stop)
 
 
-def interpolation(s, d, trigger, time, draw, config):
+def interpolation(s, d, branch, trigger, time, draw, config):
   """Between the recorded motion and one both aside and at another speed.
 
   Arguments as in `lateral_shift`.
@@ -64,12 +71,37 @@ def interpolation(s, d, trigger, time, draw, config):
   side = jnp.where(draw('coin') < 0.5, -1.0, 1.0)
   duration = draw('shift_time')
   away = side * config.shift * profiles.ease(time / duration)
-  other = speed_change(s, d, trigger, time, draw, config)
+  other = speed_change(s, d, branch, trigger, time, draw, config)
   return Plan(
     s=(1 - share) * s + share * other.s,
     d=d + share * away,
     duration=jnp.maximum(duration, config.speed_time),
   )
+
+
+def other_lane(s, d, branch, trigger, time, draw, config):
+  """The recorded speeds along another lane, slower where that bends.
+
+  Arguments as in `lateral_shift`; s and d are along the path of the branch.
+  """
+  bend = jnp.maximum(branch.curvature, _STRAIGHT)
+  slowest = config.turn_acceleration / bend
+
+  def drive(place, now):
+    recorded, begun = now
+    room = jnp.maximum(branch.parting - place, 0)
+    limit = jnp.sqrt(slowest + 2 * config.turn_brake * room)
+    step = jnp.minimum(recorded, limit * types.TIME_STEP)
+    place += jnp.where(begun, step, recorded)
+    return place, place
+
+  begun = jnp.arange(len(s) - 1) >= trigger
+  _, places = jax.lax.scan(drive, s[0], (jnp.diff(s), begun))
+  s = jnp.append(s[:1], places)
+  turned = s > branch.parting + TURNED
+  after = jnp.where(turned, time, time[-1]).min()
+  fades = 1 - profiles.ease(time / config.speed_time)
+  return Plan(s=s, d=d[trigger] * fades, duration=after)
 
 
 def _at_speed(s, trigger, factors):
@@ -79,4 +111,10 @@ def _at_speed(s, trigger, factors):
   return s[trigger] + gone - gone[trigger]
 
 
-PLANS = (lateral_shift, speed_change, stop_and_creep, interpolation)
+PLANS = (
+  lateral_shift,
+  speed_change,
+  stop_and_creep,
+  interpolation,
+  other_lane,
+)

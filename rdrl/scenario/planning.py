@@ -27,6 +27,7 @@ from rdrl.scenario.context import Context
 
 INSERTION = BEHAVIOURS.index('insertion')
 FIRST_COUSIN = 1 + len(ADVERSARIES)
+_OTHER_LANE = BEHAVIOURS.index('other_lane')
 _CROSSING, _ONCOMING, _PULL_OUT, _DART_OUT, _TAILGATE = (
   FAMILIES.index(name)
   for name in ('crossing', 'oncoming', 'pull_out', 'dart_out', 'tailgate')
@@ -271,15 +272,18 @@ def _donated(context, trigger, half_lengths, family, constraint, draw):
   }
 
 
-def _plan(context, mover, behaviour, family, trigger, time, draw, config):
+def _plan(
+  context, mover, branch, behaviour, family, trigger, time, draw, config
+):
   """`Plan` of the behaviour; only its own is computed."""
 
   def of_family(plan):
     return lambda: plan(mover, time, draw, config)
 
+  s, d = context.ego.s[:, 0], context.ego.d[:, 0]
+
   def of_cousin(plan):
-    s, d = context.ego.s[:, 0], context.ego.d[:, 0]
-    return lambda: plan(s, d, trigger, time, draw, config)
+    return lambda: plan(s, d, branch, trigger, time, draw, config)
 
   branches = [of_family(plan) for plan in adversaries.PLANS]
   branches += [of_cousin(plan) for plan in cousins.PLANS]
@@ -475,6 +479,15 @@ def draft(
     _recorded(context, moment, agent, family),
     _donated(context, trigger, half_lengths[agent], family, constraint, draw),
   )
+  # One of the branches that there are.
+  count = jnp.sum(jnp.isfinite(context.branches.parting))
+  branch = types.take(
+    context.branches, (draw('level') * count).astype(jnp.int32)
+  )
+  turns_off = behaviour == _OTHER_LANE
+  path = jax.tree.map(
+    lambda x, y: jnp.where(turns_off, y, x), path, branch.path
+  )
   mover = plan_lib.Mover(
     width=context.sizes[agent, 1],
     half_lengths=half_lengths[agent],
@@ -494,6 +507,7 @@ def draft(
   plan = _plan(
     context,
     mover,
+    branch,
     behaviour,
     family,
     trigger,
@@ -501,6 +515,8 @@ def draft(
     draw,
     config,
   )
+  is_late = plan.s[trigger] > branch.parting
+  turns = plan.s[-1] > branch.parting + cousins.TURNED
   # Before its trigger, a donor is on its way.
   before = jnp.where(donor, jnp.minimum(time, 0) * mover.speed, 0)
   plan = plan.replace(s=plan.s + before)
@@ -532,6 +548,7 @@ def draft(
   failed = {
     'no_agent': ~exists & ~donor,
     'no_donor': ~exists & donor,
+    'no_lane': turns_off & (is_late | ~turns),
     **checks.kinematics(speed, course, manoeuvre, config, wheeled),
     'overlap': checks.overlaps(
       track,

@@ -19,6 +19,7 @@ from rdrl import types
 from rdrl.scenario import adversaries
 from rdrl.scenario import checks
 from rdrl.scenario import cousins
+from rdrl.scenario import frenet
 
 CONFIG = scenario.Config(
   num_proposals=24, num_accepted=(4, *(6,) * len(scenario.BEHAVIOURS[1:]))
@@ -76,6 +77,25 @@ def _crossroads(scene):
   )
 
 
+def _lanes(scene, *lines):
+  """The scene with these middles of lanes, `[n, 2]` each."""
+  count = max(map(len, lines))
+  lanes = types.Polylines(
+    xy=np.stack([np.pad(x, ((0, count - len(x)), (0, 0))) for x in lines]),
+    valid=np.stack([np.arange(count) < len(x) for x in lines]),
+  )
+  return scene.replace(map=scene.map.replace(lanes=lanes))
+
+
+def _left_turn(x, y, radius):
+  """A lane along x to (x, y), then by a quarter of a circle along y."""
+  angle = np.linspace(0, np.pi / 2, 20)
+  arc = np.stack([np.sin(angle), 1 - np.cos(angle)], -1)
+  before = np.stack([np.arange(x - 20, x, 2.0), np.full(10, y)], -1)
+  arc = np.array([x, y]) + radius * arc
+  return np.concatenate([before, arc, arc[-1:] + np.array([[0.0, 60.0]])])
+
+
 @pytest.fixture(scope='module')
 def traffic(road):
   """Somebody ahead of the ego, behind it and beside it."""
@@ -92,7 +112,7 @@ def traffic(road):
 @pytest.fixture(scope='module')
 def quiet(road):
   """Who comes the other way, who waits at a crossroads and at the kerb."""
-  return _crossroads(
+  scene = _crossroads(
     _scene(
       road,
       road.straight(0, -1.75, 10),
@@ -103,6 +123,7 @@ def quiet(road):
       classes=[V, V, V, V, P],
     )
   )
+  return _lanes(scene, _left_turn(48, -1.75, 12))
 
 
 QUIET = ('oncoming', 'crossing', 'pull_out', 'dart_out', 'insertion')
@@ -154,6 +175,7 @@ def test_every_reason_to_reject_is_reachable(road, drawn):
   alone = scene((0, -1.75, 10))
   assert reasons('cut_in', alone) == {'no_agent'}
   assert reasons('dart_out', alone) == {'no_agent'}
+  assert reasons('other_lane', alone) == {'no_lane'}
   without = _scene(road, road.straight(0, -1.75, 10), donor=False)
   assert reasons('insertion', without) == {'no_donor'}
   # 3.5 m sideways in 1.5 s, and half of 30 m/s lost in 2 s.
@@ -417,6 +439,51 @@ def test_cousins_move_the_ego_alone(quiet, drawn):
     assert change <= aside * max(1 - CONFIG.speed_factor[0], 0.3) + 0.01
   for behaviour in scenario.COUSINS:
     assert not any(p.agent for p in _accepted(drawn, behaviour))
+
+
+def test_a_cousin_turns_off_where_lanes_part(drawn):
+  accepted = list(_accepted(drawn, 'other_lane'))
+  turned = [p for p in accepted if p.release < len(p.track.speed) - 1]
+  assert turned
+  for proposal in turned:
+    xy, speed = proposal.track.xy, proposal.track.speed
+    # On the other lane, which is a circle about (48, 10.25).
+    away = np.linalg.norm(xy - [48, 10.25], axis=-1)
+    bends = (xy[:, 0] > 50) & (xy[:, 1] < 10.25)
+    np.testing.assert_allclose(away[bends], 12, atol=0.3)
+    assert (speed[bends] ** 2 / 12).max() < 1.2 * CONFIG.turn_acceleration
+    assert xy[-1, 1] > 6
+    np.testing.assert_allclose(
+      xy[: proposal.trigger + 1, 0], np.arange(proposal.trigger + 1), atol=0.02
+    )
+
+
+def test_lanes_part_where_they_bend_away(road):
+  x = np.arange(-20, 150, 5.0)
+  ahead = np.stack([x, np.full(len(x), -1.75)], -1)
+  turn = _left_turn(30, -1.75, 10)
+  beside = ahead + np.array([0, 3.5])
+  scene = _scene(road, road.straight(0, -1.75, 10))
+
+  def branches(*lines):
+    return scenario.prepare(_lanes(scene, *lines)).branches
+
+  found = branches(ahead, turn, beside, ahead[::-1], turn[::-1])
+  assert np.isfinite(found.parting).tolist() == [True, False, False, False]
+  # A quarter of a circle is 0.75 m beside its tangent after 3.9 m.
+  assert 30 < found.parting[0] < 34
+  np.testing.assert_allclose(found.curvature[0], 0.1, atol=0.03)
+  # A lane goes on by the next one, and two that are the same are one.
+  halves = branches(ahead, turn[:20], turn[19:], turn[:21])
+  whole = types.take(found.path, 0)
+  xy, _ = frenet.evaluate(types.take(halves.path, 0), jnp.float32(80.0))
+  np.testing.assert_allclose(xy, frenet.evaluate(whole, 80.0)[0], atol=0.5)
+  assert np.isfinite(halves.parting).sum() == 1
+  # Six lanes part: the first four are kept.
+  many = [_left_turn(20 + 10 * i, -1.75, 10) for i in range(6)][::-1]
+  kept = branches(ahead, *many).parting
+  np.testing.assert_allclose(np.diff(kept), 10, atol=1.1)
+  assert kept[0] < 24
 
 
 def test_the_same_key_gives_the_same_scenario_and_another_another(traffic):

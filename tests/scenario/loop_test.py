@@ -93,7 +93,7 @@ def test_scenarios_are_drawn_within_a_compiled_loop(road, busy):
 
 
 def test_to_draw_from_nothing_is_an_error(busy):
-  config = scenario.Config(num_accepted=(4,) + (0,) * 11 + (4,) * 4)
+  config = scenario.Config(num_accepted=(4,) + (0,) * 11 + (4,) * 5)
   with pytest.raises(ValueError, match='no adversary is wanted'):
     scenario.draw_scenario(busy[1], jax.random.key(0), 0.2, 0, config)
 
