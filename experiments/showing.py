@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments import scene_scores
 from experiments import threads
+from rdrl import learn
 from rdrl import refine
 from rdrl import report
 from rdrl import scenario
@@ -82,7 +83,7 @@ def write_report(road):
     shifts=threads.each(
       lambda name: _shift(name, places[name], road.config), places
     ),
-    scenarios=_counts(places),
+    scenarios=_scenarios(road),
     curves=_curves(road.workdir),
     driving=report.page.Driving(
       drives={
@@ -180,15 +181,18 @@ def _shift(name, place, config):
   )
 
 
-def _counts(places):
-  """Outcomes of all proposals, by behaviour."""
+def _scenarios(road):
+  """Outcomes of all proposals, by behaviour, and what is imitated."""
   counts = {}
-  for place in places.values():
+  for place in road.places.values():
     for behaviour, reasons in place.counts.items():
       for reason, number in reasons.items():
         label = f'{behaviour}: {reason}'.replace('_', ' ')
         counts[label] = counts.get(label, 0) + number
-  return report.page.Scenarios({k: v for k, v in counts.items() if v})
+  return report.page.Scenarios(
+    {k: v for k, v in counts.items() if v},
+    balance=learn.balance(road.train_env.scenarios, road.config.imitation),
+  )
 
 
 def _curves(workdir):

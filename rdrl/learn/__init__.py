@@ -4,6 +4,7 @@
 from rdrl.learn.advantage import gae as gae
 from rdrl.learn.imitation import Demonstrations as Demonstrations
 from rdrl.learn.imitation import ImitationConfig as ImitationConfig
+from rdrl.learn.imitation import balance as balance
 from rdrl.learn.imitation import imitate as imitate
 from rdrl.learn.imitation import imitation_data as imitation_data
 from rdrl.learn.imitation import imitation_loss as imitation_loss

@@ -3,6 +3,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 from flax import struct
 import jax
@@ -154,15 +155,54 @@ def _moments(scenarios, config):
   return np.array(sorted(pairs), np.int32).reshape(-1, 2)
 
 
-def _weights(ego, behaviour, pairs, config):
-  """`[M]` float32 of mean one."""
-  scenario, step = pairs[:, 0], pairs[:, 1]
+def _manoeuvres(ego, scenario, step, config):
+  """Bins `[2, M]` of how speed and heading change."""
   later = np.minimum(step + config.balance_steps, ego.speed.shape[1] - 1)
   speed = ego.speed[scenario, later] - ego.speed[scenario, step]
   turn = ego.yaw[scenario, later] - ego.yaw[scenario, step]
   turn = np.asarray(geometry.wrap_angle(turn))
-  cell = np.digitize(speed, _SPEED_EDGES) * (len(_YAW_EDGES) + 1)
-  cell += np.digitize(turn, _YAW_EDGES)
+  return np.digitize(speed, _SPEED_EDGES), np.digitize(turn, _YAW_EDGES)
+
+
+def balance(scenarios, config):
+  """How often each manoeuvre is demonstrated, before and after balancing.
+
+  Args:
+    scenarios: `Scenario` `[V]`, those of the environment.
+    config: an `ImitationConfig`.
+
+  Returns:
+    `{'before': {manoeuvre: share}, 'after': {...}}`, where a manoeuvre is a
+    change of speed or of heading over `balance_steps`; those of either kind
+    add up to 1.
+  """
+  scenarios = jax.tree.map(np.asarray, scenarios)
+  pairs = _moments(scenarios, config)
+  ego = types.take(scenarios.tracks, (slice(None), slice(None), 0))
+  weight = _weights(ego, scenarios.behaviour, pairs, config)
+  kinds = (_SPEED_EDGES, 'm/s'), (_YAW_EDGES, 'rad')
+  shares = {'before': {}, 'after': {}}
+  changes = _manoeuvres(ego, *pairs.T, config)
+  for bins, (edges, unit) in zip(changes, kinds, strict=True):
+    for name, weights in zip(shares, (None, weight), strict=True):
+      total = np.bincount(bins, weights, len(edges) + 1)
+      labels = _labels(edges, unit)
+      shares[name] |= dict(zip(labels, total / total.sum(), strict=True))
+  return shares
+
+
+def _labels(edges, unit):
+  between = [
+    f'{low:g} to {high:g} {unit}' for low, high in itertools.pairwise(edges)
+  ]
+  return [f'below {edges[0]:g} {unit}', *between, f'above {edges[-1]:g} {unit}']
+
+
+def _weights(ego, behaviour, pairs, config):
+  """`[M]` float32 of mean one."""
+  scenario, step = pairs.T
+  changes = _manoeuvres(ego, scenario, step, config)
+  cell = changes[0] * (len(_YAW_EDGES) + 1) + changes[1]
   weight = 1 / (np.bincount(cell)[cell] + config.balance_offset)
   weight = np.minimum(weight / weight.mean(), config.balance_cap)
   is_log = behaviour[scenario] == BEHAVIOURS.index('log')

@@ -106,6 +106,8 @@ class Scenarios:
     difficulty: behaviour to the difficulties `[n]` of its accepted scenarios;
       may be empty.
     difficulty_label: what a difficulty is, with its unit.
+    balance: `before` and `after`, each manoeuvre to its share of what is
+      imitated; may be empty.
   """
 
   counts: Mapping[str, int]
@@ -113,6 +115,9 @@ class Scenarios:
     default_factory=dict
   )
   difficulty_label: str = 'difficulty'
+  balance: Mapping[str, Mapping[str, float]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -622,8 +627,13 @@ def _scenarios(media, scenarios):
       scenarios.difficulty_label,
       'accepted scenarios',
     )
+  if scenarios.balance:
+    plots.shares(
+      media / 'balance.svg', scenarios.balance, 'share of demonstrations'
+    )
   return {
     'plot': 'scenarios.svg',
+    'balance': 'balance.svg' if scenarios.balance else None,
     'total': sum(scenarios.counts.values()),
     'difficulty': plot,
     'difficulty_label': scenarios.difficulty_label,

@@ -62,6 +62,29 @@ def histogram(path, values, x_label, y_label, bins=20):
       _legend(axes)
 
 
+def shares(path, groups, x_label):
+  """Horizontal bars of shares of 1; `groups` maps a label to `{name: share}`.
+
+  All groups have the same names, drawn in the order given.
+  """
+  names = list(next(iter(groups.values())))
+  place = np.arange(len(names))[::-1]
+  height = 0.8 / len(groups)
+  with _axes(path, 0.8 + 0.3 * len(names)) as axes:
+    for i, (label, values) in enumerate(groups.items()):
+      axes.barh(
+        place + 0.4 - height * (i + 0.5),
+        [values[name] for name in names],
+        height,
+        color=COLORS[i],
+        label=label,
+      )
+    axes.set_yticks(place, names)
+    axes.grid(axis='y', visible=False)
+    axes.set_xlabel(x_label)
+    _legend(axes)
+
+
 def bars(path, values, x_label):
   """Horizontal bars of a number for each name, in the order given."""
   with _axes(path, 0.6 + 0.3 * len(values)) as axes:

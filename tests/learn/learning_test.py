@@ -17,6 +17,7 @@ import pytest
 from rdrl import learn
 from rdrl import policy as policies
 from rdrl import report
+from rdrl import scenario
 from rdrl import sim
 
 SIM = sim.Config(horizon=8, frames=1, image_height=4, image_width=4)
@@ -99,6 +100,32 @@ def test_demonstrations_keep_speed_and_lane_and_lead_back_to_them(env):
   # Too fast is slowed down, too slow sped up.
   change = metres / 0.5 - speed
   assert np.corrcoef(change[~driven], speed[~driven])[0, 1] < -0.8
+
+
+def test_rare_manoeuvres_are_balanced(road):
+  cruises = road.straight(0, -1.75, 10, steps=61)
+  brakes = road.straight(0, -1.75, 10, steps=61)
+  time = 0.1 * np.arange(61)
+  brakes['speed'] = np.clip(10 - 2.5 * (time - 4), 0, 10)
+  cousin = scenario.BEHAVIOURS.index('speed_change')
+  scenarios = [
+    road.scenario(road.scene(own), start=np.int32(start), behaviour=kind)
+    for own, start, kind in (
+      (cruises, 5, np.int32(0)),
+      (brakes, 45, np.int32(cousin)),
+    )
+  ]
+  scenarios = jax.tree.map(lambda *x: np.concatenate(x), *scenarios)
+  shares = learn.balance(scenarios, IMITATION)
+  # Every fourth step up to half a second before the end: 13 and 3.
+  assert shares['before']['-0.5 to 0.5 m/s'] == pytest.approx(13 / 16)
+  assert shares['before']['-4 to -1.5 m/s'] == pytest.approx(3 / 16)
+  # Recorded drives and cousins share the weight.
+  assert shares['after']['-0.5 to 0.5 m/s'] == pytest.approx(0.5)
+  assert shares['after']['-4 to -1.5 m/s'] == pytest.approx(0.5)
+  for one in shares.values():
+    assert sum(one.values()) == pytest.approx(2)
+    assert one['-0.04 to 0.04 rad'] == pytest.approx(1)
 
 
 def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):

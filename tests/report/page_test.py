@@ -143,6 +143,10 @@ def content(num_drives=6):
       counts={'accepted': 40, 'overlap': 7, 'unavoidable': 3},
       difficulty={'cut in': [1.0, 1.5, 3.0], 'hard brake': [2.0, 2.5]},
       difficulty_label='required deceleration in m/s²',
+      balance={
+        'before': {'below 0 m/s': 0.9, 'above 0 m/s': 0.1},
+        'after': {'below 0 m/s': 0.6, 'above 0 m/s': 0.4},
+      },
     ),
     curves=[
       page.Curve.from_lines(
