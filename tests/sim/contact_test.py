@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+import shapely
 
 from rdrl import geometry
 from rdrl import types
@@ -76,7 +77,6 @@ def test_a_hundred_thousand_pairs_agree_with_corners_in_float64():
 
 
 def test_a_hundred_thousand_pairs_agree_with_shapely():
-  shapely = pytest.importorskip('shapely')
   a, b = _random(2, COUNT), _random(3, COUNT)
   found = np.asarray(_pairs(*a, *b))
   one, two = shapely.polygons(_corners(*a)), shapely.polygons(_corners(*b))
