@@ -191,6 +191,10 @@ def _recording(context, count, scene_index, config):
 def expand(scene, scene_index, config, key):
   """The scenarios of one scene: unedited first, then by behaviour.
 
+  All are checked against the tracks of the scene. Given those of a scenario
+  instead (`scene.replace(tracks=scenario.tracks)`), cousins keep clear of whom
+  that one edits.
+
   Args:
     scene: `Scene`.
     scene_index: its place among the scenes of the environment.

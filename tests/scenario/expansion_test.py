@@ -441,6 +441,32 @@ def test_cousins_move_the_ego_alone(quiet, drawn):
     assert not any(p.agent for p in _accepted(drawn, behaviour))
 
 
+def test_cousins_keep_clear_of_who_was_edited(traffic, drawn):
+  brakes = next(_accepted(drawn, 'hard_brake'))
+  tracks = scenario.edited_tracks(scenario.prepare(traffic), brakes)
+  edited = traffic.replace(tracks=jax.tree.map(np.asarray, tracks))
+  overlap = scenario.REASONS.index('overlap')
+  blocked = []
+  for place in (traffic, edited):
+    proposals = _propose(place, 'speed_change')
+    blocked.append(np.sum(proposals.reason == overlap))
+    for index in np.flatnonzero(proposals.reason == 0):
+      own = types.take(proposals.track, index)
+      meets = geometry.boxes_overlap(
+        own.xy[:, None],
+        own.yaw[:, None],
+        place.sizes[:1],
+        place.tracks.xy[:, 1:],
+        place.tracks.yaw[:, 1:],
+        place.sizes[1:],
+      )
+      after = np.arange(len(own.yaw)) > proposals.trigger[index]
+      assert not np.any(
+        np.asarray(meets) & place.tracks.valid[:, 1:] & after[:, None]
+      )
+  assert blocked[1] > blocked[0]
+
+
 def test_a_cousin_turns_off_where_lanes_part(drawn):
   accepted = list(_accepted(drawn, 'other_lane'))
   turned = [p for p in accepted if p.release < len(p.track.speed) - 1]
