@@ -106,9 +106,8 @@ def prepare(scene: types.Scene) -> Context:
   ]
   paths = types.stack([path or paths[0] for path in paths])
   moved = np.linalg.norm(np.diff(tracks.xy[:, 0], axis=0), axis=-1)
-  branches = junctions.branches(
-    types.take(paths, 0), moved.sum(), scene.map.lanes
-  )
+  lanes = None if scene.map is None else scene.map.lanes
+  branches = junctions.branches(types.take(paths, 0), moved.sum(), lanes)
   grids = scene.drivable, scene.occupancy, scene.ground
   parts = tracks, scene.sizes, scene.classes, paths, branches, *grids
   return _prepare(*jax.tree.map(jnp.asarray, parts))

@@ -35,17 +35,20 @@ class Branches:
   curvature: types.Array
 
 
-def branches(path: frenet.Path, length, lanes: types.Polylines) -> Branches:
+def branches(
+  path: frenet.Path, length, lanes: types.Polylines | None
+) -> Branches:
   """Branches of a path, in host memory.
 
   Args:
     path: recorded, from `frenet.build`.
     length: metres of it that were driven.
-    lanes: middles of lanes in driving direction, see `Map`.
+    lanes: middles of lanes in driving direction, see `Map`; or None.
   """
+  known = () if lanes is None else zip(lanes.xy, lanes.valid, strict=True)
   lines = [
     _resampled(np.asarray(xy, float)[np.asarray(valid)])
-    for xy, valid in zip(lanes.xy, lanes.valid, strict=True)
+    for xy, valid in known
     if np.sum(valid) > 1
   ]
   lines = [line for line in lines if len(line) > 1]
@@ -56,7 +59,7 @@ def branches(path: frenet.Path, length, lanes: types.Polylines) -> Branches:
       continue
     parting, index = begin
     other = _continued(line[index:], lines)
-    if not any(_is_same(other, known) for _, known in found):
+    if not any(_is_same(other, one) for _, one in found):
       found.append((parting, other))
   found.sort(key=lambda one: one[0])
   result = [
