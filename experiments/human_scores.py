@@ -101,6 +101,8 @@ def main(argv):
   found = {}
   for name, recording, read in tqdm.tqdm(todo, unit='scene'):
     found.setdefault(name, {})[recording] = score(logs.geometric_scene(read()))
+    # Maps differ in shape: all their programs would exhaust the process.
+    jax.clear_caches()
   for name, ones in found.items():
     print(f'\n{name}, {len(ones)} recordings\n')
     for line in table(ones):

@@ -16,6 +16,13 @@ HALF_ROAD, HALF_STREET = 9.3, 11.0
 CAR = (4.6, 1.9, 1.5)
 
 
+@pytest.fixture(autouse=True, scope='module')
+def let_programs_go():
+  """All programs of all files would exhaust the mappings of a process."""
+  yield
+  jax.clear_caches()
+
+
 def straight(x, y, speed, steps=101):
   """Track of an agent at constant speed along x, backwards if negative."""
   time = np.arange(steps) * types.TIME_STEP
