@@ -79,7 +79,7 @@ def table(found):
   yield '|---|---|---|'
   for name, one in report.statistics.summary(values).items():
     mean = f'{one["mean"]:.3f} ({one["low"]:.3f} to {one["high"]:.3f})'
-    whole = int(np.sum(values[name] == 1))
+    whole = int(np.sum(values[name] > 0.999))
     yield f'| {name.replace("_", " ")} | {mean} | {whole} of {len(found)} |'
   lawful = np.all([values[name] == 1 for name in RULES], 0)
   good = values[SCORE] >= LEAST

@@ -37,6 +37,7 @@ def ended(road):
   return found
 
 
+@pytest.mark.slow
 def test_only_constant_speed_runs_into_a_car_that_stands(ended):
   assert ended == {
     (place, ego): (place, ego) == ('blocked', 'constant speed')

@@ -34,10 +34,12 @@ def found(road):
   }
 
 
+@pytest.mark.slow
 def test_a_drive_that_breaks_no_rule_has_all_of_the_score(found):
   assert set(found['cruises'].values()) == {1.0}
 
 
+@pytest.mark.slow
 def test_discomfort_alone_costs_two_sixteenths(found):
   stops = found['stops']
   assert stops['is_comfortable'] == 0
@@ -45,6 +47,7 @@ def test_discomfort_alone_costs_two_sixteenths(found):
   assert all(stops[name] == 1 for name in human_scores.RULES)
 
 
+@pytest.mark.slow
 def test_the_table_names_what_cost(found):
   lines = '\n'.join(human_scores.table(found))
   assert '| is comfortable | 0.500 (0.000 to 1.000) | 1 of 2 |' in lines

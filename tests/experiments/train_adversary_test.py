@@ -246,6 +246,7 @@ for arguments in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
   data_dir, tmp_path
 ):

@@ -275,6 +275,7 @@ def test_views_from_inside_another_car_count_for_nothing():
   assert not np.any(refine.is_free(wall, 0.0, steps))
 
 
+@pytest.mark.slow
 def test_refining_refits_and_shows_what_was_restored():
   scene, log = _scene(), _log()
   clips = refine.training_clips(

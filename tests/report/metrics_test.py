@@ -32,6 +32,7 @@ def score(drive):
 MEANINGLESS = 'at_fault_share', 'impact_speed', 'efficiency'
 
 
+@pytest.mark.slow
 def test_driving_as_the_expert_is_perfect():
   found = score(straight())
   best = {

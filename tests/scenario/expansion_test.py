@@ -535,6 +535,7 @@ def test_many_proposals_equal_one(traffic, drawn):
   )
 
 
+@pytest.mark.slow
 def test_expand(traffic):
   config = dataclasses.replace(CONFIG, held_out=('drift', 'insertion'))
   config = scenario.without_held_out(config)

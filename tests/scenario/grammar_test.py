@@ -163,6 +163,7 @@ def test_every_family_can_be_asked_for():
   assert named <= set(plan.PARAMETERS)
 
 
+@pytest.mark.slow
 def test_what_a_sentence_asks_for_is_what_is_proposed(road):
   ahead = [road.straight(x, y, 10) for x in (12, 24) for y in (-5.25, 1.75)]
   scene = road.scene(road.straight(0, -1.75, 10), *ahead)

@@ -312,6 +312,7 @@ def test_known_futures_come_back_as_given_and_a_key_repeats(
   assert np.ptp(futures.xy[:, -1, 1], 0).max() > 0
 
 
+@pytest.mark.slow
 def test_guidance_brings_the_adversary_to_the_ego(untrained, traffic):
   view = learned.look(traffic, NOW, 0, CONFIG, 1)
   apart = {}
@@ -355,6 +356,7 @@ def test_without_weights_guidance_changes_nothing(untrained, view, traffic):
   np.testing.assert_allclose(same.xy, free.xy, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_proposed_track_leaves_the_recording_where_it_is_told_to(
   untrained, place
 ):

@@ -53,6 +53,7 @@ def busy(road):
   return _context(road, *(road.straight(*car) for car in cars))
 
 
+@pytest.mark.slow
 def test_scenarios_are_drawn_within_a_compiled_loop(road, busy):
   scene, context = busy
   targets, drawn = jax.device_get(_loop(context, jax.random.key(0)))

@@ -50,6 +50,7 @@ def _replay(env):
   return jax.device_get(types.take(sim.replay(env, [0]), 0))
 
 
+@pytest.mark.slow
 def test_who_yields_repeats_the_log_while_the_ego_does(road, street):
   # Two metres apart at 10 m/s; the light at 120 m does not concern a record.
   tail = road.straight(-6.6, -1.75, 10)
@@ -94,6 +95,7 @@ def test_all_controllers_together(road, street):
   np.testing.assert_allclose(agents.z, road.CAR[2] / 2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_agent_changes_lanes_in_the_environment(road, street):
   scene = street(
     road.straight(-150, -1.75, 0),

@@ -249,6 +249,7 @@ def test_rematerialised_gradients_are_the_same():
   )
 
 
+@pytest.mark.slow
 def test_eight_devices_share_an_image():
   flags = '--xla_force_host_platform_device_count=8'
   subprocess.run(

@@ -193,6 +193,7 @@ def test_held_out_frames_are_not_seen():
   )
 
 
+@pytest.mark.slow
 def test_what_the_car_sees_of_itself_teaches_nothing():
   mask = np.zeros((1, HEIGHT, WIDTH), bool)
   mask[:, -6:] = True
@@ -361,6 +362,7 @@ def test_a_fit_goes_on_with(spoil):
   assert np.isfinite(result.metrics['psnr'])
 
 
+@pytest.mark.slow
 def test_refit_turns_towards_the_extra_views():
   log, scene = _log(), _fitted().scene
   camera = types.take(log.cameras, (0, 0))
@@ -425,6 +427,7 @@ def _at_night():
   return _log().replace(images=images.astype(np.uint8), name='night')
 
 
+@pytest.mark.slow
 def test_traversals_share_the_street_and_keep_their_looks():
   day, night = _log(), _at_night()
   results = splat.fit_traversals([day, night], CONFIG, jax.random.key(0))

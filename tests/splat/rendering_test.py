@@ -290,6 +290,7 @@ def test_node_that_is_not_valid_is_not_drawn():
   np.testing.assert_allclose(hidden, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_vmap_equals_a_loop_in_images_and_gradients():
   scenes = types.stack([_gaussians(24, seed) for seed in range(3)])
   scenes = jax.tree.map(jnp.asarray, scenes)

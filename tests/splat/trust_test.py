@@ -105,6 +105,7 @@ def test_deviations_shrink_from_the_prior_as_views_are_added():
     assert np.all(np.asarray(two[name]) <= np.asarray(one[name]) + 1e-6)
 
 
+@pytest.mark.slow
 def test_information_gain_is_large_where_nothing_was_seen():
   scene, camera = _scene(), _camera()
   noise = 0.05
@@ -155,6 +156,7 @@ def test_one_error_everywhere_is_expected_everywhere():
   np.testing.assert_allclose(found.noise, 0.1, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_is_misplaced_is_missed_where_the_image_is_steep():
   scene, camera = _scene(), _camera()
   color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color

@@ -164,6 +164,7 @@ def test_the_lidar_does_not_see_its_own_car(agents):
   assert not (np.asarray(valid) & (np.abs(xy) < half).all(-1)).any()
 
 
+@pytest.mark.slow
 def test_renderer_agrees_with_render_and_maps_over_environments(agents):
   other = world.build(0, CONFIG)
   renderer = world.Renderer.create(
