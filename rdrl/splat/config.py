@@ -76,6 +76,8 @@ class Config:
       found, see `splat.ground`.
     fits_surface: whether it is `surface_depth` that lidar is compared with,
       rather than the depth of the Gaussians' middles.
+    clears_boxes: whether what stands still is left out of agents' boxes while
+      it is fitted, so that it can't be painted like what hides it.
     grid_size: cells along each side of the ground, drivable and occupancy grid.
     grid_cell: metres.
   """
@@ -128,6 +130,7 @@ class Config:
   deformable_budget: int = 0
   has_ground: bool = False
   fits_surface: bool = False
+  clears_boxes: bool = False
   grid_size: int = 256
   grid_cell: float = 0.5
 

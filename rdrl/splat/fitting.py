@@ -498,6 +498,7 @@ def _pool(
       depth_pixel=pixels,
       depth=depths,
       tracks=_finite(log.tracks),
+      sizes=np.asarray(log.sizes, np.float32),
       ground=ground,
       num_log=np.int32(len(pairs)),
       traversal=traversal,

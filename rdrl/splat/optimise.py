@@ -31,6 +31,8 @@ _LIGHT_WEIGHT = 1e-2
 # Pulls corrections of poses to nothing: scene and poses could move together.
 _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
+# Metres around a box that an agent takes up, and the logit of what is not drawn.
+_BOX_MARGIN, _TRANSPARENT = 0.1, -20.0
 # Metres that poses move while they turn by a radian.
 _STRIDE = 5.0
 
@@ -104,6 +106,7 @@ class Pool:
     depth_pixel: `[V, L]` int32 flat pixel of lidar points.
     depth: `[V, L]` metres, 0 where there is no point.
     tracks: `[T, A]`.
+    sizes: `[A, 3]` metres, of the agents' boxes.
     ground: height of the ground in metres.
     num_log: `[]` int32, how many of the views are the log's.
     traversal: `[T]` int32, the traversal that each step belongs to.
@@ -121,6 +124,7 @@ class Pool:
   depth_pixel: jax.Array
   depth: jax.Array
   tracks: types.AgentState
+  sizes: jax.Array
   ground: types.Grid
   num_log: jax.Array
   traversal: jax.Array
@@ -346,6 +350,22 @@ def _pace(means, node, camera, config):
   return jnp.where(is_object, config.object_rate, pace)
 
 
+def cleared(gaussians, agents, sizes):
+  """Without the background inside of boxes: an agent leaves no room for it."""
+  away = gaussians.means[:, None] - jnp.concatenate(
+    [agents.xy, agents.z[:, None]], -1
+  )
+  across = geometry.rotate_2d(away[..., :2], -agents.yaw)
+  place = jnp.abs(jnp.concatenate([across, away[..., 2:]], -1))
+  is_inside = jnp.all(place < sizes / 2 + _BOX_MARGIN, -1) & agents.valid
+  is_inside = jnp.any(is_inside, -1) & (gaussians.node == types.BACKGROUND)
+  return gaussians.replace(
+    opacity_logits=jnp.where(
+      is_inside, _TRANSPARENT, gaussians.opacity_logits
+    )
+  )
+
+
 def _loss(trained, node, view, pool, key, config, has_extra):
   views = pool.views
   camera = types.take(views.cameras, view)
@@ -359,6 +379,8 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   gaussians = gaussians_of(trained, node).replace(
     sh=harmonics(trained, traversal)
   )
+  if config.clears_boxes:
+    gaussians = cleared(gaussians, agents, pool.sizes)
   if config.mirror_share:
     turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
     turn = (turn & pool.mirrors)[jnp.maximum(node, types.BACKGROUND)]

@@ -221,6 +221,37 @@ def splat_image(result):
   return np.asarray(rendered.color[0])
 
 
+def test_what_stands_still_is_hidden_inside_of_boxes_alone():
+  agents, sizes = types.take(_log().tracks, 2), _log().sizes
+  place = geometry.world_from_box(types.take(agents, 1))
+  inside, beside = np.array([[0.8, -0.7, 0.9], [-1.4, 0, 0]]) * sizes[1] / 2
+  own = np.zeros(3)
+  means = geometry.transform_points(place, np.stack([inside, beside]))
+  background, ground, car = types.BACKGROUND, types.GROUND, 1
+  gaussians = types.Gaussians(
+    means=np.stack([means[0], means[0], means[1], own]).astype(np.float32),
+    log_scales=np.zeros((4, 3), np.float32),
+    quats=np.zeros((4, 4), np.float32),
+    opacity_logits=np.ones(4, np.float32),
+    sh=np.zeros((4, 1, 3), np.float32),
+    node=np.array([background, ground, background, car], np.int32),
+  )
+
+  def learns(gaussians, agents):
+    total = lambda logits: jnp.sum(
+      jax.nn.sigmoid(
+        optimise.cleared(
+          gaussians.replace(opacity_logits=logits), agents, sizes
+        ).opacity_logits
+      )
+    )
+    return np.asarray(jax.grad(total)(gaussians.opacity_logits)) > 0
+
+  np.testing.assert_array_equal(learns(gaussians, agents), [0, 1, 1, 1])
+  gone = agents.replace(valid=np.array([True, False]))
+  np.testing.assert_array_equal(learns(gaussians, gone), [1, 1, 1, 1])
+
+
 @pytest.mark.slow
 def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
   shapes = []
