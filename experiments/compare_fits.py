@@ -57,13 +57,14 @@ _NO_GROUND = ('splat.has_ground=False',)
 _SYMMETRY = ('splat.mirror_share=0.2',)
 _LIGHT = ('splat.learning_rate_light=0.005',)
 _DETAIL = ('splat.gaussians_per_object=1024', 'splat.num_steps=3500')
+_LIKENESS = ('splat.likeness_weight=0.02', 'splat.clears_boxes=True')
 _BODIES = ('splat.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
 _SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
-_DETAILED = '+ detail of cars'
+_DETAILED, _ALIKE = '+ detail of cars', '+ likeness of cars'
 # What edits and information gain are scored of, too.
-WHOLE = (_BEFORE, _SYMMETRIC, _LIT, _DETAILED)
+WHOLE = (_BEFORE, _SYMMETRIC, _LIT, _DETAILED, _ALIKE)
 _WHOLE_COLUMNS = (
   'pixels',
   'blocks',
@@ -79,6 +80,7 @@ VARIANTS = {
   _SYMMETRIC: Variant(_SYMMETRY),
   _LIT: Variant(_SYMMETRY + _LIGHT),
   _DETAILED: Variant(_SYMMETRY + _LIGHT + _DETAIL),
+  _ALIKE: Variant(_SYMMETRY + _LIGHT + _DETAIL + _LIKENESS),
   '+ skeletons': Variant(_BODIES),
   _TOGETHER: Variant(traversals=(0, 1)),
   _ALONE: Variant(traversals=(1,)),

@@ -29,6 +29,7 @@ from rdrl.splat import blocks
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import lighting
 from rdrl.splat import ply
+from rdrl.splat import project
 from rdrl.splat.config import Config
 
 # How a bank spells the values of `Log.classes`.
@@ -37,7 +38,6 @@ CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
 # Opacity logit of what is not there, and that below which nothing is drawn.
 _TRANSPARENT = -20.0
 _UNSEEN = float(np.log(blocks.MIN_ALPHA / (1 - blocks.MIN_ALPHA)))
-_SH0 = 0.28209479177387814
 # Least determinant of an exposure that can be undone.
 _LEAST_DETERMINANT = 1e-3
 
@@ -616,7 +616,7 @@ def _through(sh, matrix, offset):
   at zero does not, and colours that were cut may differ.
   """
   sh = np.asarray(sh, np.float64) @ matrix.T
-  sh[:, 0] += (matrix @ np.full(3, 0.5) + offset - 0.5) / _SH0
+  sh[:, 0] += (matrix @ np.full(3, 0.5) + offset - 0.5) / project.SH0
   return sh.astype(np.float32)
 
 

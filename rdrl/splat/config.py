@@ -78,6 +78,12 @@ class Config:
       rather than the depth of the Gaussians' middles.
     clears_boxes: whether what stands still is left out of agents' boxes while
       it is fitted, so that it can't be painted like what hides it.
+    likeness_weight: of how far the colours of vehicles are from what all of a
+      scene have in common, see `splat.likeness`. If not 0, vehicles begin
+      whole, with the shapes of others where they were not hit, nothing pulls
+      their opacities and scales down, so that what nobody sees stays, and of
+      two ends only the one that was not hit learns from the mirror image of
+      the other.
     grid_size: cells along each side of the ground, drivable and occupancy grid.
     grid_cell: metres.
   """
@@ -131,6 +137,7 @@ class Config:
   has_ground: bool = False
   fits_surface: bool = False
   clears_boxes: bool = False
+  likeness_weight: float = 0.0
   grid_size: int = 256
   grid_cell: float = 0.5
 

@@ -27,9 +27,9 @@ class Field(nn.Module):
     """See `offsets`; the three `[..., 10]` in one."""
     inputs = [
       mean,
-      _waves(np.pi * mean, _WAVES),
+      waves(np.pi * mean, _WAVES),
       embedding,
-      _waves(2 * np.pi / _LONGEST * time[..., None], _TIME_WAVES),
+      waves(2 * np.pi / _LONGEST * time[..., None], _TIME_WAVES),
     ]
     x = jnp.concatenate(inputs, -1)
     for _ in range(_DEPTH):
@@ -37,7 +37,7 @@ class Field(nn.Module):
     return nn.Dense(sum(_WIDTHS), kernel_init=nn.initializers.zeros)(x)
 
 
-def _waves(phase, count):
+def waves(phase, count):
   """Sines and cosines `[..., 2 D count]` of `[..., D]` rad and its octaves."""
   octaves = phase[..., None] * 2.0 ** np.arange(count)
   octaves = octaves.reshape(*phase.shape[:-1], -1)

@@ -499,6 +499,7 @@ def _pool(
       depth=depths,
       tracks=_finite(log.tracks),
       sizes=np.asarray(log.sizes, np.float32),
+      is_vehicle=np.asarray(log.classes) == types.VEHICLE,
       ground=ground,
       num_log=np.int32(len(pairs)),
       traversal=traversal,

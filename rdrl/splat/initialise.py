@@ -9,6 +9,7 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.splat import grids
 from rdrl.splat import lighting
+from rdrl.splat import project
 from rdrl.splat import symmetry
 from rdrl.splat import unpose
 
@@ -18,13 +19,17 @@ _UNSEEN_SHARE, _DRAWN_SHARE = 0.15, 0.3
 _DRAWN_DEPTHS = (20.0, 200.0)
 # Pixels from the nearest lidar point from which a pixel counts as unreached.
 _UNSEEN_DISTANCE = 6
-_OPACITY, _UNSEEN_OPACITY = 0.6, 0.3
+_OPACITY, _UNSEEN_OPACITY, _VEHICLE_OPACITY = 0.6, 0.3, 0.9
+# Metres from a vehicle's own points within which those of others tell nothing;
+# edge of the voxels that surfaces are counted in; and how much in all the
+# logarithms of three sizes may differ before a vehicle is less like another one
+# than like its own other end.
+_KNOWN, _VOXEL, _ALIKE = 0.3, 0.15, 0.1
 # Deviations of a patch of points to those of the Gaussian that covers it, least
 # width in metres, and least thickness relative to the width.
 _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 # Metres above or below the ground within which a point lies on it.
 _GROUND_BAND = 0.1
-_SH0 = 0.28209479177387814
 # Moments at most that the light is guessed from.
 _LIGHT_STEPS = 100
 # Points that a normal is taken from, and variance across their plane to that
@@ -88,6 +93,10 @@ def initial_scene(
   )
   for k, cloud in clouds.items():
     size = np.asarray(log.sizes[k], np.float64)
+    if config.likeness_weight and log.classes[k] == types.VEHICLE:
+      for part in _whole(k, clouds, log, counts[k], rng):
+        parts.append((*part, k, _VEHICLE_OPACITY))
+      continue
     cloud = _complete(*cloud, size, counts[k], rng, _walks(bodies, k))
     parts.append((*_cover(*cloud, counts[k]), k, _OPACITY))
 
@@ -98,7 +107,7 @@ def initial_scene(
   node = np.repeat([part[4] for part in parts], sizes)
   opacity = np.repeat([part[5] for part in parts], sizes)
   sh = np.zeros((len(means), (config.sh_degree + 1) ** 2, 3))
-  sh[:, 0] = (color - 0.5) / _SH0
+  sh[:, 0] = (color - 0.5) / project.SH0
   floats = {
     'means': means,
     'log_scales': log_scales,
@@ -272,12 +281,13 @@ def _object_points(log, steps, config, bodies=None):
   Returns:
     Dictionary from the agent to points `[M, 3]` in its box frame, mirrored
     across its length because vehicles are symmetric and their far side is
-    never seen, and across their width where `symmetry.planes` says so; and
-    colours `[M, 3]`. Walkers are so at rest.
+    never seen, and across their width where `symmetry.planes` says so, unless
+    it is `_whole` that fills them; and colours `[M, 3]`. Walkers are so at
+    rest.
   """
   clouds = {}
-  ends = np.zeros(len(log.sizes), bool)
-  if config.mirror_share:
+  ends = np.zeros(len(log.sizes), np.int8)
+  if config.mirror_share and not config.likeness_weight:
     ends = symmetry.planes(log, steps)[:, 0]
   for k in range(1, len(log.sizes)):
     half = np.asarray(log.sizes[k], np.float64) / 2
@@ -307,6 +317,36 @@ def _object_points(log, steps, config, bodies=None):
       local = np.concatenate([local, local * [-1, 1, 1]])
     clouds[k] = local, np.tile(colors, (len(local) // max(len(colors), 1), 1))
   return clouds
+
+
+def _whole(k, clouds, log, num, rng):
+  """Gaussians of a vehicle as `_cover` gives them, `num` in two lists.
+
+  The first cover its own points. The second cover, where there are none, those
+  of other vehicles and of its own other end, as far as these are where whatever
+  is more like it has none, in its mean colour. Surface decides who gets how
+  many.
+  """
+  sizes = np.asarray(log.sizes, np.float64)
+  own, colors = clouds[k]
+  others = [
+    (np.abs(np.log(sizes[j] / sizes[k])).sum(), cloud / sizes[j] * sizes[k])
+    for j, (cloud, _) in clouds.items()
+    if j != k and log.classes[j] == types.VEHICLE
+  ]
+  others.append((_ALIKE, own * [-1, 1, 1]))
+  fill, known = np.zeros((0, 3)), own
+  for _, cloud in sorted(others, key=lambda other: other[0]):
+    if len(known) and len(cloud):
+      distance, _ = spatial.KDTree(known).query(cloud)
+      cloud = cloud[distance > _KNOWN]
+    fill, known = (np.concatenate([x, cloud]) for x in (fill, known))
+  areas = [len(np.unique(np.round(x / _VOXEL), axis=0)) for x in (own, fill)]
+  count = min(len(own), num * areas[0] // max(sum(areas), 1))
+  color = colors.mean(0) if len(colors) else np.full(3, 0.5)
+  fill = fill, np.tile(color, (len(fill), 1))
+  fill = _complete(*fill, sizes[k], num - count, rng)
+  return _cover(own, colors, count), _cover(*fill, num - count)
 
 
 def _complete(points, colors, size, num, rng, walks=False):

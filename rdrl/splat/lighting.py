@@ -21,7 +21,6 @@ from rdrl.splat import project
 
 # Degrees 1 and 2; a constant could not be told from the colours.
 NUM_COEFFICIENTS = 8
-_SH0 = 0.28209479177387814
 # Of them, those that differ among level normals.
 _LEVEL = (0, 2, 3, 7)
 # Largest vertical part of the normal of a facade, metres and radians of a patch
@@ -64,7 +63,7 @@ def lit(gaussians: types.Gaussians, light, agents: types.AgentState):
   gain = jnp.where((node > types.BACKGROUND)[:, None], gain, 1)
   sh = gaussians.sh * gain[:, None]
   # Colours are 0.5 + harmonics; the 0.5 is lit, too.
-  return gaussians.replace(sh=sh.at[:, 0].add(0.5 * (gain - 1) / _SH0))
+  return gaussians.replace(sh=sh.at[:, 0].add(0.5 * (gain - 1) / project.SH0))
 
 
 def unlit(gaussians: types.Gaussians, light, tracks, first_agent):

@@ -14,6 +14,7 @@ from rdrl import types
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import ground
 from rdrl.splat import lighting
+from rdrl.splat import likeness as likeness_lib
 from rdrl.splat import losses
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
@@ -31,7 +32,10 @@ _LIGHT_WEIGHT = 1e-2
 # Pulls corrections of poses to nothing: scene and poses could move together.
 _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
-# Metres around a box that an agent takes up, and the logit of what is not drawn.
+# Learning rates of what vehicles have in common and of their paints.
+_LIKENESS_RATE, _PAINT_RATE = 0.003, 0.005
+# Metres around a box that its agent takes up, and the logit of what is not
+# drawn.
 _BOX_MARGIN, _TRANSPARENT = 0.1, -20.0
 # Metres that poses move while they turn by a radian.
 _STRIDE = 5.0
@@ -64,7 +68,8 @@ class Trained:
   one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds. Of
   T steps and A agents, the corrections of poses are `rig` `[T, 6]` and `boxes`
   `[T, A, 3]`, see `poses.corrected`. Of bodies there is what is learnt; `light`
-  is `[V, 8, 3]`. Both are None where there is nothing of the kind.
+  is `[V, 8, 3]`; `likeness` is that of vehicles. These are None where there is
+  nothing of the kind.
   """
 
   means: jax.Array
@@ -78,6 +83,7 @@ class Trained:
   boxes: jax.Array
   motion: types.Motion | None = None
   light: jax.Array | None = None
+  likeness: likeness_lib.Likeness | None = None
 
 
 @struct.dataclass
@@ -107,12 +113,13 @@ class Pool:
     depth: `[V, L]` metres, 0 where there is no point.
     tracks: `[T, A]`.
     sizes: `[A, 3]` metres, of the agents' boxes.
+    is_vehicle: `[A]` bool, of these.
     ground: height of the ground in metres.
     num_log: `[]` int32, how many of the views are the log's.
     traversal: `[T]` int32, the traversal that each step belongs to.
     clock: `[T]` seconds since the beginning of the traversal.
     bodies: of all agents, or None where all are rigid.
-    mirrors: `[A, 2]` bool, see `symmetry.planes`.
+    mirrors: `[A, 2]` int8, see `symmetry.planes`.
     normal: `[V, L, 3]` unit normals in the world of lidar points, 0 where there
       is none; empty unless the configuration weighs them.
     seen: `[C, H, W]` bool, whether the street is seen and not the recording car
@@ -125,6 +132,7 @@ class Pool:
   depth: jax.Array
   tracks: types.AgentState
   sizes: jax.Array
+  is_vehicle: jax.Array
   ground: types.Grid
   num_log: jax.Array
   traversal: jax.Array
@@ -177,6 +185,9 @@ def initial_state(gaussians, sky, exposure, pool, config):
     boxes=jnp.zeros((*pool.tracks.yaw.shape, 3)),
     motion=pool.bodies and jax.tree.map(copied, pool.bodies.motion),
     light=None if pool.light is None else copied(pool.light),
+    likeness=likeness_lib.init(g, len(pool.sizes), jax.random.key(0))
+    if config.likeness_weight
+    else None,
   )
   count = len(config.snapshot_fractions)
   return FitState(
@@ -315,17 +326,25 @@ def _learning_rates(trained, done, config):
   constants = np.arange(num_blocks) * (trained.sh.shape[1] // num_blocks)
   bands = jnp.full((trained.sh.shape[1], 1), config.learning_rate_sh / 20)
   slow = 0.1**done
-  motion = None
+  motion, likeness = None, None
+  field_rate = config.learning_rate_field * slow
   if trained.motion is not None:
-    field_rate = config.learning_rate_field * slow
     motion = types.Motion(
       cadence=config.learning_rate_gait / 10 * slow,
       gait=config.learning_rate_gait * slow,
       embedding=field_rate,
       field=jax.tree.map(lambda _: field_rate, trained.motion.field),
     )
+  if trained.likeness is not None:
+    likeness = likeness_lib.Likeness(
+      paint=_PAINT_RATE * slow,
+      field=jax.tree.map(
+        lambda _: _LIKENESS_RATE * slow, trained.likeness.field
+      ),
+    )
   return Trained(
     motion=motion,
+    likeness=likeness,
     light=None if trained.light is None else config.learning_rate_light * slow,
     means=jnp.full((1, 1), config.learning_rate_means * decay),
     log_scales=config.learning_rate_scales * slow,
@@ -360,9 +379,7 @@ def cleared(gaussians, agents, sizes):
   is_inside = jnp.all(place < sizes / 2 + _BOX_MARGIN, -1) & agents.valid
   is_inside = jnp.any(is_inside, -1) & (gaussians.node == types.BACKGROUND)
   return gaussians.replace(
-    opacity_logits=jnp.where(
-      is_inside, _TRANSPARENT, gaussians.opacity_logits
-    )
+    opacity_logits=jnp.where(is_inside, _TRANSPARENT, gaussians.opacity_logits)
   )
 
 
@@ -383,7 +400,11 @@ def _loss(trained, node, view, pool, key, config, has_extra):
     gaussians = cleared(gaussians, agents, pool.sizes)
   if config.mirror_share:
     turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
-    turn = (turn & pool.mirrors)[jnp.maximum(node, types.BACKGROUND)]
+    agent = jnp.maximum(node, types.BACKGROUND)
+    turn = (turn & (pool.mirrors != 0))[agent]
+    if config.likeness_weight:
+      end = jnp.where(turn[:, 0], pool.mirrors[agent, 0], 0)
+      gaussians = symmetry.end_alone(gaussians, end, pool.sizes[agent, 0])
     for axis in range(2):
       gaussians = symmetry.mirrored(gaussians, turn[:, axis], axis)
   unposed = {}
@@ -439,13 +460,24 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
   depth_error = error / jnp.maximum(jnp.sum(has_depth), 1)
 
+  # What no image shows would vanish; of vehicles it is kept.
+  is_kept = jnp.zeros(len(node), bool)
+  if config.likeness_weight:
+    is_kept = pool.is_vehicle[jnp.maximum(node, types.BACKGROUND)]
+    is_kept &= node > types.BACKGROUND
+  opacity = jnp.where(is_kept, 0, jax.nn.sigmoid(trained.opacity_logits))
+  scales = jnp.where(is_kept[:, None], 0, jnp.exp(trained.log_scales))
   loss = (
     photometric
     + config.depth_weight * depth_error
-    + config.opacity_weight * jnp.mean(jax.nn.sigmoid(trained.opacity_logits))
-    + config.scale_weight * jnp.mean(jnp.exp(trained.log_scales))
+    + config.opacity_weight * jnp.mean(opacity)
+    + config.scale_weight * jnp.mean(scales)
     + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
   )
+  if config.likeness_weight:
+    loss += config.likeness_weight * likeness_lib.unlikeness(
+      trained.likeness, gaussians_of(trained, node), pool.sizes, is_kept
+    )
   if config.normal_weight:
     normal = rendered.normal.reshape(-1, 3)[pixel]
     cosine = jnp.sum(normal * pool.normal[row], -1)

@@ -18,7 +18,7 @@ from rdrl import types
 from rdrl.splat import blocks
 
 # Real spherical harmonics, the constants and order of 3DGS (Kerbl et al. 2023).
-_SH0 = 0.28209479177387814
+SH0 = 0.28209479177387814
 _SH1 = 0.4886025119029199
 _SH2 = (
   1.0925484305920792,
@@ -72,7 +72,7 @@ class Splats:
 def sh_basis(direction, num_coefficients):
   """`K` real spherical harmonics `[N]` of unit directions `[N, 3]`, K <= 16."""
   x, y, z = jnp.unstack(direction, axis=-1)
-  basis = [jnp.full_like(x, _SH0)]
+  basis = [jnp.full_like(x, SH0)]
   if num_coefficients > 1:
     basis += [-_SH1 * y, _SH1 * z, -_SH1 * x]
   if num_coefficients > 4:

@@ -6,6 +6,7 @@ far side from pictures of the near one. Front and rear are less alike, but an
 end that was never seen is more like the other one than like nothing.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,8 +15,10 @@ from rdrl.splat import grids
 
 # The harmonics that are odd in x and in y, in the order of 3DGS.
 _ODD = ((3, 4, 7, 10, 13, 15), (1, 4, 5, 9, 10, 11))
-# Of half the length, what belongs to an end, and of half the width.
+# Of half the length, what lidar must hit of an end, and of half the width.
 _END, _MIDDLE = 0.2, 0.8
+# Of half the length, from where on Gaussians are of an end.
+_BEGIN = 0.4
 # An end is hardly hit below this share of the points of the other one.
 _HARDLY = 0.25
 
@@ -28,8 +31,9 @@ def planes(log: types.Log, steps):
     steps: `[S]` that are looked at.
 
   Returns:
-    `[A, 2]` bool: at x = 0, for vehicles one end of which lidar hit and the
-    other hardly, and at y = 0, for all vehicles.
+    `[A, 2]` int8, 0 for not. At x = 0, for vehicles one end of which lidar hit
+    and the other hardly, the sign of x at the latter; at y = 0, for all
+    vehicles, 1.
   """
   hits = np.zeros((len(log.sizes), 2), int)
   half = np.asarray(log.sizes)[:, None] / 2
@@ -45,7 +49,10 @@ def planes(log: types.Log, steps):
   is_vehicle = np.asarray(log.classes) == types.VEHICLE
   is_vehicle[0] = False
   is_one_sided = hits.min(-1) < _HARDLY * hits.max(-1)
-  return np.stack([is_vehicle & is_one_sided, is_vehicle], -1)
+  unseen = np.where(hits[:, 0] < hits[:, 1], 1, -1) * is_one_sided
+  return (np.stack([unseen, is_vehicle], -1) * is_vehicle[:, None]).astype(
+    np.int8
+  )
 
 
 def mirrored(gaussians: types.Gaussians, is_mirrored, axis=1):
@@ -74,3 +81,25 @@ def mirrored(gaussians: types.Gaussians, is_mirrored, axis=1):
     quats=jnp.where(flip, quats * quat, quats),
     sh=jnp.where(flip[..., None], sh * harmonic, sh),
   )
+
+
+def end_alone(gaussians: types.Gaussians, end, length):
+  """Lets only one end of what is mirrored at x = 0 learn.
+
+  The end that was seen is not like the mirror image of the other one.
+
+  Args:
+    gaussians: `N` of them.
+    end: `[N]` sign of x at the end that learns, 0 where all do.
+    length: `[N]` metres, of the boxes that they are in.
+
+  Returns:
+    `Gaussians` equal to these, without gradients but for that end.
+  """
+  is_held = (end != 0) & (gaussians.means[:, 0] * end < _BEGIN * length / 2)
+
+  def hold(x):
+    mask = is_held.reshape(-1, *(1,) * (x.ndim - 1))
+    return jnp.where(mask, jax.lax.stop_gradient(x), x)
+
+  return jax.tree.map(hold, gaussians)

@@ -238,13 +238,12 @@ def test_what_stands_still_is_hidden_inside_of_boxes_alone():
   )
 
   def learns(gaussians, agents):
-    total = lambda logits: jnp.sum(
-      jax.nn.sigmoid(
-        optimise.cleared(
-          gaussians.replace(opacity_logits=logits), agents, sizes
-        ).opacity_logits
+    def total(logits):
+      found = optimise.cleared(
+        gaussians.replace(opacity_logits=logits), agents, sizes
       )
-    )
+      return jnp.sum(jax.nn.sigmoid(found.opacity_logits))
+
     return np.asarray(jax.grad(total)(gaussians.opacity_logits)) > 0
 
   np.testing.assert_array_equal(learns(gaussians, agents), [0, 1, 1, 1])

@@ -130,8 +130,24 @@ def test_planes_follow_the_class_and_the_ends_that_lidar_hit():
   )
   np.testing.assert_array_equal(
     symmetry.planes(log, range(1)),
-    [[False, False], [False, True], [True, True], [False, False]],
+    [[0, 0], [0, 1], [1, 1], [0, 0]],
   )
+
+
+def test_the_far_end_alone_learns_and_nothing_else_changes():
+  gaussians = _gaussians()
+  agent = jnp.arange(len(gaussians.node)) % 3
+  end, length = jnp.array([0, 1, -1])[agent], jnp.array([2.0, 1, 1.5])[agent]
+
+  def held(means):
+    return symmetry.end_alone(gaussians.replace(means=means), end, length)
+
+  jax.tree.map(np.testing.assert_array_equal, held(gaussians.means), gaussians)
+  gradient = jax.grad(lambda means: jnp.sum(held(means).means))
+  learns = np.asarray(gradient(gaussians.means))[:, 0] > 0
+  x = np.asarray(gaussians.means[:, 0])
+  expected = np.select([agent == 1, agent == 2], [x >= 0.2, -x >= 0.3], True)
+  np.testing.assert_array_equal(learns, expected)
 
 
 if __name__ == '__main__':
