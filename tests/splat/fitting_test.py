@@ -292,6 +292,23 @@ class _KilledError(Exception):
   pass
 
 
+@pytest.mark.slow
+def test_what_nobody_sees_of_a_vehicle_stays_and_looks_like_the_rest():
+  config = dataclasses.replace(CONFIG, num_steps=60, likeness_weight=0.3)
+  plain = dataclasses.replace(config, likeness_weight=0.0)
+  opacity, contrast = {}, {}
+  for name, each in (('alike', config), ('plain', plain)):
+    g = splat.fit(_log(), each, jax.random.key(0)).scene.gaussians
+    car = types.take(g, np.asarray(g.node) == 1)
+    # The ego stays behind the car.
+    is_hidden = np.asarray(car.means[:, 0]) > 0.3
+    assert is_hidden.sum() >= 3
+    opacity[name] = float(jax.nn.sigmoid(car.opacity_logits)[is_hidden].mean())
+    contrast[name] = float(jnp.std(car.sh[:, 0], 0).mean())
+  assert opacity['plain'] < 0.6 < 0.8 < opacity['alike']
+  assert contrast['alike'] < contrast['plain']
+
+
 def test_killed_fit_goes_on_to_the_same_scene(tmp_path, monkeypatch):
   run = functools.partial(training.loop.run, log_every=5, save_every=5)
   monkeypatch.setattr(training.loop, 'run', run)
