@@ -343,8 +343,7 @@ def _whole(k, clouds, log, num, rng):
     fill, known = (np.concatenate([x, cloud]) for x in (fill, known))
   areas = [len(np.unique(np.round(x / _VOXEL), axis=0)) for x in (own, fill)]
   count = min(len(own), num * areas[0] // max(sum(areas), 1))
-  color = colors.mean(0) if len(colors) else np.full(3, 0.5)
-  fill = fill, np.tile(color, (len(fill), 1))
+  fill = fill, np.tile(_mean_color(colors), (len(fill), 1))
   fill = _complete(*fill, sizes[k], num - count, rng)
   return _cover(own, colors, count), _cover(*fill, num - count)
 
@@ -361,11 +360,14 @@ def _complete(points, colors, size, num, rng, walks=False):
     face = rng.uniform(-1, 1, (missing, 3))
     axis = rng.integers(0, 3, missing)
     face[np.arange(missing), axis] = np.sign(face[np.arange(missing), axis])
-  color = colors.mean(0) if len(colors) else np.full(3, 0.5)
   return (
     np.concatenate([points, 0.45 * face * size]),
-    np.concatenate([colors, np.tile(color, (missing, 1))]),
+    np.concatenate([colors, np.tile(_mean_color(colors), (missing, 1))]),
   )
+
+
+def _mean_color(colors):
+  return colors.mean(0) if len(colors) else np.full(3, 0.5)
 
 
 def _unseen_points(log, config, steps, num, rng):

@@ -398,9 +398,9 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   )
   if config.clears_boxes:
     gaussians = cleared(gaussians, agents, pool.sizes)
+  agent = jnp.maximum(node, types.BACKGROUND)
   if config.mirror_share:
     turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
-    agent = jnp.maximum(node, types.BACKGROUND)
     turn = (turn & (pool.mirrors != 0))[agent]
     if config.likeness_weight:
       end = jnp.where(turn[:, 0], pool.mirrors[agent, 0], 0)
@@ -460,13 +460,13 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
   depth_error = error / jnp.maximum(jnp.sum(has_depth), 1)
 
-  # What no image shows would vanish; of vehicles it is kept.
-  is_kept = jnp.zeros(len(node), bool)
+  opacity = jax.nn.sigmoid(trained.opacity_logits)
+  scales = jnp.exp(trained.log_scales)
   if config.likeness_weight:
-    is_kept = pool.is_vehicle[jnp.maximum(node, types.BACKGROUND)]
-    is_kept &= node > types.BACKGROUND
-  opacity = jnp.where(is_kept, 0, jax.nn.sigmoid(trained.opacity_logits))
-  scales = jnp.where(is_kept[:, None], 0, jnp.exp(trained.log_scales))
+    # What no image shows would vanish; of vehicles it is kept.
+    is_kept = pool.is_vehicle[agent] & (node > types.BACKGROUND)
+    opacity = jnp.where(is_kept, 0, opacity)
+    scales = jnp.where(is_kept[:, None], 0, scales)
   loss = (
     photometric
     + config.depth_weight * depth_error
