@@ -35,8 +35,7 @@ from rdrl.splat.config import Config
 # How a bank spells the values of `Log.classes`.
 CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
 
-# Opacity logit of what is not there, and that below which nothing is drawn.
-_TRANSPARENT = -20.0
+# Opacity logit below which nothing is drawn.
 _UNSEEN = float(np.log(blocks.MIN_ALPHA / (1 - blocks.MIN_ALPHA)))
 # Least determinant of an exposure that can be undone.
 _LEAST_DETERMINANT = 1e-3
@@ -123,7 +122,9 @@ def remove(scene: types.Scene, agent) -> types.Scene:
   valid[:, agent] = False
   return scene.replace(
     gaussians=gaussians.replace(
-      opacity_logits=_where(is_own, _TRANSPARENT, gaussians.opacity_logits),
+      opacity_logits=_where(
+        is_own, blocks.TRANSPARENT, gaussians.opacity_logits
+      ),
       node=_where(is_own, types.BACKGROUND, gaussians.node),
     ),
     tracks=scene.tracks.replace(valid=valid),
@@ -343,7 +344,7 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
     extra = num_gaussians - len(scene.gaussians.node)
     gaussians = jax.tree.map(lambda x: widen(x, extra), scene.gaussians)
     begin = num_gaussians - extra
-    gaussians.opacity_logits[begin:] = _TRANSPARENT
+    gaussians.opacity_logits[begin:] = blocks.TRANSPARENT
     # No rotation, since the zero quaternion is none.
     gaussians.quats[begin:, 0] = 1
     scene = scene.replace(gaussians=gaussians)

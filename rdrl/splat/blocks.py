@@ -21,6 +21,8 @@ TILE_HEIGHT, TILE_WIDTH = 8, 8
 SHAPE = 6
 
 MIN_ALPHA = 1 / 255
+# Opacity logit of what is not drawn at all.
+TRANSPARENT = -20.0
 MIN_TRANSMITTANCE = 1e-4
 
 PIXELS = TILE_HEIGHT * TILE_WIDTH

@@ -22,6 +22,7 @@ import numpy as np
 from rdrl import logs
 from rdrl import training
 from rdrl import types
+from rdrl.splat import blocks
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import grids
 from rdrl.splat import initialise
@@ -34,9 +35,6 @@ from rdrl.splat import symmetry
 from rdrl.splat import unpose
 from rdrl.splat.config import Config
 from rdrl.splat.config import is_held_out
-
-# Opacity logit of what is not there.
-_TRANSPARENT = -20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -436,7 +434,9 @@ def _scene(like, trained, node, traversal, agents):
   return like.replace(
     bodies=bodies,
     gaussians=gaussians.replace(
-      opacity_logits=np.where(is_own, gaussians.opacity_logits, _TRANSPARENT),
+      opacity_logits=np.where(
+        is_own, gaussians.opacity_logits, blocks.TRANSPARENT
+      ),
       sh=np.asarray(sh),
       node=np.where(
         is_own & (node >= first),

@@ -11,6 +11,7 @@ import optax
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.splat import blocks
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import ground
 from rdrl.splat import lighting
@@ -34,9 +35,8 @@ _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
 # Learning rates of what vehicles have in common and of their paints.
 _LIKENESS_RATE, _PAINT_RATE = 0.003, 0.005
-# Metres around a box that its agent takes up, and the logit of what is not
-# drawn.
-_BOX_MARGIN, _TRANSPARENT = 0.1, -20.0
+# Metres around a box that its agent takes up.
+_BOX_MARGIN = 0.1
 # Metres that poses move while they turn by a radian.
 _STRIDE = 5.0
 
@@ -379,7 +379,9 @@ def cleared(gaussians, agents, sizes):
   is_inside = jnp.all(place < sizes / 2 + _BOX_MARGIN, -1) & agents.valid
   is_inside = jnp.any(is_inside, -1) & (gaussians.node == types.BACKGROUND)
   return gaussians.replace(
-    opacity_logits=jnp.where(is_inside, _TRANSPARENT, gaussians.opacity_logits)
+    opacity_logits=jnp.where(
+      is_inside, blocks.TRANSPARENT, gaussians.opacity_logits
+    )
   )
 
 
