@@ -16,17 +16,22 @@ def run(main):
   exception is a defect of ours and keeps its traceback.
   """
 
-  def guarded(argv):
+  def quiet(argv):
     # Orbax narrates every save; ask for it with --verbosity.
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
-    try:
-      return main(argv)
-    except (ValueError, OSError, FloatingPointError) as error:
-      print(f'error: {_one_line(error)}', file=sys.stderr)
-      return 1
+    return guarded(main, argv)
 
-  app.run(guarded)
+  app.run(quiet)
+
+
+def guarded(function, *arguments):
+  """Calls `function`; an error at the edge becomes a line on stderr and 1."""
+  try:
+    return function(*arguments)
+  except (ValueError, OSError, FloatingPointError) as error:
+    print(f'error: {_one_line(error)}', file=sys.stderr)
+    return 1
 
 
 def _one_line(error):
