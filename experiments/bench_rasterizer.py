@@ -35,6 +35,7 @@ from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
+from rdrl.splat import backends
 from rdrl.splat import blocks
 
 SUITES = ('views', 'rollout', 'scaling')
@@ -52,7 +53,7 @@ _DEVICES = flags.DEFINE_integer(
 _REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scenes.')
 _BACKEND = flags.DEFINE_string(
-  'backend', 'auto', f'auto, {", ".join(blocks.BACKENDS)}.'
+  'backend', 'auto', f'{", ".join(backends.NAMES)}.'
 )
 _OUT = flags.DEFINE_string('out', None, 'Folder for the plots of `scaling`.')
 

@@ -28,8 +28,9 @@ MIN_TRANSMITTANCE = 1e-4
 PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
-# Who blends: XLA anywhere, Pallas by Triton on GPUs, by Mosaic on TPUs.
-BACKENDS = ('xla', 'triton', 'mosaic')
+# Who blends: XLA in either of two forms, Pallas by Triton on GPUs, by Mosaic on
+# TPUs.
+BACKENDS = ('queue', 'lockstep', 'triton', 'mosaic')
 
 
 class Settings(NamedTuple):
@@ -43,7 +44,7 @@ class Settings(NamedTuple):
 
   max_alpha: float
   median: bool = False
-  backend: str = 'xla'
+  backend: str = 'queue'
 
 
 def monomials():

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl.splat import kernels
+from rdrl.splat import lockstep
 from rdrl.splat import queue
 
 
@@ -53,7 +54,8 @@ def composite(table, gaussian, valid, middle, first, count, settings, probe):
 
 
 def _backend(settings):
-  return queue if settings.backend == 'xla' else kernels
+  in_xla = {'queue': queue, 'lockstep': lockstep}
+  return in_xla.get(settings.backend, kernels)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(7,))

@@ -22,9 +22,7 @@ class Config:
     radius_clip: pixels; what reaches no farther either way is not drawn.
     max_alpha: largest opacity of one Gaussian in one pixel; gsplat 1.5 has
       0.999, its main branch 0.99.
-    backend: who blends, of `blocks.BACKENDS`; 'auto' takes Triton where JAX has
-      one GPU by default, Mosaic where it has one TPU, both also on each of many
-      inside a `shard_map`, and XLA elsewhere.
+    backend: who blends, of `backends.NAMES`; 'auto' leaves it to the device.
     image_dtype: of rendered colours, 'float32' or 'bfloat16'.
     entries_per_gaussian: capacity of the tile lists of an image, together with
       the next; what does not fit is the farthest, is left out and is counted.

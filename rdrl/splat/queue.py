@@ -14,9 +14,9 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rdrl.splat import blocks
+from rdrl.splat import slots
 
 # Most slots; a short queue gets fewer, or its longest tile would keep one slot
 # busy while the others idle.
@@ -43,24 +43,9 @@ def forward(settings):
 
     def turn(block, transmittance, pixel, image, tile):
       rows = gaussian[block]
-      coefficients, features = blocks.unpack(
-        table[rows], valid[block], middle[block]
-      )
-      alpha, _ = _alphas(jnp.swapaxes(coefficients, 0, 1), settings.max_alpha)
-
-      def blend(carry, entry):
-        before, (sums, median) = carry
-        alpha, feature, row = entry
-        after, weight, is_half = blocks.blend(before, alpha)
-        sums = sums + weight[:, None] * feature[:, :, None]
-        if median is not None:
-          median = jnp.where(is_half, row[:, None], median)
-        return (after, (sums, median)), None
-
-      (transmittance, pixel), _ = jax.lax.scan(
-        blend,
-        (transmittance, pixel),
-        (alpha, jnp.swapaxes(features, 0, 1), rows.T),
+      parts = blocks.unpack(table[rows], valid[block], middle[block])
+      transmittance, *pixel = slots.blend(
+        *parts, rows, transmittance, *pixel, settings, fused=False
       )
       image = jax.tree.map(lambda x, new: x.at[tile].set(new), image, pixel)
       return transmittance, pixel, image
@@ -69,15 +54,14 @@ def forward(settings):
       sums = jnp.zeros(
         (number, table.shape[1] - blocks.SHAPE + 1, blocks.PIXELS)
       )
-      return sums, -jnp.ones_like(
-        sums[:, 0], jnp.int32
-      ) if settings.median else None
+      half = -jnp.ones_like(sums[:, 0], jnp.int32)
+      return [sums, half if settings.median else None]
 
     # The last row takes what idle slots write.
     image = _run_queue(
       first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
     )
-    return jax.tree.map(lambda x: x[:tiles], image)
+    return tuple(jax.tree.map(lambda x: x[:tiles], image))
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 
@@ -97,7 +81,6 @@ def backward(settings, absolute):
 
   def run(table, gaussian, valid, middle, first, count, image, cotangent):
     tiles = len(first)
-    num_features = table.shape[1] - blocks.SHAPE + 1
     cotangent = jnp.pad(cotangent, ((0, 1), (0, 0), (0, 0)))
     total = jnp.sum(jnp.pad(image, ((0, 1), (0, 0), (0, 0))) * cotangent, 1)
 
@@ -108,39 +91,17 @@ def backward(settings, absolute):
       (coefficients, features), pull = jax.vjp(
         lambda x: blocks.unpack(x, is_entry, middle[block]), table[rows]
       )
-      alpha, exponent = _alphas(
-        jnp.swapaxes(coefficients, 0, 1), settings.max_alpha
-      )
-
-      def blend(carry, entry):
-        before, rest = carry
-        alpha, exponent, feature = entry
-        value = sum(
-          feature[:, i, None] * cotangent[:, i] for i in range(num_features)
-        )
-        after, rest, *found = blocks.pull(
-          before, rest, alpha, exponent, value, settings.max_alpha
-        )
-        return (after, rest), found
-
-      (transmittance, rest), (weight, d_exponent) = jax.lax.scan(
-        blend,
-        (transmittance, rest),
-        (alpha, exponent, jnp.swapaxes(features, 0, 1)),
-      )
-      d_coefficients = jnp.matmul(
-        d_exponent.reshape(-1, blocks.PIXELS),
-        blocks.monomials().T,
-        precision=jax.lax.Precision.HIGHEST,
-      ).reshape(blocks.BLOCK, len(block), 6)
-      d_features = jnp.einsum(
-        'ksp,scp->skc',
-        weight,
+      transmittance, rest, *gradient, moved = slots.pull(
+        coefficients,
+        features,
+        transmittance,
+        rest,
         cotangent,
-        precision=jax.lax.Precision.HIGHEST,
+        settings,
+        fused=False,
+        absolute=absolute,
       )
-      (found,) = pull((jnp.swapaxes(d_coefficients, 0, 1), d_features))
-      moved = _moved(coefficients, d_exponent) if absolute else None
+      (found,) = pull(tuple(gradient))
       gradients = jax.tree.map(
         lambda x, new: x.at[rows].add(new), gradients, (found, moved)
       )
@@ -157,17 +118,6 @@ def backward(settings, absolute):
   return blocks.join_batches(run, {1: 0, 4: 1})
 
 
-def _alphas(coefficients, max_alpha):
-  """`[BLOCK, slots, pixels]` of `[BLOCK, slots, 6]` coefficients."""
-  block, slots, _ = coefficients.shape
-  exponent = jnp.matmul(
-    coefficients.reshape(-1, 6),
-    blocks.monomials(),
-    precision=jax.lax.Precision.HIGHEST,
-  ).reshape(block, slots, blocks.PIXELS)
-  return blocks.opacity(exponent, max_alpha), exponent
-
-
 def _run_queue(first, count, turn, per_tile, results):
   """Lets slots work through all tiles.
 
@@ -180,7 +130,7 @@ def _run_queue(first, count, turn, per_tile, results):
     results: PyTree of arrays that `turn` writes.
   """
   tiles = len(first)
-  slots = min(_SLOTS, -(-tiles // _TILES_PER_SLOT))
+  number = min(_SLOTS, -(-tiles // _TILES_PER_SLOT))
   order = jnp.argsort(-count)
   num_active = jnp.sum(count > 0)
   first, count = first[order], count[order]
@@ -219,36 +169,14 @@ def _run_queue(first, count, turn, per_tile, results):
     taken = taken + jnp.sum(done)
     return taken, tile, block, end, transmittance, carry, results
 
-  tile, block, end = load(jnp.arange(slots))
+  tile, block, end = load(jnp.arange(number))
   state = (
-    jnp.asarray(slots, jnp.int32),
+    jnp.asarray(number, jnp.int32),
     tile,
     block,
     end,
-    jnp.ones((slots, blocks.PIXELS), jnp.float32),
+    jnp.ones((number, blocks.PIXELS), jnp.float32),
     per_tile(tile),
     results,
   )
   return jax.lax.while_loop(is_busy, body, state)[-1]
-
-
-def _moved(coefficients, d_exponent):
-  """Absolute gradients, summed over pixels, of where entries are.
-
-  Args:
-    coefficients: `[slots, BLOCK, 6]`.
-    d_exponent: `[BLOCK, slots, pixels]`.
-
-  Returns:
-    `[slots, BLOCK, 2]`.
-  """
-  one, x, y = blocks.monomials()[:3]
-  zero = np.zeros_like(one)
-  # The derivatives of the monomials.
-  slopes = np.stack(
-    [[zero, one, zero, 2 * x, y, zero], [zero, zero, one, zero, x, 2 * y]]
-  )
-  slope = jnp.einsum(
-    'ske,aep->aksp', coefficients, slopes, precision=jax.lax.Precision.HIGHEST
-  )
-  return jnp.einsum('aksp->ska', jnp.abs(slope * d_exponent))

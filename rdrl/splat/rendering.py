@@ -15,6 +15,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.splat import backends
 from rdrl.splat import blocks
 from rdrl.splat import bodies
 from rdrl.splat import composite
@@ -367,7 +368,9 @@ def _rasterize(
     middle,
     lists.first,
     lists.count,
-    blocks.Settings(config.max_alpha, has_median, _backend(config)),
+    blocks.Settings(
+      config.max_alpha, has_median, backends.resolve(config.backend)
+    ),
     probe,
   )
 
@@ -388,23 +391,6 @@ def _untile(x, camera):
     w=blocks.TILE_WIDTH,
   )
   return x[: camera.height, : camera.width]
-
-
-def _backend(config):
-  if config.backend == 'auto':
-    # XLA does not know how to partition a kernel; inside a `shard_map` it need
-    # not.
-    is_manual = jax.sharding.get_abstract_mesh().manual_axes
-    if jax.device_count() > 1 and not is_manual:
-      return 'xla'
-    platform = jax.default_backend()
-    return {'gpu': 'triton', 'tpu': 'mosaic'}.get(platform, 'xla')
-  if config.backend not in blocks.BACKENDS:
-    raise ValueError(
-      f'splat.backend is {config.backend!r}, expected auto or one of'
-      f' {", ".join(blocks.BACKENDS)}'
-    )
-  return config.backend
 
 
 def render_scene(

@@ -205,7 +205,7 @@ def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
     ({'screen_probe': jnp.zeros((40, 3))}, r'screen_probe of shape \(40, 3\)'),
     (
       {'config': splat.Config(backend='cuda')},
-      "splat.backend is 'cuda', expected auto or one of xla",
+      "splat.backend is 'cuda', expected one of auto, xla",
     ),
   ],
 )
@@ -286,7 +286,7 @@ def _share():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('backend', ['triton', 'mosaic'])
+@pytest.mark.parametrize('backend', ['lockstep', 'triton', 'mosaic'])
 def test_kernels_carry_light_from_block_to_block(backend):
   config = dataclasses.replace(CONFIG, entries_per_gaussian=40.0)
   long = _gaussians(200, 3)

@@ -1,0 +1,169 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Slots in plain XLA: each blends one block of one tile.
+
+What `queue` and `lockstep` share; they differ in which slot takes which block.
+`fused` says how a block is blended: as one kernel of many operations, which is
+what an accelerator wants, or as a loop over its entries, which compiles faster
+and is faster on a CPU.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdrl.splat import blocks
+
+
+def blend(
+  coefficients, features, rows, transmittance, sums, half, settings, fused
+):
+  """Blends a block per slot.
+
+  Args:
+    coefficients: `[slots, BLOCK, 6]`, see `blocks.unpack`.
+    features: `[slots, BLOCK, F]`, likewise.
+    rows: `[slots, BLOCK]` int32, where in the table they are from.
+    transmittance: `[slots, pixels]` before the block.
+    sums: `[slots, F, pixels]` weighted features so far.
+    half: `[slots, pixels]` int32 row of the median so far; None without one.
+    settings: `blocks.Settings`.
+    fused: see above.
+
+  Returns:
+    Transmittance, sums and half after it.
+  """
+  coefficients, features = (
+    jnp.swapaxes(x, 0, 1) for x in (coefficients, features)
+  )
+  alpha, _ = _alphas(coefficients, settings.max_alpha, fused)
+
+  def step(carry, entry):
+    before, sums, half = carry
+    alpha, feature, row = entry
+    after, weight, is_half = blocks.blend(before, alpha)
+    sums = sums + weight[:, None] * feature[:, :, None]
+    if half is not None:
+      half = jnp.where(is_half, row[:, None], half)
+    return (after, sums, half), None
+
+  carry, _ = jax.lax.scan(
+    step,
+    (transmittance, sums, half),
+    (alpha, features, rows.T),
+    unroll=blocks.BLOCK if fused else 1,
+  )
+  return carry
+
+
+def passed(coefficients, settings):
+  """`[slots, pixels]` share of the light that blocks let pass, all of them.
+
+  Args:
+    coefficients: `[slots, entries, 6]`.
+    settings: `blocks.Settings`.
+  """
+  alpha, _ = _alphas(
+    jnp.swapaxes(coefficients, 0, 1), settings.max_alpha, fused=True
+  )
+  return jnp.prod(1 - alpha, 0)
+
+
+def pull(
+  coefficients,
+  features,
+  transmittance,
+  rest,
+  cotangent,
+  settings,
+  fused,
+  absolute,
+):
+  """The backward pass of a block per slot, see `composite`.
+
+  Args:
+    coefficients: `[slots, BLOCK, 6]`.
+    features: `[slots, BLOCK, F]`.
+    transmittance: `[slots, pixels]` before the block.
+    rest: `[slots, pixels]`, see `blocks.pull`.
+    cotangent: `[slots, F, pixels]` of the pixels.
+    settings: `blocks.Settings`.
+    fused: see above.
+    absolute: whether to find absolute gradients of places.
+
+  Returns:
+    Transmittance and rest after it; the cotangents of coefficients and
+    features; `[slots, BLOCK, 2]` absolute gradients, summed over pixels, of
+    where entries are, or None.
+  """
+  by_entry = jnp.swapaxes(coefficients, 0, 1)
+  alpha, exponent = _alphas(by_entry, settings.max_alpha, fused)
+
+  def step(carry, entry):
+    before, rest = carry
+    alpha, exponent, feature = entry
+    value = sum(
+      feature[:, i, None] * cotangent[:, i] for i in range(feature.shape[-1])
+    )
+    after, rest, *found = blocks.pull(
+      before, rest, alpha, exponent, value, settings.max_alpha
+    )
+    return (after, rest), found
+
+  (transmittance, rest), (weight, d_exponent) = jax.lax.scan(
+    step,
+    (transmittance, rest),
+    (alpha, exponent, jnp.swapaxes(features, 0, 1)),
+    unroll=blocks.BLOCK if fused else 1,
+  )
+  d_coefficients = jnp.matmul(
+    d_exponent.reshape(-1, blocks.PIXELS),
+    blocks.monomials().T,
+    precision=jax.lax.Precision.HIGHEST,
+  ).reshape(by_entry.shape)
+  d_features = jnp.einsum(
+    'ksp,scp->skc',
+    weight,
+    cotangent,
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  moved = _moved(coefficients, d_exponent) if absolute else None
+  d_coefficients = jnp.swapaxes(d_coefficients, 0, 1)
+  return transmittance, rest, d_coefficients, d_features, moved
+
+
+def _alphas(coefficients, max_alpha, fused):
+  """Opacities and exponents `[BLOCK, slots, pixels]` of `[BLOCK, slots, 6]`."""
+  if fused:
+    # Not a product, whose result would be written to memory and read again.
+    _, x, y = blocks.monomials()[:3]
+    c = [coefficients[..., i, None] for i in range(6)]
+    exponent = c[0] + x * (c[1] + x * c[3] + y * c[4]) + y * (c[2] + y * c[5])
+  else:
+    exponent = jnp.matmul(
+      coefficients.reshape(-1, 6),
+      blocks.monomials(),
+      precision=jax.lax.Precision.HIGHEST,
+    ).reshape(*coefficients.shape[:-1], blocks.PIXELS)
+  return blocks.opacity(exponent, max_alpha), exponent
+
+
+def _moved(coefficients, d_exponent):
+  """Absolute gradients, summed over pixels, of where entries are.
+
+  Args:
+    coefficients: `[slots, BLOCK, 6]`.
+    d_exponent: `[BLOCK, slots, pixels]`.
+
+  Returns:
+    `[slots, BLOCK, 2]`.
+  """
+  one, x, y = blocks.monomials()[:3]
+  zero = np.zeros_like(one)
+  # The derivatives of the monomials.
+  slopes = np.stack(
+    [[zero, one, zero, 2 * x, y, zero], [zero, zero, one, zero, x, 2 * y]]
+  )
+  slope = jnp.einsum(
+    'ske,aep->aksp', coefficients, slopes, precision=jax.lax.Precision.HIGHEST
+  )
+  return jnp.einsum('aksp->ska', jnp.abs(slope * d_exponent))
