@@ -26,9 +26,9 @@ from rdrl.splat import slots
 # Blocks of a piece: the longer, the fewer are evaluated twice, and the longer
 # one thread works alone.
 _LENGTH = 4
-# Pieces that are worked on at a time; their pixels are as many as the threads
-# of the largest accelerators.
-_NUMBER = 4096
+# Pieces that are worked on at a time: enough pixels for the largest
+# accelerators; the weights of a block of them take 64 MiB.
+_NUMBER = 16384
 
 
 @struct.dataclass
