@@ -75,8 +75,8 @@ def ssim_map(a, b):
 
 def _likeness(total, apart, constant):
   """1 where what is apart is 0, -1 where it is all; 1 where both are small."""
-  total = total + 2 * constant
-  return (total - apart) / (total + apart)
+  # Not (total - apart) / (total + apart), whose gradient by the total cancels.
+  return 1 - 2 * apart / (total + apart + 2 * constant)
 
 
 def ssim(a, b, mask=None):
