@@ -31,6 +31,7 @@ import numpy as np
 
 from experiments import peers
 from experiments import timing
+from rdrl import geometry
 from rdrl import report
 from rdrl import splat
 from rdrl import training
@@ -285,7 +286,9 @@ def _peak():
 
   @jax.jit
   def opacities(coefficients):
-    exponent = coefficients @ blocks.monomials()
+    exponent = jnp.matmul(
+      coefficients, blocks.monomials(), precision=jax.lax.Precision.HIGHEST
+    )
     return jnp.sum(blocks.opacity(exponent, 0.999), -1)
 
   median_ms, _ = timing.median_ms(
@@ -354,7 +357,7 @@ def _rollout():
     along = jnp.linspace(0, 10, num_envs)
     shift = jnp.zeros((num_envs, 4, 4)).at[:, 2, 3].set(-along)
     cameras = types.Camera(
-      views[None] @ (jnp.eye(4) + shift)[:, None],
+      geometry.compose(views[None], (jnp.eye(4) + shift)[:, None]),
       jnp.broadcast_to(camera.intrinsics, (num_envs, 3, 3, 3)),
       height,
       width,

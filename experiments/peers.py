@@ -223,7 +223,10 @@ def entry_alphas(gaussians, camera, config):
     splats.conic[lists.gaussian],
     splats.log_opacity[lists.gaussian],
   )
-  alpha = blocks.opacity(coefficients @ blocks.monomials(), config.max_alpha)
+  exponent = jnp.matmul(
+    coefficients, blocks.monomials(), precision=jax.lax.Precision.HIGHEST
+  )
+  alpha = blocks.opacity(exponent, config.max_alpha)
   alpha = jnp.where(lists.valid[..., None], alpha, 0)
   return (
     jnp.where(lists.valid, lists.gaussian, -1).ravel(),

@@ -32,6 +32,8 @@ _NUM_STEPS, _BATCH, _CROP, _RATE = 600, 8, 96, 2e-3
 # Largest shift of the car in metres and turn in degrees of the pictures.
 _SHIFT, _TURN = 4.0, 30.0
 _FAR = 100.0
+# Features are scores: subtracted from each other.
+_HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class Encoder(nn.Module):
@@ -41,9 +43,10 @@ class Encoder(nn.Module):
   def __call__(self, images):
     """List of `[B, h, w, channels]` of images `[B, H, W, 3]` in [0, 1]."""
     x, levels = 2 * images - 1, []
+    conv = functools.partial(nn.Conv, kernel_size=(3, 3), precision=_HIGHEST)
     for channels in _CHANNELS:
-      x = nn.relu(nn.Conv(channels, (3, 3), (2, 2))(x))
-      x = nn.relu(nn.Conv(channels, (3, 3))(x))
+      x = nn.relu(conv(channels, strides=(2, 2))(x))
+      x = nn.relu(conv(channels)(x))
       levels.append(x)
     return levels
 
@@ -53,7 +56,7 @@ class _Surveyor(nn.Module):
 
   def setup(self):
     self.encoder = Encoder()
-    self.head = nn.Dense(len(world.LABELS) + 1)
+    self.head = nn.Dense(len(world.LABELS) + 1, precision=_HIGHEST)
 
   def __call__(self, images):
     levels = self.encoder(images)

@@ -195,7 +195,9 @@ def _boxes(cameras, agents, sizes):
     origin, rays = geometry.pixel_rays(camera)
     to_box = geometry.inverse(geometry.world_from_box(agent))
     start = geometry.transform_points(to_box, origin)
-    along = rays @ to_box[:3, :3].T
+    along = jnp.matmul(
+      rays, to_box[:3, :3].T, precision=jax.lax.Precision.HIGHEST
+    )
     along = jnp.where(jnp.abs(along) < 1e-9, 1e-9, along)
     ends = (
       jnp.stack([-size / 2 - start, size / 2 - start]) / along[..., None, :]

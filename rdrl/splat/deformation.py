@@ -5,7 +5,10 @@ Deformable 3D Gaussians (Yang et al. 2024), with an embedding that tells one
 field whose Gaussian it moves (OmniRe, Chen et al. 2024).
 """
 
+import functools
+
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -32,9 +35,11 @@ class Field(nn.Module):
       waves(2 * np.pi / _LONGEST * time[..., None], _TIME_WAVES),
     ]
     x = jnp.concatenate(inputs, -1)
+    # What comes out is projected.
+    dense = functools.partial(nn.Dense, precision=jax.lax.Precision.HIGHEST)
     for _ in range(_DEPTH):
-      x = nn.relu(nn.Dense(_WIDTH)(x))
-    return nn.Dense(sum(_WIDTHS), kernel_init=nn.initializers.zeros)(x)
+      x = nn.relu(dense(_WIDTH)(x))
+    return dense(sum(_WIDTHS), kernel_init=nn.initializers.zeros)(x)
 
 
 def waves(phase, count):

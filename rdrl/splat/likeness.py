@@ -10,6 +10,8 @@ CodeNeRF (Jang and Agapito 2021) and AutoRF (Mueller et al. 2022) have; here the
 code is a colour.
 """
 
+import functools
+
 from flax import linen as nn
 from flax import struct
 import jax
@@ -57,10 +59,12 @@ class Field(nn.Module):
     place = jnp.stack([x, jnp.abs(y), z], -1)
     waves = deformation.waves(np.pi / 2 * place, _WAVES)
     x = jnp.concatenate([place, waves], -1)
+    # What comes out is compared.
+    dense = functools.partial(nn.Dense, precision=jax.lax.Precision.HIGHEST)
     for _ in range(_DEPTH):
-      x = nn.relu(nn.Dense(_WIDTH)(x))
+      x = nn.relu(dense(_WIDTH)(x))
     share, color = jnp.split(
-      nn.Dense(4, kernel_init=nn.initializers.zeros)(x), [1], -1
+      dense(4, kernel_init=nn.initializers.zeros)(x), [1], -1
     )
     return nn.sigmoid(share + _PAINTED), nn.sigmoid(color)
 

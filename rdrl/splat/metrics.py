@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """How alike two images are."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -44,20 +45,38 @@ def ssim_map(a, b):
   Wang et al. 2004: 11 x 11 Gaussian window of deviation 1.5, padded by zeros as
   in 3DGS. The window is separable, hence two products with banded matrices,
   which are faster than convolutions on every backend at these sizes.
+
+  A variance is a mean of squares less the square of a mean, which cancels. So
+  products are whole float32, and of sum and difference in place of a and b:
+  with V their variances, that of a plus that of b is (V(a+b) + V(a-b)) / 2, and
+  the covariance (V(a+b) - V(a-b)) / 4. What makes images unlike is then the
+  difference alone, which rounding hardly touches where they are nearly alike.
   """
   height, width, _ = a.shape
   # Channels first, so that both products are plain.
   a, b = jnp.moveaxis(a, -1, 0), jnp.moveaxis(b, -1, 0)
-  stacked = jnp.stack([a, b, a * a, b * b, a * b])
-  across = stacked.reshape(-1, width) @ _blur_matrix(width)
-  across = across.reshape(5, 3, height, width)
-  blurred = jnp.einsum('ij,...jk->...ik', _blur_matrix(height), across)
-  mean_a, mean_b, square_a, square_b, product = blurred
-  variance = square_a - mean_a**2 + square_b - mean_b**2
-  covariance = product - mean_a * mean_b
-  luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
-  similarity = luminance * (2 * covariance + _C2) / (variance + _C2)
-  return jnp.moveaxis(similarity, 0, -1)
+  total, apart = a + b, a - b
+  stacked = jnp.stack([total, apart, total * total, apart * apart])
+  highest = jax.lax.Precision.HIGHEST
+  across = jnp.matmul(
+    stacked.reshape(-1, width), _blur_matrix(width), precision=highest
+  )
+  across = across.reshape(4, 3, height, width)
+  blurred = jnp.einsum(
+    'ij,...jk->...ik', _blur_matrix(height), across, precision=highest
+  )
+  mean_total, mean_apart, square_total, square_apart = blurred
+  luminance = _likeness(mean_total**2, mean_apart**2, _C1)
+  contrast = _likeness(
+    square_total - mean_total**2, square_apart - mean_apart**2, _C2
+  )
+  return jnp.moveaxis(luminance * contrast, 0, -1)
+
+
+def _likeness(total, apart, constant):
+  """1 where what is apart is 0, -1 where it is all; 1 where both are small."""
+  # Not (total - apart) / (total + apart), whose gradient by the total cancels.
+  return 1 - 2 * apart / (total + apart + 2 * constant)
 
 
 def ssim(a, b, mask=None):

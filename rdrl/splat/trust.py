@@ -219,8 +219,9 @@ def _add_residuals(
     scene, discrepancy, camera, agents, config, time, camera_index
   )
   y = jnp.log(jnp.mean((color - image) ** 2, -1) + _LEAST_ERROR)
-  rest = y - x @ discrepancy.weights
-  return jnp.einsum('hwi,hwj->ij', x, x), jnp.einsum('hwi,hw->i', x, rest)
+  rest = y - _weighted(x, discrepancy)
+  normal = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+  return normal('hwi,hwj->ij', x, x), normal('hwi,hw->i', x, rest)
 
 
 def _explained(
@@ -245,6 +246,11 @@ def _explained(
   return seen.color, jnp.concatenate(
     [jnp.ones_like(level), level, _clues(seen)], -1
   )
+
+
+def _weighted(x, discrepancy):
+  """Expected logarithms `[H, W]` of squared errors from `[H, W, 4]`."""
+  return jnp.matmul(x, discrepancy.weights, precision=jax.lax.Precision.HIGHEST)
 
 
 def _clues(seen):
@@ -344,7 +350,7 @@ def squared_error(scene, discrepancy, camera, agents, config, time=None):
     time: see `information_gain`.
   """
   _, x = _explained(scene, discrepancy, camera, agents, config, time)
-  return jnp.exp(x @ discrepancy.weights + _LOG_BIAS)
+  return jnp.exp(_weighted(x, discrepancy) + _LOG_BIAS)
 
 
 @jax.jit

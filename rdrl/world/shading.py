@@ -166,7 +166,9 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
       jnp.stack([radius, 0.14 + 0 * radius, radius]), (4, 3)
     )
     stride = jnp.dot(
-      agent.xy, jnp.stack([jnp.cos(agent.yaw), jnp.sin(agent.yaw)])
+      agent.xy,
+      jnp.stack([jnp.cos(agent.yaw), jnp.sin(agent.yaw)]),
+      precision=jax.lax.Precision.HIGHEST,
     )
     swing = 0.45 * jnp.sin(2 * jnp.pi * stride / 1.5)
     member = jnp.array(
