@@ -27,10 +27,12 @@ PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
 
 def has_gsplat():
-  """Whether gsplat and what it needs are installed."""
-  return all(
-    importlib.util.find_spec(x) for x in ('torch', 'gsplat', 'nerfacc')
-  )
+  """Whether gsplat and what it needs here are installed."""
+  if not all(map(importlib.util.find_spec, ('torch', 'gsplat'))):
+    return False
+  import torch
+
+  return torch.cuda.is_available() or bool(importlib.util.find_spec('nerfacc'))
 
 
 def time_gsplat(gaussians, camera, repeats):
@@ -70,6 +72,33 @@ def time_gsplat(gaussians, camera, repeats):
   return 'gsplat_cuda' if is_cuda else 'gsplat_torch', forward_ms, both_ms
 
 
+def time_gsplat_batches(scenes, cameras, repeats):
+  """Milliseconds of the images of `[E, C]` cameras, by gsplat's CUDA.
+
+  Args:
+    scenes: S of `types.Gaussians`; environment e is in scene e modulo S, and
+      all cameras in a scene are one batch.
+    cameras: `types.Camera` `[E, C]`.
+    repeats: timed calls.
+  """
+  import torch
+
+  batches = []
+  for i, scene in enumerate(scenes):
+    mine = jax.tree.map(
+      lambda x, i=i: x[i :: len(scenes)].reshape(-1, *x.shape[2:]), cameras
+    )
+    batches.append((cuda_renderer(scene, mine), parameters(scene, 'cuda')))
+
+  def see():
+    with torch.no_grad():
+      for render, tensors in batches:
+        render(tensors)
+    torch.cuda.synchronize()
+
+  return timing.median_ms(see, repeats=repeats)[0]
+
+
 def parameters(gaussians, device):
   """Leaf tensors of `PARAMETERS`."""
   import torch
@@ -83,13 +112,16 @@ def parameters(gaussians, device):
 
 
 def cuda_renderer(gaussians, camera):
-  """A function from `parameters` to colours `[H, W, 3]`, by CUDA."""
+  """A function from `parameters` to colours `[H, W, 3]`, by CUDA.
+
+  Of cameras `[C]` it makes `[C, H, W, 3]`.
+  """
   import gsplat
   import torch
 
   degree = _degree(gaussians)
   view, intrinsics = (
-    torch.tensor(np.array(x), device='cuda')[None]
+    torch.tensor(np.array(x), device='cuda').reshape(-1, *x.shape[-2:])
     for x in (camera.camera_from_world, camera.intrinsics)
   )
 
@@ -108,7 +140,7 @@ def cuda_renderer(gaussians, camera):
       sh_degree=degree,
       packed=False,
     )
-    return color[0]
+    return color[0] if jnp.ndim(camera.intrinsics) == 2 else color
 
   return render
 

@@ -179,7 +179,6 @@ def _train(directory, num_steps):
   params = _Surveyor().init(jax.random.key(0), jnp.zeros((1, _CROP, _CROP, 3)))
   state = params, optimizer.init(params)
 
-  @functools.partial(jax.jit, donate_argnums=0)
   def step(state, i, data):
     params, opt_state = state
     batch = _draw(jax.random.fold_in(jax.random.key(1), i), data)
@@ -187,8 +186,14 @@ def _train(directory, num_steps):
     updates, opt_state = optimizer.update(gradient, opt_state)
     return (optax.apply_updates(params, updates), opt_state), {'loss': loss}
 
+  @functools.partial(jax.jit, donate_argnames='state')
+  def steps(state, i, count, data):
+    return training.loop.repeat(
+      lambda state, i: step(state, i, data), state, i, count
+    )
+
   return training.loop.run(
-    lambda state, i: step(state, jnp.int32(i), data),
+    lambda state, i, count: steps(state, i, count, data),
     state,
     num_steps,
     name='perceptual',

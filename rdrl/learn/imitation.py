@@ -18,8 +18,8 @@ from rdrl import types
 from rdrl.scenario import BEHAVIOURS
 from rdrl.sim import anchors
 
-# Steps of training that are one call: on a CPU each takes half the time.
-_STRIDE = 10
+# Steps of training that are one call on a CPU: each takes half the time so.
+_ON_CPU = 10
 # Observations that are rendered by one call.
 _RENDER_BATCH = 16
 # Bins of the balance: m/s and rad over `balance_steps`.
@@ -354,10 +354,8 @@ def imitate(policy, demonstrations, config, key, directory=None):
   state = (params, optimizer.init(params))
   demonstrations = jax.tree.map(jnp.asarray, demonstrations)
 
-  def step(state, i):
-    return _steps(
-      state, demonstrations, key, jnp.int32(i), config, policy.config
-    )
+  def step(state, i, count):
+    return _steps(state, i, count, demonstrations, key, config, policy.config)
 
   params, _ = training.loop.run(
     step,
@@ -365,7 +363,7 @@ def imitate(policy, demonstrations, config, key, directory=None):
     config.num_steps,
     name='imitation',
     directory=directory,
-    stride=_STRIDE,
+    on_cpu=_ON_CPU,
   )
   return policy.replace(params=jax.device_get(params))
 
@@ -388,22 +386,13 @@ def draw(demonstrations, key, batch_size, brightness):
 @functools.partial(
   jax.jit, static_argnames=('config', 'network'), donate_argnames='state'
 )
-def _steps(state, demonstrations, key, first, config, network):
-  """Up to `_STRIDE` steps and the means of their metrics."""
-  fixed = demonstrations, key
-  last = jnp.minimum(first + _STRIDE, config.num_steps)
-
-  def add(i, carry):
-    state, total = carry
-    state, metrics = _step(state, *fixed, i, config, network)
-    return state, jax.tree.map(jnp.add, total, metrics)
-
-  blank = jax.eval_shape(
-    lambda state: _step(state, *fixed, first, config, network)[1], state
+def _steps(state, i, count, demonstrations, key, config, network):
+  return training.loop.repeat(
+    lambda state, i: _step(state, demonstrations, key, i, config, network),
+    state,
+    i,
+    count,
   )
-  blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), blank)
-  state, total = jax.lax.fori_loop(first, last, add, (state, blank))
-  return state, jax.tree.map(lambda x: x / (last - first), total)
 
 
 def _step(state, demonstrations, key, i, config, network):

@@ -150,7 +150,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
   )
   weights = jnp.asarray(_scenario_weights(env.scenarios, config))
 
-  def step(state, i):
+  def step(state, i, count):
+    del count  # One: every update is logged, and keeps any device busy.
     return _step(state, *fixed, weights, key, jnp.int32(i), config, mesh)
 
   params, _ = training.loop.run(

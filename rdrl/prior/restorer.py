@@ -145,8 +145,8 @@ def train(clips, config, key, directory=None):
   state = training.averaged.start(params, config)
   clips = jax.tree.map(jnp.asarray, clips)
 
-  def step(state, i):
-    return _step(state, clips, scale, step_key, jnp.int32(i), config, crop)
+  def step(state, i, count):
+    return _steps(state, i, count, clips, scale, step_key, config, crop)
 
   state = training.loop.run(
     step, state, config.num_steps, name='prior', directory=directory
@@ -212,6 +212,15 @@ def _posterior(prior, clips):
 @functools.partial(
   jax.jit, static_argnames=('config', 'crop'), donate_argnames='state'
 )
+def _steps(state, i, count, clips, scale, key, config, crop):
+  return training.loop.repeat(
+    lambda state, i: _step(state, clips, scale, key, i, config, crop),
+    state,
+    i,
+    count,
+  )
+
+
 def _step(state, clips, scale, key, i, config, crop):
   crop_key, loss_key = jax.random.split(jax.random.fold_in(key, i))
   batch = _crops(clips, crop_key, config.batch_size, crop)

@@ -548,17 +548,18 @@ def _run(
   if coarse_pool is not None:
     num_coarse = round(config.coarse_share * config.num_steps)
 
-  def step(state, i):
-    index = jnp.asarray(i, jnp.int32)
+  def step(state, i, count):
     seen = coarse_pool if i < num_coarse else pool
     if num_scenes is None:
-      state, logged = optimise.step(state, index, seen, key, config, has_extra)
+      state, logged = optimise.step(
+        state, i, seen, key, config, has_extra, count
+      )
     else:
       state, logged = optimise.step_scenes(
-        state, index, seen, key, config, mesh
+        state, i, seen, key, config, mesh, count
       )
     for slot, when in enumerate(taken):
-      if i + 1 == when:
+      if i + (count or 1) == when:
         axis = 0 if num_scenes is None else 1
         state = optimise.snapshot(state, jnp.asarray(slot, jnp.int32), axis)
     return state, logged
@@ -569,6 +570,7 @@ def _run(
     config.num_steps,
     name=name,
     directory=None if directory is None else pathlib.Path(directory),
+    stops=(num_coarse, *taken),
   )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from rdrl import geometry
+from rdrl import training
 from rdrl import types
 from rdrl.splat import blocks
 from rdrl.splat import bodies as bodies_lib
@@ -217,27 +218,33 @@ def snapshot(state, slot, axis=0):
   donate_argnames='state',
   static_argnames=('config', 'has_extra'),
 )
-def step(state, i, pool, key, config, has_extra=False):
-  """One image, one step of Adam.
+def step(state, i, pool, key, config, has_extra=False, count=None):
+  """One image, one step of Adam, `count` times or once.
 
   Args:
     state: `FitState`, donated.
-    i: `[]` int32, number of the step, of `config.num_steps`.
+    i: `[]` int32, number of the first step, of `config.num_steps`.
     pool: `Pool`.
     key: of the whole fit.
     config: static, `splat.Config`.
     has_extra: static, whether the pool has extra views.
+    count: `[]` int32 steps or None, see `training.loop.repeat`.
 
   Returns:
-    `FitState` and a dictionary of scalars for the log.
+    `FitState` and a dictionary of scalars for the log, means over the steps.
   """
-  return _advance(state, i, pool, key, config, has_extra)
+  return training.loop.repeat(
+    lambda state, i: _advance(state, i, pool, key, config, has_extra),
+    state,
+    i,
+    count,
+  )
 
 
 @functools.partial(
   jax.jit, donate_argnames='state', static_argnames=('config', 'mesh')
 )
-def step_scenes(state, i, pool, keys, config, mesh=None):
+def step_scenes(state, i, pool, keys, config, mesh=None, count=None):
   """`step` of many scenes, all with a leading axis; logs are means over them.
 
   With a mesh each device does its own: nothing passes between them.
@@ -255,8 +262,12 @@ def step_scenes(state, i, pool, keys, config, mesh=None):
       # Batching rules of our own know nothing of what varies over the mesh.
       check_vma=False,
     )
-  state, logged = advance(state, i, pool, keys)
-  return state, jax.tree.map(jnp.mean, logged)
+
+  def step(state, i):
+    state, logged = advance(state, i, pool, keys)
+    return state, jax.tree.map(jnp.mean, logged)
+
+  return training.loop.repeat(step, state, i, count)
 
 
 def _advance(state, i, pool, key, config, has_extra=False):

@@ -11,6 +11,55 @@ import tqdm
 
 from rdrl.training import checkpoints
 
+# Steps of a call on an accelerator, which does a small step sooner than Python
+# asks for the next one.
+_ACCELERATED = 25
+
+
+def steps_per_call(on_cpu=1):
+  """How many steps one call does at most, on the device that JAX has here.
+
+  Args:
+    on_cpu: how many on a CPU, where asking takes no time beside most steps, XLA
+      makes convolutions in loops eight times slower, and a call cannot be
+      interrupted. An accelerator does 25 at least.
+  """
+  if jax.default_backend() == 'cpu':
+    return on_cpu
+  return max(on_cpu, _ACCELERATED)
+
+
+def repeat(step, state, i, count):
+  """Steps `i` to `i + count - 1`, for use in a `jit` that traces both.
+
+  One program does any number of steps: how a run is cut into calls changes no
+  bit of its state and compiles nothing anew.
+
+  Args:
+    step: `(state, i) -> (state, metrics)`.
+    state: PyTree of arrays before the first of them.
+    i: `[]` int32.
+    count: `[]` int32, 1 or more; None is one without a loop, the same but for
+      how XLA rounds in another program.
+
+  Returns:
+    The state after them and the means of their metrics.
+  """
+  if count is None:
+    return step(state, i)
+  # Traced once, for the shapes and for the loop.
+  step = jax.jit(step)
+  _, shapes = jax.eval_shape(step, state, i)
+  blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+  def add(i, carry):
+    state, total = carry
+    state, metrics = step(state, i)
+    return state, jax.tree.map(jnp.add, total, metrics)
+
+  state, total = jax.lax.fori_loop(i, i + count, add, (state, blank))
+  return state, jax.tree.map(lambda x: x / count, total)
+
 
 def run(
   step,
@@ -21,7 +70,8 @@ def run(
   directory=None,
   log_every=50,
   save_every=200,
-  stride=1,
+  on_cpu=1,
+  stops=(),
 ):
   """Applies `step` until `num_steps` have been done, ever.
 
@@ -29,33 +79,34 @@ def run(
   draws its randomness from the index alone, ends where it would have ended.
 
   Args:
-    step: `(state, i) -> (state, metrics)`, jitted; `i` is a Python int and
-      `metrics` a flat dictionary of scalars, means over the steps that the call
-      did. May donate the state.
+    step: `(state, i, count) -> (state, metrics)`, jitted, which does `count`
+      steps from the i-th on, as `repeat` does; both are Python ints, but
+      `count` is None where all calls are to do one. `metrics` is a flat
+      dictionary of scalars, means over these steps. May donate the state.
     state: PyTree of arrays to start from.
     num_steps: total number of steps.
     name: what the progress bar says.
     directory: where `metrics.jsonl` and `checkpoints/` go; None writes nothing.
     log_every: steps between two metric lines, each the mean since the last.
     save_every: steps between two checkpoints; the last step is always saved.
-    stride: steps that one call of `step` does, from the i-th on, or as many as
-      are left; divides `log_every` and `save_every`.
+    on_cpu: see `steps_per_call`, so many steps or fewer are a call: none goes
+      beyond a metric line or a stop.
+    stops: numbers of steps after each of which a call ends.
 
   Returns:
     The state after `num_steps` steps.
 
   Raises:
-    ValueError: if `num_steps` is negative, or if `stride` does not divide
-      `log_every`, or that `save_every`: a resumed run would write other lines.
+    ValueError: if `num_steps` is negative, or if `log_every` does not divide
+      `save_every`: a resumed run would write other lines.
     FloatingPointError: if `loss` or `gradient_norm` was not finite since the
       last line; the checkpoints that were there stay.
   """
   if num_steps < 0:
     raise ValueError(f'{name}: number of steps is {num_steps}')
-  if log_every % stride or save_every % log_every:
+  if save_every % log_every:
     raise ValueError(
-      f'{name}: stride {stride}, log_every {log_every} and save_every'
-      f' {save_every} do not divide each other'
+      f'{name}: log_every {log_every} does not divide save_every {save_every}'
     )
   start = 0
   writes = directory is not None and jax.process_index() == 0
@@ -69,15 +120,17 @@ def run(
     directory.mkdir(parents=True, exist_ok=True)
     _drop_lines_from(directory / 'metrics.jsonl', start)
 
+  ends = {*range(log_every, num_steps, log_every), *stops, num_steps}
+  most = steps_per_call(on_cpu)
   with tqdm.tqdm(
     total=num_steps, initial=start, desc=name, mininterval=1
   ) as bar:
     total, logged = None, start
-    for i in range(start, num_steps, stride):
-      state, metrics = step(state, i)
-      done = min(i + stride, num_steps)
-      total = _add(total, metrics, done - i)
-      bar.update(done - i)
+    for i, count in _calls(start, num_steps, sorted(ends), most):
+      state, metrics = step(state, i, None if most == 1 else count)
+      done = i + count
+      total = _add(total, metrics, count)
+      bar.update(count)
       if done % log_every == 0 or done == num_steps:
         metrics = {
           k: float(v) / (done - logged)
@@ -98,6 +151,15 @@ def run(
       ):
         checkpoints.save(directory / 'checkpoints', done, state)
   return state
+
+
+def _calls(start, num_steps, ends, most):
+  """First step and number of steps of each call; none goes beyond an end."""
+  for end in ends:
+    while start < min(end, num_steps):
+      count = min(most, end - start)
+      yield start, count
+      start += count
 
 
 def read_metrics(directory):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.bench import fits
 from rdrl import training
 from rdrl import world
 from rdrl.splat import fitting
@@ -19,7 +20,7 @@ bench_fitting = programs.load('bench_fitting')
 
 @pytest.mark.slow
 def test_a_fit_compiles_once(monkeypatch):
-  config = bench_fitting.config_of(
+  config = fits.config_of(
     'small',
     (
       'world.height=24',
@@ -37,7 +38,7 @@ def test_a_fit_compiles_once(monkeypatch):
   # What a fit scores at its end is timed by nobody.
   monkeypatch.setattr(fitting, 'evaluate', lambda *_: {})
   step = optimise.step
-  facts = bench_fitting.time_fit(log, config.splat, jax.random.key(0), 4)
+  facts = fits.time_fit(log, config.splat, jax.random.key(0), 4)
   assert facts['recompilations'] == 0
   assert facts['overflow'] == 0
   assert 0 < facts['median_ms'] < 1e3 * facts['compile_s']
@@ -57,7 +58,7 @@ def test_a_compilation_after_the_first_step_is_counted():
     for i, size in enumerate((1, 1, 2, 2, 3))
   ]
   state = jnp.asarray(0.0)
-  watch = bench_fitting._Watch(step)
+  watch = fits.Watch(step)
   jax.monitoring.register_event_duration_secs_listener(watch.listen)
   try:
     for arguments in calls:
@@ -71,7 +72,7 @@ def test_a_compilation_after_the_first_step_is_counted():
 
 def test_an_unknown_size_is_named():
   with pytest.raises(training.config.ConfigError, match='vast'):
-    bench_fitting.config_of('vast')
+    fits.config_of('vast')
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from rdrl import policy as policies
 from rdrl import report
 from rdrl import scenario
 from rdrl import sim
+from rdrl import training
 
 SIM = sim.Config(horizon=8, frames=1, image_height=4, image_width=4)
 NETWORK = policies.Config(channels=(8,), width=16, num_layers=1, num_heads=2)
@@ -60,8 +61,9 @@ def _environment(road):
   return sim.Env.create([free], scenarios, _Gap(), SIM)
 
 
-def _imitator(env, directory=None, config=IMITATION):
-  data = learn.imitation_data(env, config, jax.random.key(0))
+def _imitator(env, directory=None, config=IMITATION, data=None):
+  if data is None:
+    data = learn.imitation_data(env, config, jax.random.key(0))
   policy = policies.create(jax.random.key(1), NETWORK, data.observation)
   policy = learn.imitate(policy, data, config, jax.random.key(2), directory)
   return policy, data
@@ -137,6 +139,15 @@ def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):
   assert not np.any(drives.terminated)
   assert np.max(np.abs(drives.agents.xy[:, :, 0, 1] + 1.75)) < 0.3
   assert _collided(env, policy) == 1
+
+
+def test_steps_per_call_do_not_change_what_is_imitated(
+  env, learnt, monkeypatch
+):
+  policy, data, _ = learnt
+  monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: 50)
+  other, _ = _imitator(env, data=data)
+  jax.tree.map(np.testing.assert_array_equal, other.params, policy.params)
 
 
 def _update(env, learnt, directory, **changes):

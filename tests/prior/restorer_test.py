@@ -1,4 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
+import dataclasses
 import sys
 
 import jax
@@ -7,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from rdrl import prior
+from rdrl import training
 
 CONFIG = prior.Config(
   channels=16,
@@ -64,6 +66,19 @@ def test_one_seed_one_result_and_killed_training_goes_on(trained, tmp_path):
   for _ in range(2):  # The second run finds all its steps done.
     other = prior.train(_clips(24, 0), CONFIG, jax.random.key(0), tmp_path)
     jax.tree.map(np.testing.assert_array_equal, trained.params, other.params)
+
+
+@pytest.mark.slow
+def test_many_steps_per_call_train_the_same(monkeypatch):
+  config = dataclasses.replace(CONFIG, num_steps=10)
+  few = prior.train(_clips(24, 0), config, jax.random.key(0))
+  monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: 4)
+  many = prior.train(_clips(24, 0), config, jax.random.key(0))
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-3),
+    many.params,
+    few.params,
+  )
 
 
 def test_floats_and_bytes_are_restored_alike(trained):

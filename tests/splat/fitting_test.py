@@ -362,6 +362,35 @@ def test_a_fit_that_meets_nan_stops_and_keeps_the_last_good_checkpoint(
   )
 
 
+def test_many_steps_per_call_make_the_same_scene(monkeypatch):
+  calls, step = [], optimise.step
+
+  def watched(state, i, pool, key, config, has_extra, count):
+    calls.append((i, count))
+    return step(state, i, pool, key, config, has_extra, count)
+
+  def fit(most):
+    monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: most)
+    result = splat.fit(_log(), CONFIG, jax.random.key(0))
+    return result.scene, *result.snapshots
+
+  alone = _fitted()
+  monkeypatch.setattr(optimise, 'step', watched)
+  compiled = step._cache_size()
+  sevens = fit(7)
+  # Snapshots are taken after 6 steps and after 12.
+  assert calls == [(0, 6), (6, 6), (12, 7), (19, 5)]
+  jax.tree.map(np.testing.assert_array_equal, sevens, fit(5))
+  assert step._cache_size() == compiled + 1
+  # Without a loop XLA may round otherwise.
+  for one, other in zip(sevens, (alone.scene, *alone.snapshots), strict=True):
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-3),
+      (one.gaussians, one.sky, one.exposure),
+      (other.gaussians, other.sky, other.exposure),
+    )
+
+
 def _without_a_frame(log):
   images = log.images.copy()
   images[2] = 0
@@ -504,10 +533,17 @@ def test_one_traversal_is_a_fit():
 
 
 @pytest.mark.slow
-def test_scenes_fitted_at_once_are_those_fitted_alone():
+def test_scenes_fitted_at_once_are_those_fitted_alone(monkeypatch):
   config = dataclasses.replace(CONFIG, num_steps=12)
   logs_, key = [_log(), _at_night()], jax.random.key(0)
   together = splat.fit_scenes(logs_, config, key)
+  monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: 5)
+  for one, other in zip(
+    together, splat.fit_scenes(logs_, config, key), strict=True
+  ):
+    np.testing.assert_allclose(
+      one.scene.gaussians.means, other.scene.gaussians.means, atol=1e-3
+    )
   keys = jax.random.split(key, (2, 2))
   for i, result in enumerate(together):
     start = fitting._prepare([logs_[i]], config, keys[i, 0])

@@ -10,14 +10,15 @@ import pytest
 from rdrl import training
 
 
-@functools.partial(jax.jit, donate_argnames='state')
-def _random_walk(state, i):
+def _walk(state, i):
   noise = jax.random.normal(jax.random.fold_in(jax.random.key(0), i), (3,))
-  return {'x': state['x'] + noise}, {'loss': jnp.sum(state['x'])}
+  x = jnp.sin(state['x']) + noise
+  return {'x': x}, {'loss': jnp.sum(x), 'steps': i}
 
 
-def _step(state, i):
-  return _random_walk(state, jnp.int32(i))
+@functools.partial(jax.jit, donate_argnames='state')
+def _step(state, i, count):
+  return training.loop.repeat(_walk, state, i, count)
 
 
 def _run(num_steps, directory, step=_step):
@@ -35,10 +36,10 @@ def _run(num_steps, directory, step=_step):
 def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
   whole = _run(10, tmp_path / 'whole')
 
-  def dies(state, i):
+  def dies(state, i, count):
     if i == 7:
       raise KeyboardInterrupt
-    return _step(state, i)
+    return _step(state, i, count)
 
   with pytest.raises(KeyboardInterrupt):
     _run(10, tmp_path / 'cut', dies)
@@ -51,30 +52,64 @@ def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
   ) == training.loop.read_metrics(tmp_path / 'cut')
 
 
-def test_several_steps_per_call_end_after_the_last_one():
+def test_calls_end_at_lines_and_stops_and_change_nothing(tmp_path):
   calls = []
 
-  def step(state, i):
-    calls.append(i)
-    for j in range(i, min(i + 4, 10)):
-      state, metrics = _step(state, j)
-    return state, metrics
+  def step(state, i, count):
+    calls.append((i, count))
+    return _step(state, i, count)
+
+  def run(on_cpu):
+    return training.loop.run(
+      step,
+      {'x': jnp.zeros(3)},
+      21,
+      name='walk',
+      directory=tmp_path / str(on_cpu),
+      log_every=8,
+      save_every=16,
+      on_cpu=on_cpu,
+      stops=(0, 11, 99),
+    )
+
+  _step.clear_cache()
+  many = run(5)
+  assert calls == [(0, 5), (5, 3), (8, 3), (11, 5), (16, 5)]
+  # One program does calls of any number of steps.
+  assert jnp.array_equal(many['x'], run(9)['x'])
+  assert _step._cache_size() == 1
+  del calls[:]
+  # Another one does those without a loop.
+  assert jnp.allclose(many['x'], run(1)['x'], atol=1e-5)
+  assert _step._cache_size() == 2
+  assert calls == [(i, None) for i in range(21)]
+  first, *others = (training.loop.read_metrics(tmp_path / x) for x in '159')
+  for other in others:
+    for line, same in zip(first, other, strict=True):
+      assert line == pytest.approx(same, rel=1e-4)
+  assert [line['steps'] for line in first] == [3.5, 11.5, 18]
+
+
+def test_an_accelerator_does_many_steps_per_call(monkeypatch):
+  assert training.loop.steps_per_call() == 1
+  assert training.loop.steps_per_call(on_cpu=10) == 10
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  calls = []
+
+  def step(state, i, count):
+    calls.append((i, count))
+    return _step(state, i, count)
 
   state = training.loop.run(
-    step,
-    {'x': jnp.zeros(3)},
-    10,
-    name='walk',
-    stride=4,
-    log_every=8,
-    save_every=8,
+    step, {'x': jnp.zeros(3)}, 60, name='walk', stops=(27,)
   )
-  assert calls == [0, 4, 8]
-  assert jnp.array_equal(state['x'], _run(10, None)['x'])
+  assert calls == [(0, 25), (25, 2), (27, 23), (50, 10)]
+  monkeypatch.undo()
+  assert jnp.allclose(state['x'], _run(60, None)['x'], atol=1e-5)
 
 
 def test_line_holds_the_means_since_the_last_one(tmp_path):
-  def step(state, i):
+  def step(state, i, count):
     return state, {'loss': jnp.float32(i)}
 
   _run(7, tmp_path, step)
@@ -88,8 +123,8 @@ def test_negative_number_of_steps_is_refused():
 
 
 def test_intervals_that_do_not_nest_are_refused():
-  with pytest.raises(ValueError, match='walk: stride 3, log_every 50'):
-    training.loop.run(_step, {}, 10, name='walk', stride=3)
+  with pytest.raises(ValueError, match='walk: log_every 50 does not'):
+    training.loop.run(_step, {}, 10, name='walk', save_every=70)
 
 
 def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
@@ -104,15 +139,15 @@ def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
 def test_finished_run_takes_no_step(tmp_path):
   _run(4, tmp_path)
 
-  def never(state, i):
+  def never(state, i, count):
     raise AssertionError(i)
 
   _run(4, tmp_path, never)
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path):
-  def diverges(state, i):
-    state, metrics = _step(state, i)
+  def diverges(state, i, count):
+    state, metrics = _step(state, i, count)
     return state, {'loss': jnp.where(i < 5, metrics['loss'], jnp.nan)}
 
   with pytest.raises(FloatingPointError, match='walk: loss is nan at step 6'):

@@ -90,8 +90,8 @@ def train(traffic, config, key, directory=None) -> Model:
   params = init(traffic, config, init_key)
   state = training.averaged.start(params, config)
 
-  def step(state, i):
-    return _step(state, traffic, moments, scale, step_key, jnp.int32(i), config)
+  def step(state, i, count):
+    return _steps(state, i, count, traffic, moments, scale, step_key, config)
 
   state = training.loop.run(
     step, state, config.num_steps, name='adversary', directory=directory
@@ -183,6 +183,15 @@ def loss(params, views, scale, key, config):
 
 
 @functools.partial(jax.jit, static_argnames='config', donate_argnames='state')
+def _steps(state, i, count, traffic, moments, scale, key, config):
+  return training.loop.repeat(
+    lambda state, i: _step(state, traffic, moments, scale, key, i, config),
+    state,
+    i,
+    count,
+  )
+
+
 def _step(state, traffic, moments, scale, key, i, config):
   draw_key, mirror_key, loss_key = jax.random.split(
     jax.random.fold_in(key, i), 3
