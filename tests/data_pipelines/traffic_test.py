@@ -157,7 +157,9 @@ def test_only_what_was_asked_for_is_kept(fake_archive, tmp_path):
   for options, message in (
     (traffic.Options(num_steps=13), 'steps: 13 wanted, the recording has 12'),
     (traffic.Options(num_steps=0), 'steps: 0 wanted'),
-    (traffic.Options(map_radius=0.0), 'map_radius: 0.0 m is not positive'),
+    (traffic.Options(map_radius=0.0), 'map_radius: 0.0 m is not above 0'),
+    (traffic.Options(map_radius=np.nan), 'map_radius: nan m is not above 0'),
+    (traffic.Options(map_radius=np.inf), 'map_radius: inf m is not .* most'),
     (traffic.Options(num_agents=0), '0 agents have no room for the ego'),
   ):
     with pytest.raises(logs.LogError, match=message):

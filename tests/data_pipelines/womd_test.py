@@ -105,7 +105,7 @@ def test_lights_stand_at_the_lane_and_show_what_is_most_permissive(
     ('tl', np.array('{'), 'tl: '),
     ('tl', np.array('[]'), "tl: '.*' is no object"),
     ('ts', np.zeros(3), r'ts: shape \(3,\) is not'),
-    ('ts', np.zeros(12), 'times: step 1 at 0.0 s does not follow'),
+    ('ts', np.zeros(12), 'times: step 1 at 0 s is 0 s after step 0'),
   ],
 )
 def test_a_wrong_field_is_named(fake_archive, tmp_path, field, value, message):
