@@ -202,7 +202,8 @@ def _cuboids(path):
   table = {field: values[others] for field, values in table.items()}
   for category in np.unique(table['category']):
     if category not in CLASSES:
-      raise logs.LogError(f'{file}: category: {category!r} is unknown')
+      what = files.short(category)
+      raise logs.LogError(f'{file}: category: {what!r} is unknown')
   for field in _SIZE:
     for row in np.flatnonzero(table[field] <= 0)[:1]:
       raise logs.LogError(

@@ -93,9 +93,10 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
 def _sound_steps(scene):
   """How many steps come before the ego jumps at the end of a scene."""
   steps = len(scene.times)
-  change = np.diff(scene.xyz[:, 0, :2], n=2, axis=0)
-  step = np.median(np.diff(scene.times)) if steps > 1 else types.TIME_STEP
-  jumps = np.linalg.norm(change, axis=-1) > _JUMP * step**2
+  with np.errstate(divide='ignore', invalid='ignore'):
+    step = np.diff(scene.times)[:, None]
+    change = np.diff(np.diff(scene.xyz[:, 0, :2], axis=0) / step, axis=0)
+    jumps = np.linalg.norm(2 * change / (step[1:] + step[:-1]), axis=-1) > _JUMP
   # The second difference at i ends with step i + 2.
   late = np.flatnonzero(jumps) + 2
   late = late[late >= steps - _TAIL]

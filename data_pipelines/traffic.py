@@ -49,6 +49,9 @@ _MOVES = 3
 _MANY = 3
 OFF_COURSE = np.pi / 6
 
+# m/s of what certainly moves.
+_FAST = 2.0
+
 # Metres of map around the ego's path that a raster of it can have.
 MAX_RADIUS = 1000.0
 
@@ -106,8 +109,8 @@ def make_log(
       `times`.
     source: file, for messages.
     options: what to keep.
-    velocity: `[T, A, 2]` m/s; where it is not finite, and if it is None, it
-      comes from positions.
+    velocity: `[T, A, 2]` m/s; where it is not finite it comes from positions,
+      and everywhere if it is None or of another unit, or no velocity at all.
 
   Raises:
     LogError: one line that names the file, the field and its value.
@@ -131,9 +134,11 @@ def make_log(
   valid = valid[:, seen]
   xyz, yaw, velocity = (value[:, seen] for value in moving.values())
   check_motion(times, xyz[..., :2], yaw, valid, source)
-  velocity = np.where(
-    np.isfinite(velocity), velocity, velocities(xyz[..., :2], times, valid)
-  )
+  slope = velocities(xyz[..., :2], times, valid)
+  if _is_other(velocity, slope):
+    logging.warning('%s: velocity: not that of the positions, left out', source)
+    velocity = slope
+  velocity = np.where(np.isfinite(velocity), velocity, slope)
   values = {
     'xy': xyz[..., :2],
     'z': xyz[..., 2],
@@ -178,6 +183,14 @@ def make_log(
         left_out,
       )
   return log
+
+
+def _is_other(velocity, slope):
+  """Whether velocities, where there are any, are not those of what moves."""
+  fast = np.linalg.norm(slope, axis=-1)
+  off = np.linalg.norm(velocity - slope, axis=-1) / np.maximum(fast, 1)
+  off = off[np.isfinite(off) & (fast > _FAST)]
+  return len(off) > 0 and np.median(off) > 0.5
 
 
 def _with_corridor(lane_map, tracks, source):
@@ -245,12 +258,19 @@ def in_time(times, valid, moving, source, num_steps=None):
     gaps.max(),
     types.TIME_STEP,
   )
-  before = np.searchsorted(late, grid + 1e-6, 'right') - 1
-  after = np.minimum(before + 1, len(late) - 1)
-  share = (grid - late[before]) / np.maximum(late[after] - late[before], 1e-9)
-  share = np.clip(share, 0, 1)
-  share[share < 1e-3] = 0
-  after = np.where(share, after, before)
+  held = np.searchsorted(late, grid + 1e-6, 'right') - 1
+  # The last step may end a little after the recording.
+  before = np.minimum(held, len(late) - 2)
+  after = before + 1
+  share = (grid - late[before]) / (late[after] - late[before])
+  # Who is there at a step needs not be at the next.
+  share = np.where(
+    np.abs(share - np.round(share)) < 1e-3, np.round(share), share
+  )
+  before, after = (
+    np.where(share == 1, after, before),
+    np.where(share, after, before),
+  )
   sampled = {}
   for name, value in moving.items():
     change = value[after] - value[before]
@@ -258,7 +278,7 @@ def in_time(times, valid, moving, source, num_steps=None):
       change = (change + np.pi) % (2 * np.pi) - np.pi
     weight = share.reshape(-1, *[1] * (value.ndim - 1))
     sampled[name] = value[before] + weight * change
-  return times[0] + grid, valid[before] & valid[after], sampled, before
+  return times[0] + grid, valid[before] & valid[after], sampled, held
 
 
 def off_course(xy, yaw, valid):
