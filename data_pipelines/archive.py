@@ -17,12 +17,11 @@ and neither heights nor altitudes.
 """
 
 import dataclasses
-import json
 import pathlib
-import zipfile
 
 import numpy as np
 
+from data_pipelines import files
 from rdrl import logs
 from rdrl import types
 
@@ -34,20 +33,21 @@ USUAL_SIZES = {
   types.OTHER: (1.0, 1.0, 1.0),
 }
 
-_SHAPES = {
-  'xyz': ('N', 'T', 3),
-  'heading': ('N', 'T'),
-  'vel': ('N', 'T', 2),
-  'valid': ('N', 'T'),
-  'dims': ('N', 3),
-  'type': ('N',),
-  'sdc': (),
-  'road_xyz': ('P', 3),
-  'road_id': ('P',),
-  'road_type': ('R',),
-  'road_type_names': (None,),
-  'origin': (2,),
-  'tl': (),
+_FIELDS = {
+  'xyz': (files.NUMBER, ('N', 'T', 3)),
+  'heading': (files.NUMBER, ('N', 'T')),
+  'vel': (files.NUMBER, ('N', 'T', 2)),
+  'valid': (files.FLAG, ('N', 'T')),
+  'dims': (files.NUMBER, ('N', 3)),
+  'type': (files.WHOLE, ('N',)),
+  'sdc': (files.WHOLE, ()),
+  'road_xyz': (files.NUMBER, ('P', 3)),
+  'road_id': (files.WHOLE, ('P',)),
+  'road_type': (files.WHOLE, ('R',)),
+  'road_type_names': (files.TEXT, (None,)),
+  'origin': (files.NUMBER, (2,)),
+  'tl': (files.TEXT, ()),
+  'ts': (files.NUMBER, ('T',)),
 }
 
 
@@ -102,7 +102,7 @@ def read(path) -> Archive:
     LogError: one line that names the file, the field and its value.
   """
   path = pathlib.Path(path)
-  raw = _load(path)
+  raw = files.arrays(path, _FIELDS, optional=('ts',))
   valid = raw['valid'].astype(bool)
   agents, steps = valid.shape
   ego = int(raw['sdc'])
@@ -138,7 +138,7 @@ def read(path) -> Archive:
     classes=classes,
     roads=_roads(raw, path),
     origin=raw['origin'],
-    lights=_lights(raw, path),
+    lights=files.json(str(raw['tl']), f'{path}: tl'),
   )
 
 
@@ -147,33 +147,6 @@ def heights(archive):
   half = np.broadcast_to(archive.sizes[:, 2] / 2, archive.valid.shape)
   z = archive.xyz[..., 2]
   return np.where(np.isfinite(z), z, half)
-
-
-def _load(path):
-  try:
-    with np.load(path) as archive:
-      raw = dict(archive)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise logs.LogError(f'{path}: cannot be read: {error}') from error
-  lengths = {}
-  for field, shape in _SHAPES.items():
-    if field not in raw:
-      raise logs.LogError(f'{path}: {field}: missing')
-    found = raw[field].shape
-    fits = len(found) == len(shape)
-    for have, want in zip(found, shape, strict=False):
-      if isinstance(want, str):
-        want = lengths.setdefault(want, have)
-      fits &= want is None or have == want
-    if not fits:
-      raise logs.LogError(
-        f'{path}: {field}: shape {found} is not {shape} with {lengths}'
-      )
-  if 'ts' in raw and raw['ts'].shape != (lengths['T'],):
-    raise logs.LogError(
-      f'{path}: ts: shape {raw["ts"].shape} is not ({lengths["T"]},)'
-    )
-  return raw
 
 
 def _roads(raw, path):
@@ -195,17 +168,6 @@ def _roads(raw, path):
       xy = raw['road_xyz'][points, :2].astype(np.float64)
       roads[names[kinds[ids[points[0]]]]].append(xy)
   return roads
-
-
-def _lights(raw, path):
-  text = str(raw['tl'])
-  try:
-    lights = json.loads(text)
-  except json.JSONDecodeError as error:
-    raise logs.LogError(f'{path}: tl: {error}') from error
-  if not isinstance(lights, dict):
-    raise logs.LogError(f'{path}: tl: {text[:40]!r} is no object')
-  return lights
 
 
 def _check_finite(values, valid, source):
