@@ -93,10 +93,14 @@ def json(words, source):
   return value
 
 
-def xml(path):
+def xml(path, source):
   """The root element of an XML file without entities of its own.
 
   Entities that hold entities are what makes a small file large.
+
+  Args:
+    path: of the file.
+    source: file, and field if any, for the message.
 
   Raises:
     LogError: see `content`, and if it is no XML or is nested too deep.
@@ -110,7 +114,7 @@ def xml(path):
     nonlocal depth
     depth += 1
     if depth > _MAX_DEPTH:
-      raise logs.LogError(f'{path}: {short(name)}: nested {depth} deep')
+      raise logs.LogError(f'{source}: {short(name)}: nested {depth} deep')
     builder.start(name, attributes)
 
   def end(name):
@@ -119,7 +123,7 @@ def xml(path):
     builder.end(name)
 
   def entity(name, *_):
-    raise logs.LogError(f'{path}: entity {short(name)}: not expected here')
+    raise logs.LogError(f'{source}: entity {short(name)}: not expected here')
 
   parser.StartElementHandler = start
   parser.EndElementHandler = end
@@ -132,7 +136,7 @@ def xml(path):
   # An encoding that Python does not know is a LookupError, one that it cannot
   # give to the parser a ValueError.
   except (expat.ExpatError, LookupError, ValueError) as error:
-    raise logs.LogError(f'{path}: not XML: {short(error)}') from error
+    raise logs.LogError(f'{source}: not XML: {short(error)}') from error
   return builder.close()
 
 

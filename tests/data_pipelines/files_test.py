@@ -126,7 +126,7 @@ def test_other_compressions_are_refused(tmp_path):
 def test_an_xml_file_is_a_tree_with_an_old_doctype(tmp_path):
   path = tmp_path / 'a.xml'
   path.write_text('<!DOCTYPE b>\n<b><c x="1"> 5 </c><c>6</c></b>')
-  root = files.xml(path)
+  root = files.xml(path, 'a.xml')
   assert [item.text for item in root.findall('c')] == [' 5 ', '6']
 
 
@@ -151,8 +151,8 @@ BOMB = (
 def test_xml_that_grows_or_is_none_is_refused(tmp_path, words, named):
   path = tmp_path / 'a.xml'
   path.write_bytes(words if isinstance(words, bytes) else words.encode())
-  with pytest.raises(logs.LogError, match=rf'a\.xml: {named}'):
-    files.xml(path)
+  with pytest.raises(logs.LogError, match=rf'^a\.xml: {named}'):
+    files.xml(path, 'a.xml')
 
 
 def test_texts_are_in_utf8_and_bounded(tmp_path):

@@ -43,7 +43,7 @@ def test_a_sound_log_passes(log):
     ('sizes', (2, 1), -1.5, '-1.5 m of agent 2 is not positive'),
     ('sizes', (0, 0), 0.0, '0.0 m of agent 0 is not positive'),
     ('classes', 1, 9, '9 of agent 1 is not one of'),
-    ('lidar_valid', 4, False, 'no lidar points at step 4'),
+    ('lidar_valid', slice(None), False, 'no lidar points at any step'),
     ('map.lanes.xy', (0, 5, 1), np.nan, 'nan at [0, 5, 1]'),
     ('map.lanes.valid', (0, 5), False, 'row 0 is valid at point 6'),
     ('map.lane_width', 0, np.nan, 'nan at [0]'),
@@ -152,6 +152,10 @@ def test_a_nan_where_nothing_is_valid_is_no_mistake(log):
   log = put(log, 'tracks.xy', (2, 1), np.nan)
   log = put(log, 'lidar_valid', (1, 0), False)
   logs.validate(put(log, 'lidar', (1, 0), np.nan), 'here')
+
+
+def test_a_step_without_lidar_is_none_at_all(log):
+  logs.validate(put(log, 'lidar_valid', 4, False), 'here')
 
 
 def test_a_negative_size_of_padding_is_a_mistake(log):
