@@ -40,11 +40,17 @@ def check_name(name, source):
 
   Results of a log are written to places with its name.
 
+  Args:
+    name: what may be anything.
+    source: where it was read from, for the message; the name itself where
+      nothing else is known.
+
   Raises:
     LogError: one line that names `source` and the name.
   """
+  where = f'{source}: name' if source != name else 'name'
   if not isinstance(name, str):
-    raise LogError(f'{source}: name: {type(name).__name__} is no text')
+    raise LogError(f'{where}: {type(name).__name__} is no text')
   if (
     not name.isprintable()
     or re.search(r'[<>:"/\\|?*]', name)
@@ -54,8 +60,8 @@ def check_name(name, source):
     or not 0 < len(name.encode()) <= _NAME_BYTES
   ):
     raise LogError(
-      f'{source}: name: {name[:40]!r} of {len(name)} letters cannot be the'
-      ' name of a file'
+      f'{where}: {name[:40]!r} of {len(name)} letters cannot be the name of a'
+      ' file'
     )
 
 
