@@ -249,9 +249,10 @@ def _between(stamps, posed):
   found = []
   for begin, end in itertools.pairwise(stamps):
     inside = posed[(posed > begin + step / 2) & (posed < end - step / 2)]
-    if len(inside):
-      wanted = np.arange(begin + step, end - step / 2, step)
-      found.append(inside[np.abs(inside - wanted[:, None]).argmin(1)])
+    number = np.round((inside - begin) / step)
+    early = np.argsort(np.abs(inside - begin - number * step), kind='stable')
+    _, nearest = np.unique(number[early], return_index=True)
+    found.append(inside[early][nearest])
   return np.concatenate([stamps[:0], *found])
 
 
