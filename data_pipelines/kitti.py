@@ -29,6 +29,7 @@ as four of drive 2011_09_26_0009 are, is read without lidar.
 from collections.abc import Callable
 import dataclasses
 import pathlib
+import re
 
 from absl import flags
 from absl import logging
@@ -565,9 +566,17 @@ def _read_rigid(path):
   return transform
 
 
+_STAMP = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?')
+
+
 def _read_stamps(path):
   """`[T]` stamps of a file with one a line, not a time where that is blank."""
   lines = [line.strip() for line in files.text(path).rstrip().split('\n')]
+  for number, line in enumerate(lines):
+    if line and not _STAMP.fullmatch(line):
+      raise logs.LogError(
+        f'{path}: times: {files.short(repr(line))} of step {number} is no time'
+      )
   try:
     return np.array([line or 'NaT' for line in lines], 'M8[ns]')
   except ValueError as error:

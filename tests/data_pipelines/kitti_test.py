@@ -267,7 +267,12 @@ def test_a_jump_is_named_with_its_file(drive, tmp_path):
       0,
       r'0000000003\.txt: oxts: step 3 is 4\.\d+e\+06',
     ),
-    ('height', (2, 2), 3000, r'0000000002\.txt: oxts: step 2 is 2883.95 m from'),
+    (
+      'height',
+      (2, 2),
+      3000,
+      r'0000000002\.txt: oxts: step 2 is 2883.95 m from',
+    ),
     ('pole', (4, 0), 90, r'0000000004\.txt: oxts: latitude 90'),
   ]:
     (tmp_path / name).mkdir()
