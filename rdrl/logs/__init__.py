@@ -2,6 +2,7 @@
 """Reads and validates prepared logs as `types.Log`."""
 
 from rdrl.logs.checks import LogError as LogError
+from rdrl.logs.checks import check_times as check_times
 from rdrl.logs.checks import validate as validate
 from rdrl.logs.dataset import names as names
 from rdrl.logs.dataset import read as read
