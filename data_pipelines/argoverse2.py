@@ -10,17 +10,18 @@ r"""Argoverse 2 sensor logs (Wilson et al. 2021) to logs without images.
   <log>/city_SE3_egovehicle.feather       poses
   <log>/map/log_map_archive_*.json        lanes, crossings, drivable areas
 
-Steps are the lidar sweeps, which is where there are cuboids, every 0.1 s. Of
-the cuboids of the ego itself nothing is used, for they lie around its rear
-axle. World: axes of the city; the origin lies on the ground below the middle of
-the ego at the first step.
+Steps are the lidar sweeps, which is where there are cuboids, every 0.1 s. In a
+sweep without cuboids nobody else is there, and the ego is where the poses have
+it. Of the cuboids of the ego itself nothing is used, for they lie around its
+rear axle. World: axes of the city; the origin lies on the ground below the
+middle of the ego at the first step.
 
 Lanes are those for vehicles, in driving direction: halfway between the two
 boundaries that the map has of each, as wide as these are apart. There are no
 stop lines, lights or speed limits.
 """
 
-import json
+import itertools
 import pathlib
 
 from absl import flags
@@ -30,6 +31,7 @@ from pyarrow import lib as arrow
 from scipy.spatial import transform
 
 from data_pipelines import command
+from data_pipelines import files
 from data_pipelines import traffic
 from rdrl import logs
 from rdrl import types
@@ -100,6 +102,18 @@ _QUAT = ('qx', 'qy', 'qz', 'qw')
 _PLACE = ('tx_m', 'ty_m', 'tz_m')
 _SIZE = ('length_m', 'width_m', 'height_m')
 
+# The greatest magnitude of a number, of each column that has numbers: stamps up
+# to the year 2116, metres of a box and of a city.
+_LIMITS = (
+  {'timestamp_ns': 2**62}
+  | dict.fromkeys(_QUAT, 1e3)
+  | dict.fromkeys(_PLACE, 1e7)
+  | dict.fromkeys(_SIZE, 100.0)
+)
+
+# Metres from the first step to what a map of the place can have.
+_FAR = 1e5
+
 # Metres between two points of a centre line.
 _SPACING = 1.0
 
@@ -134,8 +148,8 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
     LogError: one line that names the file, the field and its value.
   """
   path = pathlib.Path(path)
-  stamps, names, boxes = _cuboids(path)
-  rotation, place = _poses(path, stamps)
+  seen, names, boxes = _cuboids(path)
+  stamps, rotation, place = _poses(path, seen)
   agents = [None, *names]
   shape = len(stamps), len(agents)
   xyz, yaw = np.zeros((*shape, 3)), np.zeros(shape)
@@ -161,18 +175,12 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
 
   origin = xyz[0, 0] - [0, 0, EGO_SIZE[2] / 2]
   xyz -= origin
-  times = (stamps - stamps[0]) / 1e9
-  velocity = traffic.velocities(xyz[..., :2], times, valid)
   return traffic.make_log(
     name=path.resolve().name,
-    times=times,
-    tracks=types.AgentState(
-      xy=xyz[..., :2],
-      z=xyz[..., 2],
-      yaw=yaw,
-      speed=traffic.along(velocity, yaw),
-      valid=valid,
-    ),
+    times=(stamps - stamps[0]) / 1e9,
+    xyz=xyz,
+    yaw=yaw,
+    valid=valid,
     sizes=sizes,
     classes=classes,
     make_map=lambda ego, radius: _map(path, origin[:2], ego, radius),
@@ -194,7 +202,14 @@ def _cuboids(path):
   table = {field: values[others] for field, values in table.items()}
   for category in np.unique(table['category']):
     if category not in CLASSES:
-      raise logs.LogError(f'{file}: category: {category!r} is unknown')
+      what = files.short(category)
+      raise logs.LogError(f'{file}: category: {what!r} is unknown')
+  for field in _SIZE:
+    for row in np.flatnonzero(table[field] <= 0)[:1]:
+      raise logs.LogError(
+        f'{file}: {field}: {table[field][row]} m of track '
+        f'{table["track_uuid"][row]} is not positive'
+      )
   boxes = {
     'timestamp_ns': table['timestamp_ns'],
     'track_uuid': table['track_uuid'],
@@ -207,42 +222,72 @@ def _cuboids(path):
 
 
 def _poses(path, stamps):
-  """Rotation and `[T, 3]` place of the ego in the city at each sweep."""
+  """Sweeps `[T]`, also those without cuboids, and where the ego is at each.
+
+  Args:
+    path: of the log.
+    stamps: of the sweeps with cuboids, in ns.
+
+  Returns:
+    Stamps `[T]`, rotations `[T]` and places `[T, 3]` in the city.
+  """
   file = path / 'city_SE3_egovehicle.feather'
   table = _table(file, ('timestamp_ns', *_QUAT, *_PLACE))
-  order = np.argsort(table['timestamp_ns'], kind='stable')
-  table = {field: values[order] for field, values in table.items()}
-  rows = np.searchsorted(table['timestamp_ns'], stamps)
-  rows = np.minimum(rows, len(order) - 1)
-  for stamp in stamps[table['timestamp_ns'][rows] != stamps][:1]:
+  posed, rows = np.unique(table['timestamp_ns'], return_index=True)
+  for stamp in stamps[~np.isin(stamps, posed)][:1]:
     raise logs.LogError(f'{file}: timestamp_ns: no pose at {stamp}')
+  stamps = np.unique(np.r_[stamps, _between(stamps, posed)])
+  rows = rows[np.searchsorted(posed, stamps)]
   table = {field: values[rows] for field, values in table.items()}
-  return _rotation(table, file), np.stack([table[x] for x in _PLACE], -1)
+  place = np.stack([table[x] for x in _PLACE], -1)
+  return stamps, _rotation(table, file), place
+
+
+def _between(stamps, posed):
+  """Of the stamps of poses, those nearest to sweeps that are missing."""
+  step = int(1e9 * types.TIME_STEP)
+  found = []
+  for begin, end in itertools.pairwise(stamps):
+    inside = posed[(posed > begin + step / 2) & (posed < end - step / 2)]
+    number = np.round((inside - begin) / step)
+    early = np.argsort(np.abs(inside - begin - number * step), kind='stable')
+    _, nearest = np.unique(number[early], return_index=True)
+    found.append(inside[early][nearest])
+  return np.concatenate([stamps[:0], *found])
 
 
 def _table(file, fields):
-  """Columns of a feather file, finite where they are numbers."""
-  if not file.is_file():
-    raise logs.LogError(f'{file}: no such file')
+  """Columns of a feather file: texts, or numbers that can be."""
+  files.check_exists(file)
   try:
     table = feather.read_table(file)
   except (arrow.ArrowException, OSError) as error:
-    what = ' '.join(str(error).split())
+    what = files.short(error)
     raise logs.LogError(f'{file}: cannot be read: {what}') from error
+  if not table.num_rows:
+    raise logs.LogError(f'{file}: no rows')
   columns = {}
   for field in fields:
     if field not in table.column_names:
       raise logs.LogError(f'{file}: {field}: missing')
-    columns[field] = np.asarray(table[field])
-    if columns[field].dtype.kind == 'f':
-      for row in np.flatnonzero(~np.isfinite(columns[field]))[:1]:
-        raise logs.LogError(
-          f'{file}: {field}: {columns[field][row]} in row {row}'
-        )
-    elif columns[field].dtype == object:
-      columns[field] = columns[field].astype(str)
-  if not table.num_rows:
-    raise logs.LogError(f'{file}: no rows')
+    values = np.asarray(table[field])
+    limit = _LIMITS.get(field)
+    if limit is None:
+      fits = all(isinstance(value, str) for value in values)
+    else:
+      fits = values.dtype.kind in 'iuf'
+    if not fits:
+      raise logs.LogError(f'{file}: {field}: of type {table[field].type}')
+    if limit is None:
+      columns[field] = values.astype(str)
+      continue
+    for row in np.flatnonzero(~(np.abs(values) <= limit))[:1]:
+      raise logs.LogError(
+        f'{file}: {field}: {values[row]} in row {row}, expected at most '
+        f'{limit:g}'
+      )
+    is_stamp = field == 'timestamp_ns'
+    columns[field] = values.astype(np.int64 if is_stamp else np.float64)
   return columns
 
 
@@ -260,13 +305,13 @@ def _yaw(rotation):
 
 
 def _map(path, origin, ego, radius):
-  files = sorted((path / 'map').glob('log_map_archive_*.json'))
-  if len(files) != 1:
+  found = sorted((path / 'map').glob('log_map_archive_*.json'))
+  if len(found) != 1:
     raise logs.LogError(
-      f'{path / "map"}: log_map_archive_*.json: {len(files)} files, not one'
+      f'{path / "map"}: log_map_archive_*.json: {len(found)} files, not one'
     )
+  content = files.json(files.text(found[0]), found[0])
   try:
-    content = json.loads(files[0].read_text())
     lanes = [
       (
         lane['lane_type'],
@@ -288,14 +333,9 @@ def _map(path, origin, ego, radius):
       )
       for x in content['pedestrian_crossings'].values()
     ]
-  except (
-    AttributeError,
-    KeyError,
-    TypeError,
-    UnicodeDecodeError,
-    ValueError,
-  ) as error:
-    raise logs.LogError(f'{files[0]}: map: {error!r}') from error
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    what = files.short(repr(error))
+    raise logs.LogError(f'{found[0]}: map: {what}') from error
 
   lines, widths, marks = [], [], []
   for kind, left, right, left_mark, right_mark in lanes:
@@ -330,9 +370,10 @@ def _map(path, origin, ego, radius):
 
 def _points(points, origin):
   xy = np.array([[point['x'], point['y']] for point in points], np.float64)
-  if len(xy) < 2 or not np.all(np.isfinite(xy)):
-    raise ValueError(f'{points} is no line')
-  return xy - origin
+  xy = xy.reshape(-1, 2) - origin
+  if len(xy) < 2 or not np.all(np.abs(xy) <= _FAR):
+    raise ValueError(f'{files.short(points)} is no line near the ego')
+  return xy
 
 
 def _same(line, other):

@@ -39,8 +39,17 @@ def write(recordings, out_dir, source=None):
     LogError: one line, if a log is not valid, does not match the first one or
       has the name of another.
     FileExistsError: if `out_dir` holds something.
+    OSError: naming `out_dir`, if it cannot be written.
+    ValueError: if its name has letters that the locale does not know.
   """
   out_dir = pathlib.Path(out_dir)
+  try:
+    str(out_dir).encode()
+  except UnicodeEncodeError as error:
+    raise ValueError(
+      f'{out_dir}: out_dir: has letters that the locale cannot read: set '
+      'PYTHONUTF8=1'
+    ) from error
   if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
     raise FileExistsError(
       errno.EEXIST, 'out_dir: holds something already', str(out_dir)
@@ -50,19 +59,46 @@ def write(recordings, out_dir, source=None):
     tempfile.mkdtemp(prefix=f'.{out_dir.name}-', dir=out_dir.parent)
   )
   try:
-    log_records = []
-    steps = _steps(recordings, log_records, source)
-    first = next(steps, None)
-    if first is None:
-      raise logs.LogError(f'{source or out_dir}: no logs to write')
-    _build(Steps, itertools.chain([first], steps), first, work_dir)
-    _build(Logs, log_records, log_records[0], work_dir)
-    shutil.rmtree(work_dir / 'downloads', ignore_errors=True)
-    # mkdtemp makes it private; a data set is for whoever may read its parent.
-    work_dir.chmod(0o777 & ~_umask())
-    work_dir.replace(out_dir)
+    with _named(work_dir, out_dir):
+      _write(recordings, out_dir, work_dir, source)
   finally:
     shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _write(recordings, out_dir, work_dir, source):
+  log_records = []
+  steps = _steps(recordings, log_records, source)
+  first = next(steps, None)
+  if first is None:
+    raise logs.LogError(f'{source or out_dir}: no logs to write')
+  _build(Steps, itertools.chain([first], steps), first, work_dir)
+  _build(Logs, log_records, log_records[0], work_dir)
+  shutil.rmtree(work_dir / 'downloads', ignore_errors=True)
+  # mkdtemp makes it private; a data set is for whoever may read its parent.
+  work_dir.chmod(0o777 & ~_umask())
+  work_dir.replace(out_dir)
+
+
+@contextlib.contextmanager
+def _named(work_dir, out_dir):
+  """Gives errors of writing the name of what is to be written."""
+  try:
+    yield
+  except OSError as error:
+    # A full disk has no name, a place that was taken meanwhile that of a folder
+    # which is gone.
+    name = str(error.filename or work_dir)
+    error.filename = name.replace(str(work_dir), str(out_dir))
+    raise
+  except RuntimeError as error:
+    # The writer of records knows no errors of the system, but tells its file.
+    what = ' '.join(str(error).split())
+    if str(work_dir) not in what:
+      raise
+    what = what.replace(str(work_dir), str(out_dir))
+    raise OSError(
+      errno.EIO, f'cannot be written: {what[-300:]}', str(out_dir)
+    ) from error
 
 
 class _Records(tfds.core.GeneratorBasedBuilder):

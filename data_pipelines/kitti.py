@@ -20,15 +20,19 @@ middle of the car at the first step. Boxes come from the tracklets where there
 is a file of them. Otherwise they are those of what moves in the lidar, see
 `data_pipelines.moving`; `--nofind_moving` leaves the ego alone on the road.
 There is no map, so the lane is the corridor of the driven path.
+
+The steps that are kept must keep time, see `data_pipelines.times`, and what the
+sensors stamp at one step must belong together. A step whose sweep is missing,
+as four of drive 2011_09_26_0009 are, is read without lidar.
 """
 
 from collections.abc import Callable
 import dataclasses
 import pathlib
-from xml.etree import ElementTree
-import zipfile
+import re
 
 from absl import flags
+from absl import logging
 import jax
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -36,7 +40,9 @@ import tqdm
 
 from data_pipelines import builder
 from data_pipelines import command
+from data_pipelines import files
 from data_pipelines import moving
+from data_pipelines import times as times_lib
 from rdrl import logs
 from rdrl import types
 
@@ -48,6 +54,14 @@ EGO_SIZE = (4.77, 1.82, 1.52)
 # ahead of the rear axle (Geiger et al. 2013, figure 3).
 VELODYNE_HEIGHT = 1.73
 MIDDLE_AHEAD_OF_VELODYNE = 0.5
+
+# Seconds between what two sensors stamp at one step. Half a step apart they are
+# as near to the next one.
+MAX_SHIFT = types.TIME_STEP / 2
+# Metres beyond which nothing of a lidar or of a tracklet can be.
+MAX_RANGE = 1000.0
+# Budgets and counts beyond which a number is a mistake.
+MAX_LIDAR, MAX_AGENTS = 1_000_000, 10_000
 
 CLASSES = {
   'Car': types.VEHICLE,
@@ -100,6 +114,7 @@ _NUM_STEPS = flags.DEFINE_integer(
 class _Boxes:
   """One tracklet: `first` step, `[n]` poses in the Velodyne frame."""
 
+  source: str
   first: int
   size: tuple[float, float, float]
   kind: str
@@ -113,8 +128,13 @@ class _Drive:
 
   Attributes:
     name: of the drive.
-    times: `[T]` seconds.
-    world_from_imu: `[T, 4, 4]`, world as described above but for its origin.
+    times: `[T]` seconds; NaN where there is no stamp.
+    times_source: where they are from, for messages.
+    stamps: by where they are from, `[n]` seconds on the same clock of the other
+      sensors; NaN where there are none.
+    world_from_imu: `[n, 4, 4]` at `[n]` steps, world as described above but for
+      its origin.
+    pose_source: where the pose of a step is from.
     velodyne_from_imu: `[4, 4]`.
     camera_from_velodyne: `[C, 4, 4]`, rectified.
     intrinsics: `[C, 3, 3]`, rectified.
@@ -128,7 +148,10 @@ class _Drive:
 
   name: str
   times: np.ndarray
-  world_from_imu: np.ndarray
+  times_source: str
+  stamps: dict[str, np.ndarray]
+  world_from_imu: Callable[[np.ndarray], np.ndarray]
+  pose_source: Callable[[int], str]
   velodyne_from_imu: np.ndarray
   camera_from_velodyne: np.ndarray
   intrinsics: np.ndarray
@@ -165,13 +188,21 @@ def read_raw(
       None: nothing does.
 
   Returns:
-    A valid `Log`. Agents are tracked by their boxes; the ego's is that of the
-    recording car.
+    A valid `Log`. Agents are tracked by their boxes, those that are there at
+    some step; the ego's is that of the recording car.
 
   Raises:
     LogError: one line that names the file, the field and its value.
   """
   root = pathlib.Path(data_dir)
+  if not cameras:
+    raise logs.LogError(f'{root}: cameras: none')
+  for name, value, most in [
+    ('num_lidar', num_lidar, MAX_LIDAR),
+    ('num_agents', num_agents or 1, MAX_AGENTS),
+  ]:
+    if not 0 < value <= most:
+      raise logs.LogError(f'{root}: {name}: {value} is not from 1 to {most}')
   if (root / 'meta.npz').exists():
     drive = _read_compact(root, cameras)
   elif (root / 'oxts').is_dir():
@@ -188,28 +219,36 @@ def read_raw(
       f'{root}: steps {start} to {end}: the drive has {total} steps'
     )
   steps = np.arange(start, end)
+  times = drive.times[steps]
+  times_lib.check(times, drive.times_source, start)
+  _check_together(drive, steps)
 
-  world_from_velodyne = drive.world_from_imu @ np.linalg.inv(
-    drive.velodyne_from_imu
+  world_from_imu = drive.world_from_imu(steps)
+  times_lib.check_way(world_from_imu[:, :3, 3], times, drive.pose_source, start)
+  world_from_velodyne = world_from_imu @ np.linalg.inv(drive.velodyne_from_imu)
+  tracks, sizes, classes = _tracks(
+    [_part(box, start, end) for box in drive.boxes or []],
+    times,
+    world_from_velodyne,
   )
-  tracks, sizes, classes = _tracks(drive, world_from_velodyne)
-  origin = np.append(tracks.xy[start, 0], tracks.z[start, 0] - EGO_SIZE[2] / 2)
+  origin = np.append(tracks.xy[0, 0], tracks.z[0, 0] - EGO_SIZE[2] / 2)
   world_from_velodyne[:, :3, 3] -= origin
   tracks = tracks.replace(xy=tracks.xy - origin[:2], z=tracks.z - origin[2])
-  tracks = types.take(tracks, steps)
   camera_from_world = (
-    drive.camera_from_velodyne
-    @ np.linalg.inv(world_from_velodyne[steps])[:, None]
+    drive.camera_from_velodyne @ np.linalg.inv(world_from_velodyne)[:, None]
   )
 
   images, lidar, lidar_valid = [], [], []
-  for step in tqdm.tqdm(
-    steps, desc='read', unit='step', leave=False, disable=None
+  for step, pose in zip(
+    tqdm.tqdm(steps, desc='read', unit='step', leave=False, disable=None),
+    world_from_velodyne,
+    strict=True,
   ):
     images.append([_read_image(drive, camera, step) for camera in cameras])
-    points, valid = _read_lidar(drive, world_from_velodyne, step, num_lidar)
+    points, valid = _read_lidar(drive, pose, step, num_lidar)
     lidar.append(points)
     lidar_valid.append(valid)
+  _tell_missing(drive, steps[~np.any(lidar_valid, 1)], len(steps))
 
   width, height = drive.image_size
   log = types.Log(
@@ -223,7 +262,7 @@ def read_raw(
       width=width,
     ),
     camera_from_ego=_mean_mount(camera_from_world, tracks),
-    times=drive.times[steps] - drive.times[start],
+    times=times - times[0],
     tracks=_float32(tracks),
     sizes=sizes,
     classes=classes,
@@ -233,51 +272,88 @@ def read_raw(
     name=drive.name,
   )
   if drive.boxes is None and motion is not None:
-    log = moving.find(
-      log, world_from_velodyne[steps, :3, 3], motion, num_agents
-    )
+    log = moving.find(log, world_from_velodyne[:, :3, 3], motion, num_agents)
   if num_agents is not None:
     log = logs.pad_agents(log, num_agents, source=str(drive.boxes_file))
   logs.validate(log, str(root))
   return log
 
 
+def _check_together(drive, steps):
+  """Checks that the sensors' stamps of one step belong to it."""
+  for source, stamps in drive.stamps.items():
+    known = steps[steps < len(stamps)]
+    shift = stamps[known] - drive.times[known]
+    for row in np.flatnonzero(np.abs(shift) > MAX_SHIFT)[:1]:
+      raise logs.LogError(
+        f'{source}: step {known[row]} is stamped {shift[row]:.6g} s from the '
+        f'image, more than {MAX_SHIFT} s'
+      )
+
+
+def _tell_missing(drive, missing, total):
+  """Warns of steps without a sweep; if there is none at all, that is wrong."""
+  if len(missing) == total:
+    files.check_exists(drive.sweep(missing[0]))
+  if len(missing):
+    logging.warning(
+      '%s: no sweep at %d of %d steps, from step %d on: read without lidar',
+      drive.sweep(missing[0]).parent,
+      len(missing),
+      total,
+      missing[0],
+    )
+
+
 def _read_image(drive, camera, step):
   path = drive.image(camera, step)
-  _check_exists(path)
-  image = logs.decode_image(path.read_bytes(), str(path))
-  found = image.shape[1::-1]
-  if found != drive.image_size:
-    raise logs.LogError(
-      f'{path}: image: {found[0]}x{found[1]} pixels, but the calibration is '
-      f'for {drive.image_size[0]}x{drive.image_size[1]}'
-    )
-  return image
+  files.check_exists(path)
+  return logs.read_image(path, drive.image_size)
 
 
 def _read_lidar(drive, world_from_velodyne, step, budget):
   """`[budget, 3]` world points of a sweep and which of them are there.
 
-  A sweep is taken as measured all at once, when the cameras fired. What is in
-  view of the forward cameras was measured within 11 ms of that.
+  None is where the file is missing. A sweep is taken as measured all at once,
+  when the cameras fired. What is in view of the forward cameras was measured
+  within 11 ms of that.
   """
+  padded = np.zeros((budget, 3), np.float32)
   path = drive.sweep(step)
+  if not path.exists():
+    return padded, np.zeros(budget, bool)
   points = drive.read_sweep(path)
   if not len(points):
     raise logs.LogError(f'{path}: lidar: no points')
   _check_finite(points, f'{path}: lidar')
+  for row in np.flatnonzero(np.abs(points).max(-1) > MAX_RANGE)[:1]:
+    raise logs.LogError(
+      f'{path}: lidar: {points[row].tolist()} at {row} is farther than '
+      f'{MAX_RANGE} m'
+    )
   if len(points) > budget:
     generator = np.random.default_rng([0, step])
     points = points[np.sort(generator.permutation(len(points))[:budget])]
-  padded = np.zeros((budget, 3), np.float32)
-  padded[: len(points)] = _transform(world_from_velodyne[step], points)
+  padded[: len(points)] = _transform(world_from_velodyne, points)
   return padded, np.arange(budget) < len(points)
 
 
-def _tracks(drive, world_from_velodyne):
-  """Tracks `[T, A]` in float64, sizes `[A, 3]` and classes `[A]`."""
-  boxes = drive.boxes or []
-  total, agents = len(drive.times), 1 + len(boxes)
+def _part(box, start, end):
+  """What of a tracklet there is from one step to another, maybe nothing."""
+  begin, stop = np.clip([start, end], box.first, box.first + len(box.yaw))
+  rows = slice(begin - box.first, stop - box.first)
+  return dataclasses.replace(
+    box, first=begin - start, middle=box.middle[rows], yaw=box.yaw[rows]
+  )
+
+
+def _tracks(boxes, times, world_from_velodyne):
+  """Tracks `[T, A]` in float64, sizes `[A, 3]` and classes `[A]`.
+
+  Boxes that are never there become nobody.
+  """
+  boxes = [box for box in boxes if len(box.yaw)]
+  total, agents = len(times), 1 + len(boxes)
   middle = np.zeros((total, agents, 3))
   yaw = np.zeros((total, agents))
   valid = np.zeros((total, agents), bool)
@@ -289,23 +365,22 @@ def _tracks(drive, world_from_velodyne):
   valid[:, 0] = True
   for agent, box in enumerate(boxes, 1):
     steps = slice(box.first, box.first + len(box.yaw))
-    if steps.stop > total:
-      raise logs.LogError(
-        f'{drive.boxes_file}: first_frame: {box.kind} {agent - 1} is there '
-        f'until step {steps.stop - 1}, but the drive ends at {total - 1}'
-      )
     middle[steps, agent] = np.einsum(
       'tij,tj->ti', world_from_velodyne[steps, :3, :3], box.middle
     )
     middle[steps, agent] += world_from_velodyne[steps, :3, 3]
     yaw[steps, agent] = velodyne_yaw[steps] + box.yaw
     valid[steps, agent] = True
+    times_lib.check_way(
+      middle[steps, agent],
+      times[steps],
+      lambda _, box=box: f'{box.source}: poses',
+      box.first,
+    )
   for agent in range(agents):
     steps = np.flatnonzero(valid[:, agent])
     if len(steps) > 1:
-      velocity = np.gradient(
-        middle[steps, agent, :2], drive.times[steps], axis=0
-      )
+      velocity = np.gradient(middle[steps, agent, :2], times[steps], axis=0)
       heading = yaw[steps, agent]
       speed[steps, agent] = velocity[:, 0] * np.cos(heading)
       speed[steps, agent] += velocity[:, 1] * np.sin(heading)
@@ -339,33 +414,45 @@ def _mean_mount(camera_from_world, tracks):
   return mean.astype(np.float32)
 
 
+_META = {
+  'timestamps': (files.NUMBER, ('T',)),
+  'oxts': (files.NUMBER, ('T', 6)),
+  'K': (files.NUMBER, (4, 3, 3)),
+  'image_size': (files.WHOLE, (2,)),
+  'lidar_scale': (files.NUMBER, ()),
+  'T_cam_velo': (files.NUMBER, (4, 4, 4)),
+  'T_w_velo': (files.NUMBER, ('T', 4, 4)),
+  'T_w_imu': (files.NUMBER, ('T', 4, 4)),
+}
+
+
 def _read_compact(root, cameras):
   path = root / 'meta.npz'
-  try:
-    with np.load(path) as archive:
-      meta = dict(archive)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise logs.LogError(f'{path}: cannot be read: {error}') from error
-  wanted = ('timestamps', 'oxts', 'K', 'image_size', 'lidar_scale')
-  for field in (*wanted, 'T_cam_velo', 'T_w_velo', 'T_w_imu'):
-    if field not in meta:
-      raise logs.LogError(f'{path}: {field}: missing')
-    _check_finite(meta[field], f'{path}: {field}')
+  meta = files.arrays(path, _META)
+  for field, values in meta.items():
+    _check_finite(values, f'{path}: {field}')
+  if not len(meta['timestamps']):
+    raise logs.LogError(f'{path}: timestamps: no frames')
   index = [_camera_index(camera) for camera in cameras]
-  _check_times(meta['timestamps'], path)
   _check_focal(meta['K'][index], cameras, f'{path}: K')
+  for field, rows in [('T_cam_velo', index), ('T_w_velo', [0])]:
+    _check_rigid(meta[field][rows], f'{path}: {field}')
+  _check_rigid(meta['T_w_imu'], f'{path}: T_w_imu')
   # Its poses start at the identity: turn them to gravity and east.
   roll, pitch, yaw = meta['oxts'][0, 3:6]
   world_from_first = np.eye(4)
   world_from_first[:3, :3] = _rotation(roll, pitch, yaw)
   return _Drive(
     name=root.resolve().name,
-    times=meta['timestamps'],
-    world_from_imu=world_from_first @ meta['T_w_imu'],
+    times=meta['timestamps'].astype(np.float64),
+    times_source=f'{path}: times',
+    stamps={},
+    world_from_imu=lambda steps: world_from_first @ meta['T_w_imu'][steps],
+    pose_source=lambda step: f'{path}: T_w_imu',
     velodyne_from_imu=np.linalg.inv(meta['T_w_velo'][0]) @ meta['T_w_imu'][0],
     camera_from_velodyne=meta['T_cam_velo'][index],
     intrinsics=meta['K'][index],
-    image_size=tuple(map(int, meta['image_size'])),
+    image_size=tuple(meta['image_size'].tolist()),
     image=lambda camera, step: root / camera / f'{step:06d}.png',
     sweep=lambda step: root / 'velodyne' / f'{step:06d}.npz',
     read_sweep=lambda path: _read_npz_sweep(path, meta['lidar_scale']),
@@ -375,12 +462,9 @@ def _read_compact(root, cameras):
 
 
 def _read_npz_sweep(path, scale):
-  _check_exists(path)
-  try:
-    with np.load(path) as archive:
-      return archive['xyz_q'] * scale
-  except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-    raise logs.LogError(f'{path}: lidar: cannot be read: {error}') from error
+  return files.arrays(path, {'xyz_q': (files.NUMBER, (None, 3))})[
+    'xyz_q'
+  ] * float(scale)
 
 
 def _read_original(root, cameras):
@@ -390,15 +474,16 @@ def _read_original(root, cameras):
   camera0_from_velodyne = _read_rigid(day / 'calib_velo_to_cam.txt')
   rectified0 = np.eye(4)
   rectified0[:3, :3] = calib('R_rect_00', (3, 3))
+  _check_rigid(rectified0, f'{day / "calib_cam_to_cam.txt"}: R_rect_00')
   index = [_camera_index(camera) for camera in cameras]
   intrinsics, camera_from_velodyne = [], []
   for i in index:
-    projection = calib(f'P_rect_{i:02d}', (3, 4))
-    _check_focal(
-      projection[None, :, :3],
-      (f'P_rect_{i:02d}',),
-      str(day / 'calib_cam_to_cam.txt'),
-    )
+    name = f'P_rect_{i:02d}'
+    projection = calib(name, (3, 4))
+    file = day / 'calib_cam_to_cam.txt'
+    _check_focal(projection[None, :, :3], (name,), str(file))
+    if projection[2, :3].tolist() != [0, 0, 1]:
+      raise logs.LogError(f'{file}: {name}: last row is {projection[2]}')
     shift = np.eye(4)
     shift[:3, 3] = np.linalg.solve(projection[:, :3], projection[:, 3])
     intrinsics.append(projection[:, :3])
@@ -408,12 +493,30 @@ def _read_original(root, cameras):
     raise logs.LogError(
       f'{day / "calib_cam_to_cam.txt"}: S_rect: {cameras} differ: {sizes}'
     )
-  times = _read_timestamps(root / cameras[0] / 'timestamps.txt')
+  times_file = root / cameras[0] / 'timestamps.txt'
+  files.check_exists(times_file)
+  stamps = _read_stamps(times_file)
+  zero = stamps[~np.isnat(stamps)][:1]
+  if not len(zero):
+    raise logs.LogError(f'{times_file}: times: no frames')
+  others = [
+    root / name / 'timestamps.txt'
+    for name in (*cameras[1:], 'velodyne_points', 'oxts')
+  ]
+  second = np.timedelta64(1, 's')
+  packets = root / 'oxts' / 'data'
   boxes_file = root / 'tracklet_labels.xml'
   return _Drive(
     name=root.resolve().name,
-    times=times,
-    world_from_imu=_read_oxts(root / 'oxts' / 'data', len(times)),
+    times=(stamps - zero) / second,
+    times_source=f'{times_file}: times',
+    stamps={
+      f'{path}: times': (_read_stamps(path) - zero) / second
+      for path in others
+      if path.exists()
+    },
+    world_from_imu=lambda steps: _read_oxts(packets, steps),
+    pose_source=lambda step: f'{packets / f"{step:010d}.txt"}: oxts',
     velodyne_from_imu=velodyne_from_imu,
     camera_from_velodyne=np.stack(camera_from_velodyne),
     intrinsics=np.stack(intrinsics),
@@ -421,25 +524,25 @@ def _read_original(root, cameras):
     image=lambda camera, step: root / camera / 'data' / f'{step:010d}.png',
     sweep=lambda step: root / 'velodyne_points' / 'data' / f'{step:010d}.bin',
     read_sweep=_read_bin_sweep,
-    boxes=_read_tracklets(boxes_file) if boxes_file.exists() else None,
+    boxes=_read_tracklets(boxes_file, len(stamps))
+    if boxes_file.exists()
+    else None,
     boxes_file=boxes_file,
   )
 
 
 def _read_bin_sweep(path):
-  _check_exists(path)
-  values = np.fromfile(path, np.float32)
-  if values.size % 4:
+  values = files.content(path)
+  if len(values) % 16:
     raise logs.LogError(
-      f'{path}: lidar: {values.size} numbers are not x, y, z, reflectance each'
+      f'{path}: lidar: {len(values)} bytes are not x, y, z, reflectance each'
     )
-  return values.reshape(-1, 4)[:, :3]
+  return np.frombuffer(values, '<f4').reshape(-1, 4)[:, :3]
 
 
 def _read_calib(path):
   """A function from name and shape to the array in a calibration file."""
-  _check_exists(path)
-  lines = [line.partition(':') for line in path.read_text().splitlines()]
+  lines = [line.partition(':') for line in files.text(path).splitlines()]
   texts = {name.strip(): text for name, _, text in lines}
 
   def get(name, shape):
@@ -459,37 +562,46 @@ def _read_rigid(path):
   get = _read_calib(path)
   transform = np.eye(4)
   transform[:3, :3], transform[:3, 3] = get('R', (3, 3)), get('T', (3,))
+  _check_rigid(transform, f'{path}: R')
   return transform
 
 
-def _read_timestamps(path):
-  _check_exists(path)
+_STAMP = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?')
+
+
+def _read_stamps(path):
+  """`[T]` stamps of a file with one a line, not a time where that is blank."""
+  lines = [line.strip() for line in files.text(path).rstrip().split('\n')]
+  for number, line in enumerate(lines):
+    if line and not _STAMP.fullmatch(line):
+      raise logs.LogError(
+        f'{path}: times: {files.short(repr(line))} of step {number} is no time'
+      )
   try:
-    stamps = np.array(path.read_text().split('\n'), str)
-    stamps = np.array([s.strip() for s in stamps if s.strip()], 'M8[ns]')
+    return np.array([line or 'NaT' for line in lines], 'M8[ns]')
   except ValueError as error:
-    raise logs.LogError(f'{path}: times: {error}') from error
-  if not len(stamps):
-    raise logs.LogError(f'{path}: times: no frames')
-  times = (stamps - stamps[0]) / np.timedelta64(1, 's')
-  _check_times(times, path)
-  return times
+    raise logs.LogError(f'{path}: times: {files.short(error)}') from error
 
 
-def _read_oxts(folder, total):
-  """`[T, 4, 4]` poses of the IMU by the Mercator projection of the devkit."""
+# Degrees of latitude where there is still an east.
+_MAX_LATITUDE = 89.0
+
+
+def _read_oxts(folder, steps):
+  """`[n, 4, 4]` poses of the IMU by the Mercator projection of the devkit."""
   packets = []
-  for step in range(total):
+  for step in steps:
     path = folder / f'{step:010d}.txt'
-    _check_exists(path)
-    values = _numbers(path.read_text(), f'{path}: oxts')
+    values = _numbers(files.text(path), f'{path}: oxts')
     if values.size < 6:
       raise logs.LogError(f'{path}: oxts: {values.size} numbers, not 30')
+    if abs(values[0]) > _MAX_LATITUDE:
+      raise logs.LogError(f'{path}: oxts: latitude {values[0]}')
     packets.append(values[:6])
   latitude, longitude, altitude, roll, pitch, yaw = np.transpose(packets)
   earth_radius = 6378137.0
   scale = earth_radius * np.cos(np.deg2rad(latitude[0]))
-  poses = np.tile(np.eye(4), (total, 1, 1))
+  poses = np.tile(np.eye(4), (len(steps), 1, 1))
   poses[:, :3, :3] = np.stack(list(map(_rotation, roll, pitch, yaw)))
   poses[:, 0, 3] = scale * np.deg2rad(longitude)
   poses[:, 1, 3] = scale * np.log(np.tan(np.deg2rad(90 + latitude) / 2))
@@ -497,16 +609,20 @@ def _read_oxts(folder, total):
   return poses
 
 
-def _read_tracklets(path):
-  """The boxes of `tracklet_labels.xml`; its poses are of their bottoms."""
-  try:
-    items = ElementTree.parse(path).getroot().findall('tracklets/item')
-  except ElementTree.ParseError as error:
-    raise logs.LogError(f'{path}: tracklets: {error}') from error
+def _read_tracklets(path, total):
+  """The boxes of `tracklet_labels.xml`; its poses are of their bottoms.
+
+  Args:
+    path: of the file.
+    total: steps of the drive, within which all boxes must be.
+  """
+  items = files.xml(path, f'{path}: tracklets').findall('tracklets/item')
+  if len(items) > MAX_AGENTS:
+    raise logs.LogError(f'{path}: tracklets: {len(items)} of them')
   boxes = []
   for number, item in enumerate(items):
     kind = item.findtext('objectType', '').strip()
-    source = f'{path}: {kind} {number}'
+    source = f'{path}: {files.short(kind)} {number}'
     if kind not in CLASSES:
       raise logs.LogError(f'{source}: objectType: not one of {list(CLASSES)}')
     size = tuple(_number(item, field, source) for field in 'lwh')
@@ -518,9 +634,16 @@ def _read_tracklets(path):
     for row, pose in enumerate(poses):
       bottom[row] = [_number(pose, f't{axis}', source) for axis in 'xyz']
       yaw[row] = _number(pose, 'rz', source)
+    first = _number(item, 'first_frame', source, np.inf)
+    if not first.is_integer() or not 0 <= first <= total - len(poses):
+      raise logs.LogError(
+        f'{source}: first_frame: {first:g} with {len(poses)} poses is not '
+        f'within the {total} steps of the drive'
+      )
     boxes.append(
       _Boxes(
-        first=int(_number(item, 'first_frame', source)),
+        source=source,
+        first=int(first),
         size=size,
         kind=kind,
         middle=bottom + np.array([0, 0, size[2] / 2]),
@@ -530,13 +653,16 @@ def _read_tracklets(path):
   return boxes
 
 
-def _number(item, field, source):
+def _number(item, field, source, most=MAX_RANGE):
   text = item.findtext(field)
   if text is None:
     raise logs.LogError(f'{source}: {field}: missing')
   values = _numbers(text, f'{source}: {field}')
-  if values.size != 1:
-    raise logs.LogError(f'{source}: {field}: {text!r} is not one number')
+  if values.size != 1 or abs(values[0]) > most:
+    raise logs.LogError(
+      f'{source}: {field}: {files.short(repr(text))} is not one number up to '
+      f'{most}'
+    )
   return float(values[0])
 
 
@@ -545,7 +671,7 @@ def _numbers(text, source):
   try:
     values = np.array([float(word) for word in text.split()])
   except ValueError as error:
-    raise logs.LogError(f'{source}: {error}') from error
+    raise logs.LogError(f'{source}: {files.short(error)}') from error
   _check_finite(values, source)
   return values
 
@@ -557,11 +683,6 @@ def _camera_index(camera):
   return names.index(camera)
 
 
-def _check_exists(path):
-  if not path.is_file():
-    raise logs.LogError(f'{path}: no such file')
-
-
 def _check_finite(values, source):
   bad = np.argwhere(~np.isfinite(values))
   if len(bad):
@@ -569,12 +690,13 @@ def _check_finite(values, source):
     raise logs.LogError(f'{source}: {values[index]} at {list(index)}')
 
 
-def _check_times(times, path):
-  for step in np.flatnonzero(np.diff(times) <= 0)[:1]:
-    raise logs.LogError(
-      f'{path}: times: step {step + 1} at {times[step + 1]} s does not follow '
-      f'step {step} at {times[step]} s'
-    )
+def _check_rigid(transforms, source):
+  """`[..., 4, 4]` are rotations, as far as they are written out."""
+  rotation = np.asarray(transforms, np.float64)[..., :3, :3]
+  gram = rotation @ np.swapaxes(rotation, -1, -2)
+  error = np.max(np.abs(gram - np.eye(3)))
+  if not error < 1e-3:
+    raise logs.LogError(f'{source}: no rotation, off by {error:.3g}')
 
 
 def _check_focal(intrinsics, names, source):

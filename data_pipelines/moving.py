@@ -177,8 +177,8 @@ def find(
 
   Raises:
     LogError: one line that names the log and the field, if there is no lidar at
-      a step, a point or time is not finite, an origin is missing or the agents
-      that were there exceed the budget.
+      any step, a point or time is not finite, an origin is missing or far from
+      the others, or the agents that were there exceed the budget.
   """
   origins = np.asarray(origins, np.float64)
   _check(log, origins, budget)
@@ -231,8 +231,8 @@ def _check(log, origins, budget):
         f'{log.name}: {name}: shape {np.shape(values)} is not {shape}'
       )
   valid = np.asarray(log.lidar_valid)
-  for step in np.flatnonzero(~valid.any(1))[:1]:
-    raise logs.LogError(f'{log.name}: lidar: no points at step {step}')
+  if not valid.any():
+    raise logs.LogError(f'{log.name}: lidar: no points at any step')
   for name, values, mask in [
     ('times', log.times, np.ones(steps, bool)),
     ('origins', origins, np.ones(steps, bool)),
@@ -265,6 +265,8 @@ class _Ground:
 
   # Of the heights in a cell: reflections lie below the ground.
   _PERCENTILE = 10
+  # Beyond it, some place of the lidar is a mistake: 33 square kilometres.
+  _MAX_CELLS = 1 << 25
 
   def __init__(self, log, origins, config):
     points = []
@@ -281,6 +283,11 @@ class _Ground:
     self._origin = np.floor(points[:, :2].min(0) / self._cell) * self._cell
     index = np.floor((points[:, :2] - self._origin) / self._cell).astype(int)
     shape = index.max(0) + 1
+    if np.prod(shape, dtype=float) > self._MAX_CELLS:
+      raise logs.LogError(
+        f'{log.name}: origins: the lidar saw an area of '
+        f'{" x ".join(f"{x * self._cell:.6g}" for x in shape)} m'
+      )
     flat = np.ravel_multi_index(index.T, shape)
     order = np.lexsort((points[:, 2], flat))
     cells, first, count = np.unique(
@@ -344,6 +351,8 @@ def _candidates(log, origins, ground, config):
 
 def _at_edge(rays):
   """`[n]` bool: which of `[n, 3]` rays lie where the sector of all ends."""
+  if not len(rays):
+    return np.zeros(0, bool)
   azimuth = np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
   ends = np.sort(azimuth)
   gaps = np.diff(np.append(ends, ends[0] + 360))
@@ -367,6 +376,8 @@ def _vote(log, origins, candidates, config):
   ):
     points = np.asarray(log.lidar[step], np.float64)
     points = points[np.asarray(log.lidar_valid[step])]
+    if not len(points):
+      continue
     image = _RangeImage(points - origins[step], config)
     for other in np.flatnonzero(voters[:, step]):
       rows = slice(*candidates.first[other : other + 2])

@@ -18,8 +18,8 @@ at once. What such an archive has of its own:
 
 Lanes are those of the map, lane connectors included, in driving direction,
 `traffic.LANE_WIDTH` wide. Outlines of the drivable area are its white lines,
-which are closed, and come inside one another: holes. There are neither
-crosswalks nor stop lines nor speed limits in these archives.
+which are closed, or in pieces that meet, and come inside one another: holes.
+There are neither crosswalks nor stop lines nor speed limits in these archives.
 """
 
 from absl import flags
@@ -43,6 +43,9 @@ MIDDLE_AHEAD_OF_REAR_AXLE = 1.385
 # which it ends the log.
 _JUMP = 25.0
 _TAIL = 10
+
+# Metres between the ends of two pieces of one outline.
+_MEET = 0.1
 
 _LANES = 'LANE_SURFACE_STREET'
 _OUTLINES = 'ROAD_LINE_SOLID_SINGLE_WHITE'
@@ -73,11 +76,12 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
   sizes[0, :2] = np.sort(sizes[0, :2])[::-1]
   z = archive.heights(scene)[:steps].copy()
   z[:, 0] += sizes[0, 2] / 2
-  speed = traffic.along(traffic.velocities(xy, times, valid), yaw)
   return traffic.make_log(
     name=scene.path.stem,
     times=times,
-    tracks=types.AgentState(xy=xy, z=z, yaw=yaw, speed=speed, valid=valid),
+    xyz=np.concatenate([xy, z[..., None]], -1),
+    yaw=yaw,
+    valid=valid,
     sizes=sizes,
     classes=scene.classes,
     make_map=lambda ego, radius: _map(scene, ego, radius),
@@ -89,9 +93,10 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
 def _sound_steps(scene):
   """How many steps come before the ego jumps at the end of a scene."""
   steps = len(scene.times)
-  change = np.diff(scene.xyz[:, 0, :2], n=2, axis=0)
-  step = np.median(np.diff(scene.times)) if steps > 1 else types.TIME_STEP
-  jumps = np.linalg.norm(change, axis=-1) > _JUMP * step**2
+  with np.errstate(divide='ignore', invalid='ignore'):
+    step = np.diff(scene.times)[:, None]
+    change = np.diff(np.diff(scene.xyz[:, 0, :2], axis=0) / step, axis=0)
+    jumps = np.linalg.norm(2 * change / (step[1:] + step[:-1]), axis=-1) > _JUMP
   # The second difference at i ends with step i + 2.
   late = np.flatnonzero(jumps) + 2
   late = late[late >= steps - _TAIL]
@@ -113,9 +118,17 @@ def _map(scene, ego, radius):
   }
   lanes = traffic.near(roads[_LANES], ego, radius)
   dividers = [line for name in _DIVIDERS for line in roads.get(name, [])]
-  rings = roads[_OUTLINES]
+  rings = _joined(roads[_OUTLINES])
   low, high = ego.min(0) - radius, ego.max(0) + radius
   areas = [traffic.clip(area, low, high) for area in _areas(rings)]
+  polygons = traffic.polylines([area for area in areas if len(area) > 2])
+  if not any(
+    logs.polygon_mask(polygons, (1, 1), place, 1.0)[0, 0] for place in ego
+  ):
+    raise logs.LogError(
+      f'{scene.path}: {_OUTLINES}: {len(rings)} outlines, and the ego is in'
+      ' none of them at any step'
+    )
   return types.Map(
     lanes=traffic.polylines(lanes, traffic.LINE_TOLERANCE),
     lane_width=np.full(max(len(lanes), 1), traffic.LANE_WIDTH, np.float32),
@@ -130,6 +143,31 @@ def _map(scene, ego, radius):
     crosswalks=traffic.polylines([], points=4),
     stop_lines=traffic.polylines([]),
   )
+
+
+def _joined(lines):
+  """Lines `[P, 2]`, those that are pieces of one put together, end to end."""
+
+  def meet(a, b):
+    return np.linalg.norm(a - b) < _MEET
+
+  rings = [line for line in lines if meet(line[0], line[-1])]
+  pieces = [line for line in lines if not meet(line[0], line[-1])]
+  while pieces:
+    line = pieces.pop()
+    for _ in range(2):
+      # At its last end, then at the other.
+      while found := [
+        (number, turn)
+        for number, piece in enumerate(pieces)
+        for turn in (1, -1)
+        if meet(piece[::turn][0], line[-1])
+      ]:
+        number, turn = found[0]
+        line = np.concatenate([line, pieces.pop(number)[::turn][1:]])
+      line = line[::-1]
+    rings.append(line)
+  return rings
 
 
 def _areas(rings):

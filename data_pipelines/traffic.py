@@ -12,11 +12,11 @@ import pathlib
 from absl import flags
 from absl import logging
 import numpy as np
-from scipy import signal
 from scipy import spatial
 import tqdm
 
 from data_pipelines import builder
+from data_pipelines import times as keeping_time
 from rdrl import logs
 from rdrl import types
 
@@ -29,6 +29,31 @@ OUTLINE_TOLERANCE = 0.1
 
 # Steps to either side of which a velocity is the slope.
 _SLOPE_STEPS = 2
+
+# Seconds by which a step may be early or late; that two of them are at least
+# apart, for what is less is one stamp twice; and at most, as annotations at
+# 2 Hz are, which nuScenes joins by straight lines.
+_ON_TIME = 0.01
+_MIN_GAP = 0.001
+MAX_GAP = 0.55
+
+# Metres from where the ego would be without a change of velocity that are a
+# jump: ten times the acceleration of gravity. Recorded egos have up to 0.57.
+JUMP = 1.0
+
+# Metres of a step in which something moves, how many such steps tell where it
+# goes, how many agents cannot all be backing up, and rad between headings and
+# the way that are no chance: recorded traffic has a median of at most 0.07.
+_MOVE = 0.2
+_MOVES = 3
+_MANY = 3
+OFF_COURSE = np.pi / 6
+
+# m/s of what certainly moves.
+_FAST = 2.0
+
+# Metres of map around the ego's path that a raster of it can have.
+MAX_RADIUS = 1000.0
 
 # Metres between the points at which the distance of a line is measured.
 _PROBE = 5.0
@@ -57,52 +82,78 @@ DEFAULT = Options()
 
 
 def make_log(
-  name, times, tracks, sizes, classes, make_map, source, options=DEFAULT
+  name,
+  times,
+  xyz,
+  yaw,
+  valid,
+  sizes,
+  classes,
+  make_map,
+  source,
+  options=DEFAULT,
+  velocity=None,
 ) -> types.Log:
-  """A valid log without cameras and lidar.
+  """A valid log without cameras and lidar, its steps `types.TIME_STEP` apart.
 
   Args:
     name: of the log.
     times: `[T]` seconds.
-    tracks: `[T, A]` in float64, the ego first; what is not valid is not read.
+    xyz: `[T, A, 3]` metres, float64, the ego first; middles of boxes.
+    yaw: `[T, A]` rad.
+    valid: `[T, A]` bool; what is not valid is not read.
     sizes: `[A, 3]` metres.
     classes: `[A]`.
     make_map: function of the ego's path `[T, 2]` and of the radius, in metres,
-      around it that counts, to a `Map`; its lights, if any, are for all steps.
+      around it that counts, to a `Map`; its lights, if any, are for all
+      `times`.
     source: file, for messages.
     options: what to keep.
+    velocity: `[T, A, 2]` m/s; where it is not finite it comes from positions,
+      and everywhere if it is None or of another unit, or no velocity at all.
 
   Raises:
     LogError: one line that names the file, the field and its value.
   """
-  if options.map_radius <= 0:
+  # Not so that a NaN passes.
+  if not 0 < options.map_radius <= MAX_RADIUS:
     raise logs.LogError(
-      f'map_radius: {options.map_radius} m is not positive: {source}'
+      f'map_radius: {options.map_radius} m is not above 0 and at most '
+      f'{MAX_RADIUS:g}: {source}'
     )
-  steps = len(times) if options.num_steps is None else options.num_steps
-  if not 0 < steps <= len(times):
-    raise logs.LogError(
-      f'{source}: steps: {steps} wanted, the recording has {len(times)}'
-    )
-  tracks = types.take(tracks, slice(0, steps))
-  valid = np.asarray(tracks.valid, bool)
+  if velocity is None:
+    velocity = np.full_like(xyz[..., :2], np.nan)
+  moving = {'xyz': xyz, 'yaw': yaw, 'velocity': velocity}
+  times, valid, moving, held = in_time(
+    times, np.asarray(valid, bool), moving, source, options.num_steps
+  )
+  steps = len(times)
   # Whom nobody saw in these steps is no agent.
   seen = valid.any(0)
   seen[0] = True
   valid = valid[:, seen]
-  yaw = np.asarray(tracks.yaw)[:, seen]
+  xyz, yaw, velocity = (value[:, seen] for value in moving.values())
+  check_motion(times, xyz[..., :2], yaw, valid, source)
+  slope = velocities(xyz[..., :2], times, valid)
+  if _is_other(velocity, slope):
+    logging.warning('%s: velocity: not that of the positions, left out', source)
+    velocity = slope
+  velocity = np.where(np.isfinite(velocity), velocity, slope)
   values = {
-    'xy': np.asarray(tracks.xy)[:, seen],
-    'z': np.asarray(tracks.z)[:, seen],
+    'xy': xyz[..., :2],
+    'z': xyz[..., 2],
     'yaw': (yaw + np.pi) % (2 * np.pi) - np.pi,
-    'speed': np.asarray(tracks.speed)[:, seen],
+    'speed': along(velocity, yaw),
   }
   for field, value in values.items():
     there = valid[..., None] if field == 'xy' else valid
     values[field] = np.where(there, value, 0).astype(np.float32)
+  tracks = types.AgentState(valid=valid, **values)
   lane_map = make_map(values['xy'][:, 0].astype(float), options.map_radius)
   if lane_map.lights is not None:
-    lane_map = lane_map.replace(lights=lane_map.lights[:steps])
+    lane_map = lane_map.replace(lights=lane_map.lights[held])
+  if not np.any(lane_map.lanes.valid):
+    lane_map = _with_corridor(lane_map, tracks, source)
   cameras = np.zeros((0, 4, 4), np.float32)
   log = types.Log(
     images=np.zeros((steps, 0, 0, 0, 3), np.uint8),
@@ -113,8 +164,8 @@ def make_log(
       width=0,
     ),
     camera_from_ego=cameras,
-    times=np.asarray(times[:steps], np.float64),
-    tracks=types.AgentState(valid=valid, **values),
+    times=times,
+    tracks=tracks,
     sizes=np.asarray(sizes, np.float32)[seen],
     classes=np.asarray(classes, np.int32)[seen],
     lidar=np.zeros((steps, 0, 3), np.float32),
@@ -134,11 +185,170 @@ def make_log(
   return log
 
 
+def _is_other(velocity, slope):
+  """Whether velocities, where there are any, are not those of what moves."""
+  fast = np.linalg.norm(slope, axis=-1)
+  off = np.linalg.norm(velocity - slope, axis=-1) / np.maximum(fast, 1)
+  off = off[np.isfinite(off) & (fast > _FAST)]
+  return len(off) > 0 and np.median(off) > 0.5
+
+
+def _with_corridor(lane_map, tracks, source):
+  """A map without lanes, with one along the way that the ego took."""
+  logging.warning('%s: map: no lanes near the ego, but the way it took', source)
+  corridor = logs.corridor_map(types.take(tracks, (slice(None), 0)))
+  fields = {'lanes': corridor.lanes, 'lane_width': corridor.lane_width}
+  if not np.any(lane_map.drivable.valid):
+    fields['drivable'] = corridor.drivable
+  return lane_map.replace(speed_limit=None, **fields)
+
+
+def in_time(times, valid, moving, source, num_steps=None):
+  """Tracks at steps that are `types.TIME_STEP` apart.
+
+  Steps that keep time are left as they are. Others are taken from the two
+  steps around them, between which everything changes evenly; an agent is there
+  if it is in both.
+
+  Args:
+    times: `[T]` seconds.
+    valid: `[T, A]` bool.
+    moving: `[T, A, ...]` arrays by name; one named `yaw` in rad.
+    source: file, for messages.
+    num_steps: the first ones; None: all.
+
+  Returns:
+    `[S]` times, `[S, A]` valid, the arrays, and `[S]` which step of the file
+    was the last to begin.
+
+  Raises:
+    LogError: one line that names the file, the step and the gap, if steps do
+      not follow one another or are more than `MAX_GAP` apart; or if there are
+      less than `num_steps`.
+  """
+  times = np.asarray(times, np.float64)
+  # What comes after the last of them matters to nobody.
+  if num_steps is not None:
+    end = times[:1] + types.TIME_STEP * (num_steps - 1) - _ON_TIME
+    times = times[: max(np.searchsorted(times, end).max(initial=0), 0) + 1]
+  gaps = np.diff(times)
+  good = (gaps >= _MIN_GAP) & (gaps <= MAX_GAP) & np.isfinite(gaps)
+  for step in np.flatnonzero(~good)[:1]:
+    raise logs.LogError(
+      f'{source}: times: step {step + 1} at {times[step + 1]:.9g} s is '
+      f'{gaps[step]:.4g} s after step {step}, expected {_MIN_GAP} to '
+      f'{MAX_GAP} s'
+    )
+  count = int((gaps.sum() + _ON_TIME) / types.TIME_STEP) + (len(times) > 0)
+  wanted = count if num_steps is None else num_steps
+  if not 0 < wanted <= count:
+    raise logs.LogError(
+      f'{source}: steps: {wanted} wanted, the recording has {count}'
+    )
+  grid = types.TIME_STEP * np.arange(wanted)
+  late = times - times[0]
+  if len(late) >= wanted and np.all(np.abs(late[:wanted] - grid) <= _ON_TIME):
+    kept = slice(0, wanted)
+    moving = {name: value[kept] for name, value in moving.items()}
+    return times[kept], valid[kept], moving, np.arange(wanted)
+  logging.warning(
+    '%s: times: steps of %.4g to %.4g s, resampled to %g s',
+    source,
+    gaps.min(),
+    gaps.max(),
+    types.TIME_STEP,
+  )
+  held = np.searchsorted(late, grid + 1e-6, 'right') - 1
+  # The last step may end a little after the recording.
+  before = np.minimum(held, len(late) - 2)
+  after = before + 1
+  share = (grid - late[before]) / (late[after] - late[before])
+  # Who is there at a step needs not be at the next.
+  share = np.where(
+    np.abs(share - np.round(share)) < 1e-3, np.round(share), share
+  )
+  before, after = (
+    np.where(share == 1, after, before),
+    np.where(share, after, before),
+  )
+  sampled = {}
+  for name, value in moving.items():
+    change = value[after] - value[before]
+    if name == 'yaw':
+      change = (change + np.pi) % (2 * np.pi) - np.pi
+    weight = share.reshape(-1, *[1] * (value.ndim - 1))
+    sampled[name] = value[before] + weight * change
+  return times[0] + grid, valid[before] & valid[after], sampled, held
+
+
+def off_course(xy, yaw, valid):
+  """How far headings are from the way that agents go.
+
+  Args:
+    xy: `[T, A, 2]` metres.
+    yaw: `[T, A]` rad.
+    valid: `[T, A]` bool.
+
+  Returns:
+    `[A]` rad from 0 to pi, the median over the steps of an agent in which it
+    moves; NaN for whom nobody sees move.
+  """
+  moved = np.diff(xy, axis=0)
+  length = np.linalg.norm(moved, axis=-1)
+  moves = valid[1:] & valid[:-1] & (length >= _MOVE)
+  way = np.arctan2(moved[..., 1], moved[..., 0])
+  off = np.abs((yaw[:-1] - way + np.pi) % (2 * np.pi) - np.pi)
+  result = np.full(valid.shape[1], np.nan)
+  for agent in np.flatnonzero(moves.sum(0) >= _MOVES):
+    steps = moves[:, agent]
+    far = np.linalg.norm(moved[steps, agent].sum(0))
+    # What stands and is measured badly gets nowhere.
+    if far >= length[steps, agent].sum() / 2:
+      result[agent] = np.median(off[steps, agent])
+  return result
+
+
+def check_motion(times, xy, yaw, valid, source):
+  """Checks that the ego is there and drives, and that agents go as they head.
+
+  Args:
+    times: `[T]` seconds, `types.TIME_STEP` apart.
+    xy: `[T, A, 2]` metres, the ego first.
+    yaw: `[T, A]` rad.
+    valid: `[T, A]` bool.
+    source: file, for messages.
+
+  Raises:
+    LogError: one line that names the file, the step and what the ego does
+      there, or by how much headings are wrong.
+  """
+  for step in np.flatnonzero(~valid[:, 0])[:1]:
+    raise logs.LogError(f'{source}: valid: the ego is missing at step {step}')
+  keeping_time.check_way(xy[:, 0], times, lambda _: f'{source}: xyz: ego')
+  change = np.linalg.norm(np.diff(xy[:, 0], n=2, axis=0), axis=-1)
+  for step in np.flatnonzero(~(change <= JUMP))[:1]:
+    raise logs.LogError(
+      f'{source}: xyz: the ego jumps by {change[step]:.4g} m between steps '
+      f'{step} and {step + 2}, from {xy[step, 0].round(2).tolist()} to '
+      f'{xy[step + 2, 0].round(2).tolist()}'
+    )
+  off = off_course(xy, yaw, valid)
+  off = off[np.isfinite(off)]
+  # One that backs up goes where its tail points; not everybody does.
+  backing = np.minimum(off, np.pi - off) if len(off) < _MANY else off
+  if len(off) and np.median(backing) > OFF_COURSE:
+    raise logs.LogError(
+      f'{source}: heading: {np.rad2deg(np.median(off)):.0f} degrees off the '
+      f'way they go, in the median of {len(off)} agents that move'
+    )
+
+
 def velocities(xyz, times, valid):
   """Velocities of tracks by the least-squares slope over five steps.
 
   Positions at 10 Hz jitter by centimetres, hence differences of neighbours by
-  metres per second.
+  metres per second. The first and last steps of a stretch have the slope of
+  the five that begin or end it.
 
   Args:
     xyz: `[T, A, D]` metres.
@@ -149,20 +359,18 @@ def velocities(xyz, times, valid):
     `[T, A, D]` m/s; zero where a track is not valid, or valid at that step
     only.
   """
+  around = np.arange(-_SLOPE_STEPS, _SLOPE_STEPS + 1)
   velocity = np.zeros(np.shape(xyz))
-  window = 2 * _SLOPE_STEPS + 1
   for agent in range(valid.shape[1]):
     for start, end in stretches(valid[:, agent]):
-      steps = slice(start, end)
-      if end - start >= window:
-        velocity[steps, agent] = signal.savgol_filter(
-          xyz[steps, agent],
-          window,
-          1,
-          deriv=1,
-          delta=(times[end - 1] - times[start]) / (end - 1 - start),
-          axis=0,
-        )
+      steps = np.arange(start, end)
+      if end - start >= len(around):
+        middle = np.clip(steps, start + _SLOPE_STEPS, end - 1 - _SLOPE_STEPS)
+        window = middle[:, None] + around
+        time = times[window] - times[window].mean(1, keepdims=True)
+        velocity[steps, agent] = np.einsum(
+          'tw,twd->td', time, xyz[window, agent]
+        ) / np.sum(time**2, 1, keepdims=True)
       elif end - start > 1:
         velocity[steps, agent] = np.gradient(
           xyz[steps, agent], times[steps], axis=0
@@ -363,7 +571,8 @@ def define_flags(values):
   flags.DEFINE_float(
     'map_radius',
     DEFAULT.map_radius,
-    'Metres around the path of the ego of which the map is kept.',
+    'Metres around the path of the ego of which the map is kept, at most '
+    f'{MAX_RADIUS:g}.',
     flag_values=values,
   )
 

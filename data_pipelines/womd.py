@@ -7,7 +7,12 @@ r"""Waymo Open Motion (Ettinger et al. 2021) to prepared logs without images.
 the log of one of them at once.
 
 World: as in the archive, whose axes are east, north and up about an origin of
-its own. Archives that tell no heights have all boxes stand on z = 0.
+its own, moved by whole kilometres to where the ego begins. Archives that tell
+no heights have all boxes stand on z = 0.
+
+Names of roads and of what lights show are those of GPUDrive or of ScenarioNet
+(metadrive/type.py of github.com/metadriverse/metadrive), whose bike lanes are
+left out and whose lights are states of all steps.
 
 Lanes are those of the map, in driving direction, `traffic.LANE_WIDTH` wide,
 for archives do not have their boundaries, nor speed limits. Road lines and road
@@ -18,13 +23,18 @@ left of the nearest road edge, for the edges of WOMD have the road on their left
 only the place is known, so that they have no stop line.
 """
 
+import operator
+import re
+
 from absl import flags
+from absl import logging
 import contourpy
 import numpy as np
 from scipy import spatial
 
 from data_pipelines import archive
 from data_pipelines import command
+from data_pipelines import files
 from data_pipelines import traffic
 from rdrl import logs
 from rdrl import types
@@ -32,8 +42,19 @@ from rdrl import types
 _FLAGS = flags.FlagValues()
 traffic.define_flags(_FLAGS)
 
-# States of `waymo_open_dataset.protos.map_pb2.TrafficSignalLaneState`. One that
-# flashes red asks to stop, then to go; nothing here obeys that.
+# What road types, in small letters, are. Those of no use here have no name.
+_KINDS = {
+  r'lane(_surface_\w+|_freeway|_unknown)?': 'lane',
+  r'road_line(_\w+)?|unknown_line': 'road_line',
+  r'road_edge(_boundary|_median|_unknown)?': 'road_edge',
+  r'crosswalk|driveway': None,
+  r'lane_bike_lane|road_edge_sidewalk|guardrail': None,
+  r'speed_bump|stop_sign|unknown|other': None,
+}
+
+# States of `waymo_open_dataset.protos.map_pb2.TrafficSignalLaneState`, and the
+# colours to which MetaDrive reduces them. One that flashes red asks to stop,
+# then to go; nothing here obeys that.
 LIGHTS = {
   'unknown': types.LIGHT_UNKNOWN,
   'go': types.LIGHT_GO,
@@ -44,7 +65,15 @@ LIGHTS = {
   'flashing_stop': types.LIGHT_CAUTION,
   'stop': types.LIGHT_STOP,
   'arrow_stop': types.LIGHT_STOP,
+  'green': types.LIGHT_GO,
+  'yellow': types.LIGHT_CAUTION,
+  'red': types.LIGHT_STOP,
+  'none': types.LIGHT_UNKNOWN,
 }
+_PREFIX = re.compile('^(lane_state|traffic_light)_')
+
+# Metres from a light to the ego at which it is a mistake.
+_FAR = 1e5
 
 # Of what the lights of the lanes that part at one stop line show, the first.
 _MOST_PERMISSIVE = (
@@ -61,6 +90,8 @@ _SAME_PLACE = 0.5
 _CELL = 0.5
 _REACH = 20.0
 _STRIP = 1.5
+# Metres of the shortest line.
+_LEAST_LENGTH = 0.01
 # Square metres of the smallest piece and of the smallest hole.
 _LEAST_AREA = 2.0
 
@@ -79,30 +110,24 @@ def read(path, options=traffic.DEFAULT) -> types.Log:
     LogError: one line that names the file, the field and its value.
   """
   scene = archive.read(path)
-  tracks = types.AgentState(
-    xy=scene.xyz[..., :2],
-    z=archive.heights(scene),
-    yaw=scene.yaw,
-    speed=traffic.along(scene.velocity, scene.yaw),
-    valid=scene.valid,
-  )
+  heights = archive.heights(scene)[..., None]
   return traffic.make_log(
     name=scene.path.stem,
     times=scene.times,
-    tracks=tracks,
+    xyz=np.concatenate([scene.xyz[..., :2], heights], -1),
+    yaw=scene.yaw,
+    valid=scene.valid,
     sizes=scene.sizes,
     classes=scene.classes,
     make_map=lambda ego, radius: _map(scene, ego, radius),
     source=scene.path,
     options=options,
+    velocity=scene.velocity,
   )
 
 
 def _map(scene, ego, radius):
-  roads = {
-    name: [line for line in lines if len(line) > 1]
-    for name, lines in scene.roads.items()
-  }
+  roads = _roads(scene)
 
   def near(name):
     return traffic.near(roads.get(name, []), ego, radius)
@@ -133,6 +158,29 @@ def _map(scene, ego, radius):
     stop_lines=traffic.polylines(stop_lines),
     lights=lights,
   )
+
+
+def _roads(scene):
+  """Lines `[P, 2]` of some length by what they are."""
+  roads, unknown = {}, []
+  for name, lines in scene.roads.items():
+    word = name.lower()
+    kinds = [
+      kind or word
+      for pattern, kind in _KINDS.items()
+      if re.fullmatch(pattern, word)
+    ]
+    if not kinds and lines:
+      unknown.append(name)
+    for kind in kinds:
+      roads.setdefault(kind, []).extend(
+        line for line in lines if np.ptp(line, axis=0).max() > _LEAST_LENGTH
+      )
+  if unknown and not roads:
+    raise logs.LogError(
+      f'{scene.path}: road_type_names: {unknown[:20]} are all unknown'
+    )
+  return roads
 
 
 def drivable_area(edges, lanes, driveways, low, high):
@@ -211,9 +259,14 @@ def _stop_lines(scene, lanes):
   """
   places, states = [], []
   for number, light in scene.lights.items():
-    source = f'{scene.path}: tl: light {number}'
+    source = f'{scene.path}: tl: light {files.short(number)}'
     place, state = _light(light, len(scene.times), source)
+    if place is None:
+      logging.warning('%s: left out, for nothing tells where it is', source)
+      continue
     place = place - scene.origin
+    if not np.all(np.abs(place) <= _FAR):
+      raise logs.LogError(f'{source}: {place} m from the ego')
     for i, other in enumerate(places):
       if np.linalg.norm(other - place) < _SAME_PLACE:
         states[i].append(state)
@@ -238,24 +291,45 @@ def _stop_lines(scene, lanes):
 
 
 def _light(light, steps, source):
-  """Where a light has traffic stop, `[2]`, and its state at `[T]` steps."""
+  """Where a light has traffic stop, `[2]`, and its state at `[T]` steps.
+
+  The place is that of `x` and `y`, of which the first counts, or `stop` or
+  `stop_point`; None if there is none. Without a `time_index` there is a state
+  for each step.
+  """
   try:
-    place = np.array([light['x'][0], light['y'][0]], np.float64)
-    when = np.array(light['time_index'], int)
-    words = [str(word) for word in light['state']]
-  except (KeyError, IndexError, TypeError, ValueError) as error:
-    raise logs.LogError(f'{source}: {error!r}') from error
-  if not np.all(np.isfinite(place)):
-    raise logs.LogError(f'{source}: x, y: {place.tolist()}')
+    place = light.get('stop', light.get('stop_point'))
+    if 'x' in light:
+      place = light['x'][0], light['y'][0]
+    if place is not None:
+      place = np.array([float(place[0]), float(place[1])])
+    words = light['state']
+    if isinstance(words, dict):
+      words = words['object_state']
+    words = [_PREFIX.sub('', str(word).lower()) for word in words]
+    when = light.get('time_index', range(len(words)))
+    when = np.array([operator.index(step) for step in when], int)
+  except (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+  ) as error:
+    raise logs.LogError(f'{source}: {files.short(repr(error))}') from error
   if when.shape != (len(words),) or np.any((when < 0) | (when >= steps)):
     raise logs.LogError(
       f'{source}: time_index: {len(when)} for {len(words)} states in {steps} '
       'steps'
     )
+  if 'time_index' not in light and len(words) != steps:
+    raise logs.LogError(
+      f'{source}: state: {len(words)}, but there are {steps} steps'
+    )
   for word in words:
     if word not in LIGHTS:
       raise logs.LogError(
-        f'{source}: state: {word!r} is not one of {sorted(LIGHTS)}'
+        f'{source}: state: {files.short(word)!r} is not one of {sorted(LIGHTS)}'
       )
   state = np.full(steps, types.LIGHT_UNKNOWN, np.int32)
   state[when] = [LIGHTS[word] for word in words]

@@ -99,6 +99,9 @@ _OVERWRITE = flags.DEFINE_bool(
   'overwrite', False, 'Replace an asset or a scene of the same name.'
 )
 
+# Metres and degrees beyond which a number is a mistake, and what no scene has.
+_FARTHEST, _MOST_AGENTS, _MOST_GAUSSIANS = 1e5, 10_000, 100_000_000
+
 # Of the flight around a car: pictures, metres from it and above it.
 _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 60, 7.0, 2.5
 
@@ -184,9 +187,9 @@ def _request(path):
 def _numbers(flag, values):
   """Three numbers of a list flag."""
   found = presets.numbers(flag, values, float)
-  if len(found) != 3:
+  if len(found) != 3 or not np.max(np.abs(found)) <= _FARTHEST:
     raise training.config.ConfigError(
-      f'{flag}={",".join(values)}: expected three numbers'
+      f'{flag}={",".join(values)}: expected three numbers up to {_FARTHEST:g}'
     )
   return found
 
@@ -240,6 +243,14 @@ def _check_flags():
     '--follow: the track that --insert with --shift is beside, and only there',
   )
   demand(_STRIDE.value > 0, f'--stride={_STRIDE.value}: expected 1 or more')
+  for name, flag, most in (
+    ('agents', _AGENTS, _MOST_AGENTS),
+    ('gaussians', _GAUSSIANS, _MOST_GAUSSIANS),
+  ):
+    demand(
+      flag.value is None or 0 < flag.value <= most,
+      f'--{name}={flag.value}: expected 1 to {most}',
+    )
 
 
 def _track(scene, size, agent):
@@ -365,7 +376,8 @@ def _write(fitted, scene, done, shown):
   training.config.record(out, fitted.request)
   training.checkpoints.save(directory, 0, jax.tree.map(np.asarray, scene))
   edits = [*fitted.edits, *done]
-  (out / 'edits.json').write_text(json.dumps(edits, indent=2) + '\n')
+  with splat.ply.named(out / 'edits.json'):
+    (out / 'edits.json').write_text(json.dumps(edits, indent=2) + '\n')
   config = fitted.request.config.splat
   _film(fitted.scene, scene, config, out)
   if shown is not None and scene.tracks.valid[:, shown].any():

@@ -29,9 +29,14 @@ _TRACK_FIELDS = ('xy', 'z', 'yaw', 'speed', 'valid')
 
 
 def names(data_dir):
-  """Names of the logs of a prepared data set, in its order."""
+  """Names of the logs of a prepared data set, in its order.
+
+  Raises:
+    LogError: one line that names what is missing or damaged, or a name that
+      cannot be that of a file.
+  """
   with _readable(data_dir):
-    return [_text(record['name']) for record in _open(data_dir, 'logs')]
+    return [_name(record, data_dir) for record in _open(data_dir, 'logs')]
 
 
 def read(data_dir, name=None) -> types.Log:
@@ -52,40 +57,45 @@ def read(data_dir, name=None) -> types.Log:
     source = f'{data_dir}: {name}'
     first, count = int(record['first_step']), int(record['num_steps'])
     steps = _open(data_dir, 'steps')
+    if not (first >= 0 and 0 < count <= len(steps) - first):
+      raise checks.LogError(
+        f'{source}: num_steps: {count} from {first} on, but the data set has'
+        f' {len(steps)}'
+      )
     rows = [
       _decode(steps[first + i], f'{source}: step {i}')
       for i in tqdm.trange(
         count, desc='read', unit='step', leave=False, disable=None
       )
     ]
-  shapes = {row['images'].shape for row in rows}
-  if len(shapes) > 1:
-    raise checks.LogError(f'{source}: images: sizes differ: {sorted(shapes)}')
-  step = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-  lights = step.pop('lights', None)
-  log = types.Log(
-    images=step['images'],
-    cameras=types.Camera(
-      camera_from_world=step['camera_from_world'],
-      intrinsics=step['intrinsics'],
-      height=step['images'].shape[2],
-      width=step['images'].shape[3],
-    ),
-    camera_from_ego=record['camera_from_ego'],
-    times=step['time'],
-    tracks=types.AgentState(**step['tracks']),
-    sizes=record['sizes'],
-    classes=record['classes'],
-    lidar=step['lidar'],
-    lidar_valid=step['lidar_valid'],
-    map=types.Map(
-      lane_width=record['lane_width'],
-      lights=lights,
-      speed_limit=record.get('speed_limit'),
-      **{k: types.Polylines(**v) for k, v in record['map'].items()},
-    ),
-    name=name,
-  )
+    shapes = {row['images'].shape for row in rows}
+    if len(shapes) > 1:
+      raise checks.LogError(f'{source}: images: sizes differ: {sorted(shapes)}')
+    step = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+    lights = step.pop('lights', None)
+    log = types.Log(
+      images=step['images'],
+      cameras=types.Camera(
+        camera_from_world=step['camera_from_world'],
+        intrinsics=step['intrinsics'],
+        height=step['images'].shape[2],
+        width=step['images'].shape[3],
+      ),
+      camera_from_ego=record['camera_from_ego'],
+      times=step['time'],
+      tracks=types.AgentState(**step['tracks']),
+      sizes=record['sizes'],
+      classes=record['classes'],
+      lidar=step['lidar'],
+      lidar_valid=step['lidar_valid'],
+      map=types.Map(
+        lane_width=record['lane_width'],
+        lights=lights,
+        speed_limit=record.get('speed_limit'),
+        **{k: types.Polylines(**v) for k, v in record['map'].items()},
+      ),
+      name=name,
+    )
   checks.validate(log, source)
   return log
 
@@ -151,14 +161,18 @@ def _decode(row, source):
   return row
 
 
-def _text(value):
-  return value.decode() if isinstance(value, bytes) else value
+def _name(record, data_dir):
+  name = record['name']
+  if isinstance(name, bytes):
+    name = name.decode()
+  checks.check_name(name, data_dir)
+  return name
 
 
 def _find(data_dir, name):
   found = []
   for record in _open(data_dir, 'logs'):
-    found.append(_text(record['name']))
+    found.append(_name(record, data_dir))
     if found[-1] == name:
       return record, name
   if name is None and len(found) == 1:
@@ -175,10 +189,12 @@ def _readable(data_dir):
     yield
   except checks.LogError:
     raise
-  except (OSError, ValueError, IndexError, RuntimeError) as error:
-    what = ' '.join(str(error).split())
+  # They, protobuf and their parsers have no error in common, and a feature that
+  # is not there is a KeyError.
+  except Exception as error:
+    what = ' '.join(repr(error).split())
     raise checks.LogError(
-      f'{data_dir}: steps or logs cannot be read: {what}'
+      f'{data_dir}: steps or logs cannot be read: {what[:300]}'
     ) from error
 
 

@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import re
+import reprlib
 
 import jax
 import numpy as np
@@ -41,7 +42,12 @@ _UNSEEN = float(np.log(blocks.MIN_ALPHA / (1 - blocks.MIN_ALPHA)))
 _LEAST_DETERMINANT = 1e-3
 
 _VERSION = 1
-_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
+# Bytes of the facts of an asset, its Gaussians, and metres of its box, which no
+# object of traffic has.
+_MAX_FACTS, _MAX_COUNT, _MAX_SIZE = 1 << 16, 10_000_000, 1000
+# Bytes of a Gaussian of degree 3 in a file, normals and node among them.
+_MAX_BYTES = 4 * 63
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -403,7 +409,7 @@ class AssetBank:
     """Adds an asset; returns the path of its JSON file.
 
     Raises:
-      ValueError: if the name is none for a file.
+      ValueError: if the name is none for a file, or the asset is not finite.
       FileExistsError: if there is an asset of this name, unless `overwrite`.
       OSError: if the folder cannot be written.
     """
@@ -413,14 +419,17 @@ class AssetBank:
         f'{path}: the bank has an asset {asset.name!r}: choose another name or'
         ' overwrite it'
       )
+    _check_finite(asset.gaussians, f'asset {asset.name}')
     self.directory.mkdir(parents=True, exist_ok=True)
-    temporary = self.directory / f'.{asset.name}.{os.getpid()}.tmp'
+    temporary, written = (
+      self.directory / f'.{asset.name}.{os.getpid()}.{part}.tmp'
+      for part in ('ply', 'json')
+    )
     try:
       ply.save_ply(temporary, asset.gaussians)
       digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
       # Named by its content: the file that an older JSON names stays whole.
       gaussians = self.directory / f'{asset.name}.{digest[:8]}.ply'
-      temporary.replace(gaussians)
       facts = {
         'version': _VERSION,
         'class': CLASSES[asset.kind],
@@ -431,10 +440,13 @@ class AssetBank:
         'gaussians': gaussians.name,
         'sha256': digest,
       }
-      temporary.write_text(json.dumps(facts, indent=2) + '\n')
-      temporary.replace(path)
+      with ply.named(written):
+        written.write_text(json.dumps(facts, indent=2) + '\n', 'utf-8')
+      temporary.replace(gaussians)
+      written.replace(path)
     finally:
       temporary.unlink(missing_ok=True)
+      written.unlink(missing_ok=True)
     for old in self.directory.glob(f'{asset.name}.*.ply'):
       parts = old.name.removeprefix(f'{asset.name}.')
       if old != gaussians and re.fullmatch(r'[0-9a-f]{8}\.ply', parts):
@@ -453,28 +465,39 @@ class AssetBank:
     if name not in names:
       raise FileNotFoundError(
         f'{path}: no asset {name!r} in the bank, which has'
-        f' {", ".join(names) or "none"}'
+        f' {_short(", ".join(names)) or "none"}'
       )
+    length = path.stat().st_size
+    if length > _MAX_FACTS:
+      raise ValueError(f'{path}: {length} bytes, more than {_MAX_FACTS}')
     try:
-      facts = json.loads(path.read_text())
+      text = path.read_text('utf-8')
+      facts = json.loads(text)
+    except RecursionError as error:
+      raise ValueError(f'{path}: JSON nested too deep') from error
     except ValueError as error:
-      raise ValueError(f'{path}: not JSON: {error}') from error
+      raise ValueError(f'{path}: not JSON: {_short(error)}') from error
     if not isinstance(facts, dict):
-      raise ValueError(f'{path}: {facts!r} is not an object of fields')
+      raise ValueError(f'{path}: {_short(text)} is not an object of fields')
     checks = {
       'version': (lambda x: x == _VERSION, f'{_VERSION}'),
       'class': (lambda x: x in CLASSES, f'one of {", ".join(CLASSES)}'),
       'size': (_is_size, 'three positive numbers'),
       'source': (lambda x: isinstance(x, str), 'a text'),
       'is_lit': (lambda x: isinstance(x, bool), 'true or false'),
-      'count': (lambda x: type(x) is int and x > 0, 'a positive number'),
+      'count': (
+        lambda x: type(x) is int and 0 < x <= _MAX_COUNT,
+        f'a number from 1 to {_MAX_COUNT}',
+      ),
       'gaussians': (_is_file_name, 'the name of a .ply file beside it'),
       'sha256': (lambda x: isinstance(x, str), 'a text'),
     }
     for field, (is_right, expected) in checks.items():
       value = facts.get(field)
       if field not in facts or not is_right(value):
-        raise ValueError(f'{path}: {field}: {value!r}, expected {expected}')
+        raise ValueError(
+          f'{path}: {field}: {reprlib.repr(value)}, expected {expected}'
+        )
     return facts
 
   def load(self, name) -> Asset:
@@ -491,16 +514,19 @@ class AssetBank:
       raise FileNotFoundError(
         f'{path}: missing, though {self._path(name)} names it'
       )
+    length, count = path.stat().st_size, facts['count']
+    if length > count * _MAX_BYTES + ply.MAX_HEADER:
+      raise ValueError(
+        f'{path}: {length} bytes, too many for {count} Gaussians'
+      )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != facts['sha256']:
       raise ValueError(
         f'{path}: sha256: {digest}, but {self._path(name)} says'
-        f' {facts["sha256"]}'
+        f' {_short(facts["sha256"])}'
       )
     gaussians = ply.load_ply(path)
-    for field, value in vars(gaussians).items():
-      if not np.all(np.isfinite(value)):
-        raise ValueError(f'{path}: {field}: not all finite')
+    _check_finite(gaussians, path)
     if len(gaussians.node) != facts['count'] or np.any(gaussians.node):
       raise ValueError(
         f'{path}: node: {len(gaussians.node)} Gaussians of nodes'
@@ -518,8 +544,8 @@ class AssetBank:
   def _path(self, name):
     if not _NAME.fullmatch(name):
       raise ValueError(
-        f'asset {name!r}: a name has letters, digits, dots, dashes and'
-        ' underscores and begins with one of the first two'
+        f'asset {_short(repr(name))}: a name has up to 100 letters, digits,'
+        ' dots, dashes and underscores and begins with one of the first two'
       )
     return self.directory / f'{name}.json'
 
@@ -528,7 +554,7 @@ def _is_size(value):
   return (
     isinstance(value, list)
     and len(value) == 3
-    and all(type(x) in (int, float) and 0 < x < np.inf for x in value)
+    and all(type(x) in (int, float) and 0 < x <= _MAX_SIZE for x in value)
   )
 
 
@@ -536,8 +562,21 @@ def _is_file_name(value):
   return (
     isinstance(value, str)
     and value.endswith('.ply')
+    and value.isprintable()
     and pathlib.PurePath(value).name == value
   )
+
+
+def _check_finite(gaussians, source):
+  for field, value in vars(gaussians).items():
+    if not np.all(np.isfinite(value)):
+      raise ValueError(f'{source}: {field}: not all finite')
+
+
+def _short(value):
+  """A value of a file on a line that stays short."""
+  text = str(value)
+  return text if len(text) <= 200 else text[:200] + '...'
 
 
 def _check_agent(scene, agent):

@@ -121,6 +121,14 @@ def render(
         f'{name} of shape {np.shape(value)} for {count} Gaussians and'
         f' {camera.height} x {camera.width} pixels'
       )
+  if not count:
+    # Sorts and gathers need one; this one is never drawn.
+    gaussians, features, screen_probe = jax.tree.map(
+      lambda x: jnp.zeros((1, *np.shape(x)[1:]), jnp.result_type(x)),
+      (gaussians, features, screen_probe),
+    )
+    transparent = gaussians.opacity_logits + blocks.TRANSPARENT
+    gaussians = gaussians.replace(opacity_logits=transparent)
   if mesh is not None:
     if len(mesh.axis_names) != 1:
       raise ValueError(f'mesh of axes {mesh.axis_names}, expected one')

@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A data set is written whole or not at all."""
 
+import resource
 import sys
 
 import numpy as np
@@ -49,6 +50,53 @@ def test_a_folder_that_holds_something_is_left_alone(log, tmp_path):
   with pytest.raises(FileExistsError, match='mine'):
     builder.write([log], out)
   assert (out / 'thesis.txt').read_text() == 'years'
+
+
+@pytest.mark.parametrize('room', [100, 8000])
+def test_a_disk_that_is_full_is_named_and_left_clean(log, tmp_path, room):
+  # The image data of a step alone is 1.5 kB.
+  before = set(tmp_path.iterdir())
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+  try:
+    with pytest.raises(OSError, match='too large') as error:
+      builder.write([log], tmp_path / 'set')
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert error.value.filename.startswith(str(tmp_path / 'set'))
+  assert str(tmp_path / '.set') not in str(error.value)
+  assert set(tmp_path.iterdir()) == before
+
+
+def test_what_another_wrote_meanwhile_stays(log, tmp_path):
+  out = tmp_path / 'set'
+
+  def slow():
+    yield log
+    out.mkdir()
+    (out / 'other').write_text('faster')
+
+  with pytest.raises(OSError, match='not empty') as error:
+    builder.write(slow(), out)
+  assert error.value.filename == str(out)
+  assert [p.name for p in out.iterdir()] == ['other']
+  assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_defect_while_logs_are_read_stays_one(log, tmp_path):
+  def broken():
+    yield log
+    raise RuntimeError('not of the disk')
+
+  with pytest.raises(RuntimeError, match='not of the disk'):
+    builder.write(broken(), tmp_path / 'set')
+
+
+def test_a_name_that_the_locale_cannot_read_is_refused(log, tmp_path):
+  # What an umlaut becomes where LC_ALL=C.
+  with pytest.raises(ValueError, match=r'out_dir: has letters .* PYTHONUTF8=1'):
+    builder.write([log], tmp_path / 'm\udcc3\udcbcll')
+  assert [p.name for p in tmp_path.iterdir()] == ['compact']
 
 
 def test_logs_are_taken_one_at_a_time(log, tmp_path):

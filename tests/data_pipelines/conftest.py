@@ -10,6 +10,8 @@ import types
 
 import numpy as np
 from PIL import Image
+import pyarrow as arrow
+from pyarrow import feather
 import pytest
 from scipy.spatial.transform import Rotation
 
@@ -215,7 +217,8 @@ class FakeArchive:
   The ego is the last one; the pedestrian is there from step 4 on. Two lanes,
   half of the road is to the left of each edge, and 10 m ahead of the ego a
   light is at stop until step 5. All of it is about an origin that was taken
-  away. `fields` may be changed before `write`.
+  away. `fields` may be changed before `write`. `scenarionet` has the same scene
+  in the words of ScenarioNet, which has no place of a light in lists.
   """
 
   STEPS = 12
@@ -284,6 +287,30 @@ class FakeArchive:
       for lane, state in states.items()
     }
 
+  def scenarionet(self):
+    self.fields['road_type_names'] = np.array(
+      [
+        'LANE_SURFACE_STREET',
+        'ROAD_LINE_BROKEN_SINGLE_WHITE',
+        'ROAD_EDGE_BOUNDARY',
+        'CROSSWALK',
+        'DRIVEWAY',
+        'STOP_SIGN',
+      ]
+    )
+    lights = {
+      lane: {
+        'stop': [light['x'][0], light['y'][0]],
+        'lane': lane,
+        'state': [
+          f'LANE_STATE_{word.upper()}' for word in ['unknown', *light['state']]
+        ],
+      }
+      for lane, light in self.lights().items()
+    }
+    self.fields['tl'] = np.array(json.dumps(lights))
+    return self
+
   def write(self, folder, name='scene'):
     path = folder / f'{name}.npz'
     np.savez(path, **self.fields)
@@ -293,3 +320,100 @@ class FakeArchive:
 @pytest.fixture
 def fake_archive():
   return FakeArchive()
+
+
+class FakeCity:
+  """An Argoverse 2 log: a car drives ahead of the ego, both at 10 m/s.
+
+  The ego heads `YAW` from a place in a city; poses come twice as often as
+  sweeps. A pedestrian stands beside the one lane from step 4 on. `boxes`,
+  `poses` and `map` may be changed before `write`.
+  """
+
+  STEPS = 12
+  YAW = 0.5
+  START = np.array([1500.0, -700.0, 12.0])
+  FIRST = 315973157959879000
+
+  def __init__(self):
+    self.ahead = np.array([np.cos(self.YAW), np.sin(self.YAW), 0])
+    self.left = np.array([-self.ahead[1], self.ahead[0], 0])
+    half = np.arange(2 * self.STEPS - 1)
+    self.poses = {
+      'timestamp_ns': self.FIRST + 50_000_000 * half,
+      **self._turned(self.YAW, len(half)),
+      **self._at(self.START + 0.5 * half[:, None] * self.ahead),
+    }
+    boxes = [(step, 'car', 'BUS', [20.0, 0, 0.5]) for step in range(self.STEPS)]
+    boxes += [
+      (step, 'walker', 'PEDESTRIAN', [15.0 - step, -3, 0.5])
+      for step in range(4, self.STEPS)
+    ]
+    steps, names, categories, places = zip(*boxes, strict=True)
+    self.boxes = {
+      'timestamp_ns': self.FIRST + 100_000_000 * np.array(steps),
+      'track_uuid': list(names),
+      'category': list(categories),
+      'length_m': np.full(len(boxes), 4.5),
+      'width_m': np.full(len(boxes), 1.9),
+      'height_m': np.full(len(boxes), 1.6),
+      **self._turned(0.0, len(boxes)),
+      **self._at(np.array(places)),
+    }
+    lane = {
+      'lane_type': 'VEHICLE',
+      'left_lane_boundary': self.line(2),
+      'right_lane_boundary': self.line(-2),
+      'left_lane_mark_type': 'SOLID_WHITE',
+      'right_lane_mark_type': 'NONE',
+    }
+    area = self.line(-5) + self.line(6)[::-1]
+    self.map = {
+      'lane_segments': {'1': lane},
+      'drivable_areas': {'1': {'area_boundary': area}},
+      'pedestrian_crossings': {},
+    }
+
+  def line(self, side):
+    """Points, as the map has them, `side` metres to the left of the ego."""
+    x = np.arange(-60.0, 101, 20)[:, None]
+    points = self.START + x * self.ahead + side * self.left
+    return [dict(zip('xyz', point, strict=True)) for point in points.tolist()]
+
+  def without_steps(self, first, last):
+    """Leaves no cuboid from step `first` up to, without, `last`."""
+    step = (np.array(self.boxes['timestamp_ns']) - self.FIRST) // 100_000_000
+    kept = np.flatnonzero((step < first) | (step >= last))
+    self.boxes = {
+      field: [values[i] for i in kept] for field, values in self.boxes.items()
+    }
+
+  def write(self, folder, name='log'):
+    path = folder / name
+    (path / 'map').mkdir(parents=True)
+    for file, table in [
+      ('annotations', self.boxes),
+      ('city_SE3_egovehicle', self.poses),
+    ]:
+      feather.write_feather(arrow.table(table), path / f'{file}.feather')
+    file = path / 'map' / 'log_map_archive_log____PIT_city_1.json'
+    file.write_text(json.dumps(self.map))
+    return path
+
+  @staticmethod
+  def _turned(yaw, count):
+    quaternion = [0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)]
+    names = ('qx', 'qy', 'qz', 'qw')
+    return {
+      name: np.full(count, value)
+      for name, value in zip(names, quaternion, strict=True)
+    }
+
+  @staticmethod
+  def _at(places):
+    return dict(zip(('tx_m', 'ty_m', 'tz_m'), places.T, strict=True))
+
+
+@pytest.fixture
+def fake_city():
+  return FakeCity()

@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""KITTI drives, made up and real, and twelve ways to spoil one."""
+"""KITTI drives, made up and real, and ways to spoil one."""
 
+import logging
 import os
 import pathlib
 import subprocess
@@ -145,6 +146,152 @@ def test_lidar_beyond_the_budget_is_a_fixed_choice(drive, tmp_path):
     assert len({tuple(p) for p in once.lidar[step].tolist()} & rows) == 4
 
 
+def test_speeds_are_those_of_the_true_times(drive, tmp_path):
+  # 10 m/s to the east, whatever the stamps.
+  drive.stamps = 1000.0 + np.array([0, 0.09, 0.2, 0.29, 0.4, 0.52])
+  drive.angles[:] = 0
+  drive.positions[:] = 0
+  drive.positions[:, 0] = 10 * (drive.stamps - 1000)
+  log = kitti.read_raw(drive.original(tmp_path, boxes=False), num_lidar=16)
+  np.testing.assert_allclose(log.times, drive.stamps - 1000, atol=1e-6)
+  np.testing.assert_allclose(log.tracks.speed[:, 0], 10, atol=1e-3)
+
+
+@pytest.mark.parametrize('layout', ['original', 'compact'])
+def test_steps_without_a_sweep_are_read_without_lidar(
+  layout, drive, tmp_path, caplog
+):
+  root = getattr(drive, layout)(tmp_path)
+  whole = kitti.read_raw(root, num_lidar=16)
+  sweeps = sorted(
+    path
+    for path in root.rglob('*')
+    if path.parent.name in ('data', 'velodyne')
+    and path.suffix in ('.bin', '.npz')
+  )
+  for step in (2, 3):
+    sweeps[step].unlink()
+  caplog.clear()
+  with caplog.at_level(logging.WARNING, logger='absl'):
+    log = kitti.read_raw(root, num_lidar=16)
+  (record,) = caplog.records
+  assert 'no sweep at 2 of 6 steps, from step 2 on' in record.getMessage()
+  assert log.lidar_valid.any(1).tolist() == [1, 1, 0, 0, 1, 1]
+  for step in (0, 1, 4, 5):
+    np.testing.assert_array_equal(log.lidar[step], whole.lidar[step])
+  jax.tree.map(np.testing.assert_array_equal, log.tracks, whole.tracks)
+  with pytest.raises(logs.LogError, match='no such file'):
+    kitti.read_raw(root, start=2, num_steps=2)
+
+
+def write_stamps(root, sensor, stamps):
+  lines = [
+    '' if np.isnan(s) else f'2011-09-26 13:{int(s // 60):02d}:{s % 60:012.9f}'
+    for s in stamps
+  ]
+  (root / sensor / 'timestamps.txt').write_text('\n'.join(lines) + '\n')
+
+
+def test_a_gap_parts_a_drive_in_two_that_are_read(drive, tmp_path):
+  drive.stamps[3:] += 1.0
+  root = drive.original(tmp_path)
+  with pytest.raises(
+    logs.LogError, match=r'3 at 1\.302 s is 1\.102 s.*3 steps'
+  ):
+    kitti.read_raw(root)
+  for start in (0, 3):
+    log = kitti.read_raw(root, num_lidar=16, start=start, num_steps=3)
+    assert log.times[-1] == pytest.approx(0.2, abs=0.003)
+
+
+def test_stamps_of_all_sensors_belong_together(drive, tmp_path):
+  root = drive.original(tmp_path)
+  cameras = ('image_02', 'image_03')
+  stamps = drive.stamps
+  # As in drive 2011_09_26_0009: a line without a stamp where there is no sweep,
+  # and clocks that differ by some milliseconds.
+  blank = np.where(np.arange(6) == 4, np.nan, stamps - 0.013)
+  write_stamps(root, 'velodyne_points', blank)
+  write_stamps(root, 'oxts', stamps + 0.004)
+  log = kitti.read_raw(root, cameras, num_lidar=16)
+  np.testing.assert_allclose(log.times, stamps - 1000, atol=1e-6)
+  for sensor in ('velodyne_points', 'oxts', 'image_03'):
+    for wrong, step in [
+      (stamps + 0.06, 0),
+      (np.append(stamps[:3], stamps[2:5]), 3),
+      (np.append(stamps[:4], stamps[:2]), 4),
+      (stamps + 60 * (np.arange(6) > 4), 5),
+    ]:
+      write_stamps(root, sensor, wrong)
+      named = rf'{sensor}/timestamps.txt: times: step {step} is stamped'
+      with pytest.raises(logs.LogError, match=named):
+        kitti.read_raw(root, cameras, num_lidar=16)
+    write_stamps(root, sensor, stamps)
+
+
+def test_a_blank_line_shifts_no_stamp(drive, tmp_path):
+  root = drive.original(tmp_path)
+  write_stamps(
+    root, 'image_02', np.where(np.arange(6) == 2, np.nan, drive.stamps)
+  )
+  with pytest.raises(logs.LogError, match=r'timestamps\.txt: .*nan at step 2'):
+    kitti.read_raw(root)
+  log = kitti.read_raw(root, num_lidar=16, start=3)
+  np.testing.assert_allclose(log.times, drive.stamps[3:] - drive.stamps[3])
+
+
+def test_who_is_never_there_is_nobody(drive, tmp_path):
+  root = drive.original(tmp_path)
+  whole = kitti.read_raw(root, num_lidar=16)
+  rewrite(
+    root / 'tracklet_labels.xml',
+    '<tracklets>',
+    '<tracklets>' + drive.box('Van', (2, 2, 5), 3, ''),
+  )
+  log = kitti.read_raw(root, num_lidar=16, num_agents=3)
+  jax.tree.map(np.testing.assert_array_equal, log, whole)
+  # The pedestrian is there at step 2 only.
+  late = kitti.read_raw(root, num_lidar=16, start=3, num_agents=2)
+  np.testing.assert_allclose(late.sizes, whole.sizes[:2])
+  assert late.tracks.valid.all()
+  first = kitti.read_raw(root, num_lidar=16, num_steps=1)
+  assert len(first.sizes) == 1
+
+
+def test_a_jump_is_named_with_its_file(drive, tmp_path):
+  packet = drive.packets()
+  for name, index, value, file in [
+    (
+      'fix',
+      (3, slice(0, 2)),
+      0,
+      r'0000000003\.txt: oxts: step 3 is 4\.\d+e\+06',
+    ),
+    (
+      'height',
+      (2, 2),
+      3000,
+      r'0000000002\.txt: oxts: step 2 is 2883.95 m from',
+    ),
+    ('pole', (4, 0), 90, r'0000000004\.txt: oxts: latitude 90'),
+  ]:
+    (tmp_path / name).mkdir()
+    root = drive.original(tmp_path / name)
+    changed = packet.copy()
+    changed[index] = value
+    for step, row in enumerate(changed):
+      (root / f'oxts/data/{step:010d}.txt').write_text(
+        ' '.join(map(str, row.tolist()))
+      )
+    with pytest.raises(logs.LogError, match=file):
+      kitti.read_raw(root, num_lidar=16)
+  poses = drive.meta()['T_w_imu']
+  poses[5:, 0, 3] += 50
+  root = drive.compact(tmp_path, T_w_imu=poses)
+  with pytest.raises(logs.LogError, match=r'meta\.npz: T_w_imu: step 5 is 5'):
+    kitti.read_raw(root, num_lidar=16)
+
+
 def test_boxes_are_found_in_the_lidar_only_where_there_are_no_tracklets(
   drive, tmp_path, monkeypatch
 ):
@@ -196,10 +343,11 @@ def missing_frame(drive, folder):
   return root, ['image_02/data/0000000004.png', 'no such file']
 
 
-def missing_sweep(drive, folder):
+def no_sweep_at_all(drive, folder):
   root = drive.compact(folder)
-  (root / 'velodyne/000001.npz').unlink()
-  return root, ['velodyne/000001.npz', 'no such file']
+  for path in (root / 'velodyne').iterdir():
+    path.unlink()
+  return root, ['velodyne/000000.npz', 'no such file']
 
 
 def nan_pose(drive, folder):
@@ -259,6 +407,12 @@ def times_out_of_order(drive, folder):
   return root, ['image_02/timestamps.txt', 'times', 'step 4 at', 'not follow']
 
 
+def times_with_a_gap(drive, folder):
+  drive.stamps[3:] += 40
+  root = drive.compact(folder)
+  return root, ['meta.npz', 'times', 'step 3 at', 'is 40.102 s, not 0.1 s']
+
+
 def too_many_agents(drive, folder):
   root = drive.original(folder)
   return root, ['tracklet_labels.xml', '3 agents, but the budget is 2']
@@ -280,7 +434,7 @@ def not_a_drive(drive, folder):
   [
     truncated_png,
     missing_frame,
-    missing_sweep,
+    no_sweep_at_all,
     nan_pose,
     nan_packet,
     zero_focal_length,
@@ -290,6 +444,7 @@ def not_a_drive(drive, folder):
     no_lidar,
     no_lidar_folder,
     times_out_of_order,
+    times_with_a_gap,
     too_many_agents,
     other_image_size,
     not_a_drive,

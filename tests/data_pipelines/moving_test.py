@@ -210,11 +210,11 @@ def test_points_that_cannot_be_used_end_in_one_line(busy):
   spoilt = busy.lidar.copy()
   index = int(np.flatnonzero(busy.lidar_valid[3])[0])
   spoilt[3, index, 1] = np.nan
-  unseen = busy.lidar_valid.copy()
-  unseen[7] = False
+  unseen = np.zeros_like(busy.lidar_valid)
+  far = np.where(np.arange(steps)[:, None] == 3, [4.16e6, 0, 0], 0)
   for log, where, message in [
     (busy.replace(lidar=spoilt), at, f'lidar: nan at [3, {index}, 1]'),
-    (busy.replace(lidar_valid=unseen), at, 'lidar: no points at step 7'),
+    (busy.replace(lidar_valid=unseen), at, 'lidar: no points at any step'),
     (
       busy.replace(lidar=busy.lidar[:, :0], lidar_valid=unseen[:, :0]),
       at,
@@ -227,6 +227,11 @@ def test_points_that_cannot_be_used_end_in_one_line(busy):
     ),
     (busy, at[1:], f'origins: shape ({steps - 1}, 3) is not ({steps}, 3)'),
     (busy, np.where(at > 30, np.inf, at), 'origins: inf at [38, 0]'),
+    (
+      busy.replace(lidar=busy.lidar + far[:, None]),
+      at + far,
+      'origins: the lidar saw an area of 4.16008e+06 x 95 m',
+    ),
     (busy, at + 1000, 'lidar: no points within 80.0 m of the lidar'),
     (
       busy.replace(times=busy.times[::-1]),
@@ -240,6 +245,18 @@ def test_points_that_cannot_be_used_end_in_one_line(busy):
     assert str(error.value) == f'made-up: {message}'
   with pytest.raises(logs.LogError, match='1 agents, but the budget is 0'):
     moving.find(busy, at, budget=0)
+
+
+def test_sweeps_that_are_missing_hide_nobody(busy, found):
+  valid = busy.lidar_valid.copy()
+  valid[[0, 11, 12, 25]] = False
+  fewer = moving.find(busy.replace(lidar_valid=valid), origins(busy))
+  assert fewer.classes.tolist() == found.classes.tolist()
+  both = fewer.tracks.valid & found.tracks.valid
+  assert both.sum() > 0.9 * found.tracks.valid.sum()
+  np.testing.assert_allclose(
+    fewer.tracks.xy[both], found.tracks.xy[both], atol=0.5
+  )
 
 
 @pytest.mark.parametrize('seed', [1, 2])

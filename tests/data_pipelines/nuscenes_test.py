@@ -85,6 +85,68 @@ def test_an_ego_that_jumps_back_ends_the_log_and_not_one_that_brakes(
   assert len(nuscenes.read(scene.write(tmp_path)).times) == 9
 
 
+def test_velocities_that_nobody_uses_may_be_anything(scene, tmp_path):
+  expected = nuscenes.read(scene.write(tmp_path, 'one'))
+  scene.fields['vel'][1, 5] = np.nan
+  scene.fields['vel'][2] = 1e30
+  log = nuscenes.read(scene.write(tmp_path, 'other'))
+  np.testing.assert_array_equal(log.tracks.speed, expected.tracks.speed)
+
+
+def test_headings_in_degrees_are_turned_back(scene, tmp_path):
+  expected = nuscenes.read(scene.write(tmp_path, 'one'))
+  scene.fields['heading'] = np.degrees(scene.fields['heading'])
+  log = nuscenes.read(scene.write(tmp_path, 'other'))
+  np.testing.assert_allclose(log.tracks.xy, expected.tracks.xy, atol=1e-5)
+  np.testing.assert_allclose(np.cos(log.tracks.yaw[0, :2]), [1, -1])
+
+
+def test_keyframes_alone_are_joined_and_a_gap_is_named(scene, tmp_path):
+  scene.fields['ts'] = 0.5 * np.arange(12)
+  log = nuscenes.read(scene.write(tmp_path, 'one'))
+  assert len(log.times) == 56
+  # 0.8 m in half a second.
+  np.testing.assert_allclose(log.tracks.speed[:, 0], 1.6, atol=1e-4)
+  scene.fields['ts'][1:] += 0.5
+  path = scene.write(tmp_path, 'other')
+  with pytest.raises(logs.LogError, match='times: step 1 at 1 s is 1 s after'):
+    nuscenes.read(path)
+
+
+def test_an_ego_that_jumps_in_the_middle_is_refused(scene, tmp_path):
+  for name in ('xyz', 'heading', 'vel', 'valid'):
+    scene.fields[name] = np.repeat(scene.fields[name], 3, 1)
+  fields = scene.fields
+  fields['xyz'][:, :, 0] = fields['xyz'][:, :1, 0] + 0.3 * np.arange(36)
+  fields['xyz'][3, 12:, 0] -= 2
+  fields['valid'][2] = False
+  fields['heading'][:] = 0
+  path = scene.write(tmp_path)
+  with pytest.raises(logs.LogError, match='xyz: the ego jumps by 2 m between'):
+    nuscenes.read(path)
+
+
+def test_an_outline_in_pieces_is_put_together(scene, tmp_path):
+  expected = nuscenes.read(scene.write(tmp_path, 'one'))
+  fields = scene.fields
+  points = fields['road_xyz'][:5]
+  # Its first side, and the other three the other way round.
+  fields['road_xyz'] = np.concatenate(
+    [points[:2], points[1:][::-1], fields['road_xyz'][5:]]
+  )
+  fields['road_id'] = np.repeat(np.arange(4), [2, 4, 5, 30])
+  fields['road_type'] = np.array([0, 0, 0, 3])
+  log = nuscenes.read(scene.write(tmp_path, 'other'))
+  found, wanted = (
+    np.asarray(logs.geometric_scene(x).drivable.values) for x in (log, expected)
+  )
+  np.testing.assert_allclose(found, wanted, atol=0.1)
+  fields['road_type'][1] = 1
+  path = scene.write(tmp_path, 'third')
+  with pytest.raises(logs.LogError, match='the ego is in none of them'):
+    nuscenes.read(path)
+
+
 def test_a_map_of_another_data_set_is_named(fake_archive, tmp_path):
   with pytest.raises(logs.LogError, match='no LANE_SURFACE_STREET among'):
     nuscenes.read(fake_archive.write(tmp_path))

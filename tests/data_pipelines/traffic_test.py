@@ -136,6 +136,66 @@ def test_velocities_are_slopes_within_each_stretch():
   assert traffic.along(np.array([3.0, -2]), np.pi / 2) == pytest.approx(-2)
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0.02, 0.5), min_size=4, max_size=30))
+def test_whatever_the_steps_an_even_motion_stays_one(gaps):
+  times = 7 + np.cumsum(gaps)
+  velocity = np.array([[3.0, -2], [0, 9]])
+  place = velocity * (times - times[0])[:, None, None]
+  yaw = np.repeat(np.pi + 0.2 * (times - times[0])[:, None], 2, 1)
+  valid = np.ones(yaw.shape, bool)
+  valid[2, 1] = False
+  wrapped = (yaw + np.pi) % (2 * np.pi) - np.pi
+  found, there, moving, held = traffic.in_time(
+    times, valid, {'xy': place, 'yaw': wrapped}, 'here'
+  )
+  grid = types.TIME_STEP * np.arange(len(found))
+  # Steps that are on time are left as they are.
+  np.testing.assert_allclose(found - times[0], grid, atol=0.01)
+  assert found[-1] <= times[-1] + 0.01 and found[-1] > times[-1] - 0.11
+  late = (found - times[0])[:, None, None]
+  np.testing.assert_allclose(moving['xy'], velocity * late, atol=1e-6)
+  off = moving['yaw'] - np.pi - 0.2 * late[..., 0]
+  np.testing.assert_allclose(np.cos(off), 1, atol=1e-9)
+  assert there[:, 0].all()
+  inside = (found > times[1] + 0.01) & (found < times[3] - 0.01)
+  assert not there[inside, 1].any()
+  assert np.all(times[held] <= found + 0.01)
+  speed = traffic.velocities(place, times, valid)[valid]
+  expected = np.broadcast_to(velocity, place.shape)[valid]
+  expected = np.where(np.any(speed, -1, keepdims=True), expected, 0)
+  np.testing.assert_allclose(speed, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+  ('times', 'message'),
+  [
+    ([0, 0.1, 0.1, 0.3], 'step 2 at 0.1 s is 0 s after step 1'),
+    ([0, 0.1, 0.1 + 1e-9, 0.3], 'step 2 at 0.100000001 s is 1e-09 s after'),
+    ([0, 0.1, 0.05], 'step 2 at 0.05 s is -0.05 s after step 1'),
+    ([0, 0.1, 60.2], 'step 2 at 60.2 s is 60.1 s after step 1'),
+    ([0, 100, 200], 'step 1 at 100 s is 100 s after step 0'),
+    ([0, np.nan, 0.2], 'step 1 at nan s is nan s after step 0'),
+    ([0, 0.1, np.inf], 'step 2 at inf s is inf s after step 1'),
+    ([], 'steps: 0 wanted, the recording has 0'),
+  ],
+)
+def test_a_stamp_that_cannot_be_is_named(times, message):
+  with pytest.raises(logs.LogError, match=f'^here: (times: )?{message}'):
+    traffic.in_time(times, np.ones((len(times), 1), bool), {}, 'here')
+
+
+def test_who_moves_and_where_it_heads_is_compared():
+  step = np.arange(8)[:, None]
+  rng = np.random.default_rng(0)
+  forward = 0.5 * step * [1, 0]
+  shaking = rng.normal(0, 1, (8, 2))
+  xy = np.stack([forward, forward, -forward, shaking, 0 * forward], 1)
+  yaw = np.tile([0.0, 0.3, 0, 0, 2], (8, 1))
+  found = traffic.off_course(xy, yaw, np.ones((8, 5), bool))
+  np.testing.assert_allclose(found, [0, 0.3, np.pi, np.nan, np.nan], atol=1e-9)
+
+
 def test_noise_of_positions_is_smoothed():
   rng = np.random.default_rng(0)
   xy = rng.normal(0, 0.02, (200, 1, 2))
@@ -157,7 +217,9 @@ def test_only_what_was_asked_for_is_kept(fake_archive, tmp_path):
   for options, message in (
     (traffic.Options(num_steps=13), 'steps: 13 wanted, the recording has 12'),
     (traffic.Options(num_steps=0), 'steps: 0 wanted'),
-    (traffic.Options(map_radius=0.0), 'map_radius: 0.0 m is not positive'),
+    (traffic.Options(map_radius=0.0), 'map_radius: 0.0 m is not above 0'),
+    (traffic.Options(map_radius=np.nan), 'map_radius: nan m is not above 0'),
+    (traffic.Options(map_radius=np.inf), 'map_radius: inf m is not .* most'),
     (traffic.Options(num_agents=0), '0 agents have no room for the ego'),
   ):
     with pytest.raises(logs.LogError, match=message):

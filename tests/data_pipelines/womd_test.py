@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -45,6 +46,147 @@ def test_headings_in_degrees_and_boxes_without_heights(fake_archive, tmp_path):
   log = womd.read(fake_archive.write(tmp_path))
   np.testing.assert_allclose(np.cos(log.tracks.yaw[0, :3]), [1, -1, 1])
   np.testing.assert_allclose(log.tracks.z[0, 0], log.sizes[0, 2] / 2)
+
+
+def test_motion_tells_the_unit_of_headings(fake_archive, tmp_path):
+  heading = fake_archive.fields['heading']
+  # Twice round, which is no degrees though beyond a turn.
+  heading[1] = 0.5 + 4 * np.pi
+  log = womd.read(fake_archive.write(tmp_path, 'turned'))
+  np.testing.assert_allclose(np.cos(log.tracks.yaw[0, :2]), [1, -1])
+  assert log.tracks.yaw[0, 2] == pytest.approx(0.5, abs=1e-5)
+  # A road due east in degrees, none beyond a turn.
+  heading[:] = 5.0
+  fake_archive.fields['xyz'][0, :, :2] += [40, 0] - 2 * (
+    fake_archive.fields['xyz'][0, :, :2] - [30, 3]
+  )
+  fake_archive.fields['vel'][0] *= -1
+  log = womd.read(fake_archive.write(tmp_path, 'degrees'))
+  np.testing.assert_allclose(log.tracks.yaw[:, :3], np.deg2rad(5), atol=1e-6)
+  np.testing.assert_allclose(log.tracks.speed[0, :2], [8, 10], atol=0.1)
+  heading[:] = 65.0
+  path = fake_archive.write(tmp_path, 'neither')
+  with pytest.raises(logs.LogError, match='heading: 124 degrees off the way'):
+    womd.read(path)
+
+
+def test_one_that_backs_up_alone_is_no_mistake(fake_archive, tmp_path):
+  fields = fake_archive.fields
+  for name in ('xyz', 'heading', 'vel', 'valid', 'dims', 'type'):
+    fields[name] = fields[name][3:]
+  fields['heading'][:] = np.pi
+  log = womd.read(fake_archive.write(tmp_path))
+  np.testing.assert_allclose(log.tracks.speed, -8, atol=1e-4)
+
+
+def test_far_from_the_origin_nothing_is_rounded(fake_archive, tmp_path):
+  expected = womd.read(fake_archive.write(tmp_path, 'near'))
+  fields = fake_archive.fields
+  far = np.array([6.6e5, 4e6, 0])
+  fields['xyz'] = fields['xyz'].astype(float) + far
+  fields['road_xyz'] = fields['road_xyz'] + far
+  fields['origin'] = fields['origin'] - far[:2]
+  log = womd.read(fake_archive.write(tmp_path, 'far'))
+  np.testing.assert_allclose(log.tracks.xy, expected.tracks.xy, atol=1e-6)
+  for name in logs.shapes.MAP_LINES:
+    np.testing.assert_allclose(
+      getattr(log.map, name).xy, getattr(expected.map, name).xy, atol=1e-5
+    )
+  fields['xyz'] = fields['xyz'].astype(np.float32)
+  with pytest.raises(logs.LogError, match=r'xyz: float32 at 4e\+06 m'):
+    womd.read(fake_archive.write(tmp_path, 'rounded'))
+
+
+def test_velocities_that_are_none_come_from_positions(fake_archive, tmp_path):
+  velocity = fake_archive.fields['vel']
+  velocity[3, 5] = np.nan
+  log = womd.read(fake_archive.write(tmp_path, 'hole'))
+  np.testing.assert_allclose(log.tracks.speed[:, 0], 8, atol=1e-4)
+  velocity *= 3.6
+  log = womd.read(fake_archive.write(tmp_path, 'kilometres'))
+  np.testing.assert_allclose(log.tracks.speed[:, 0], 8, atol=1e-4)
+  np.testing.assert_allclose(log.tracks.speed[:, 1], 10, atol=1e-4)
+
+
+def test_steps_that_are_too_long_are_halved_or_refused(fake_archive, tmp_path):
+  fields = fake_archive.fields
+  fields['ts'] = 5 + 0.2 * np.arange(12)
+  log = womd.read(fake_archive.write(tmp_path, 'slow'))
+  np.testing.assert_allclose(log.times, 5 + 0.1 * np.arange(23))
+  # 0.8 m in 0.2 s, and a velocity of 8 m/s that cannot be.
+  np.testing.assert_allclose(log.tracks.xy[:, 0, 0], 0.4 * np.arange(23))
+  np.testing.assert_allclose(log.tracks.speed[:, 0], 4, atol=1e-4)
+  # Seen from step 4 of the file on, and so are lights.
+  np.testing.assert_array_equal(log.tracks.valid[:, 3], np.arange(23) >= 8)
+  assert log.map.lights[[8, 9, 10], 0].tolist() == [
+    types.LIGHT_STOP,
+    types.LIGHT_STOP,
+    types.LIGHT_GO,
+  ]
+  fields['ts'] = 0.1 * np.arange(12) + np.where(np.arange(12) > 6, 1.0, 0)
+  path = fake_archive.write(tmp_path, 'gap')
+  with pytest.raises(logs.LogError) as caught:
+    womd.read(path)
+  assert f'{path}: times: step 7 at 1.7 s is 1.1 s after step 6' in str(
+    caught.value
+  )
+  # What comes before is sound.
+  log = womd.read(path, traffic.Options(num_steps=7))
+  np.testing.assert_allclose(log.times, 0.1 * np.arange(7))
+
+
+@pytest.mark.parametrize('step', [1, 6, 11])
+@pytest.mark.parametrize('jump', [1.5, 3000.0])
+def test_an_ego_that_jumps_is_refused(fake_archive, tmp_path, step, jump):
+  fake_archive.fields['xyz'][3, step:, 1] += jump
+  path = fake_archive.write(tmp_path)
+  with pytest.raises(
+    logs.LogError, match=rf'{path}: xyz: .*ego.* step.* {step}'
+  ):
+    womd.read(path)
+
+
+def test_scenarionet_has_other_words_for_the_same(fake_archive, tmp_path):
+  expected = womd.read(fake_archive.write(tmp_path, 'one'))
+  log = womd.read(fake_archive.scenarionet().write(tmp_path, 'other'))
+  jax.tree.map(np.testing.assert_array_equal, log.map, expected.map)
+  names = fake_archive.fields['road_type_names']
+  names[0] = 'LANE_BIKE_LANE'
+  log = womd.read(fake_archive.write(tmp_path, 'bikes'))
+  # No lane for cars: that of the ego.
+  np.testing.assert_allclose(log.map.lanes.xy[0, :, 1], 0, atol=1e-5)
+  fake_archive.fields['road_type_names'] = np.array([f'x{i}' for i in range(6)])
+  path = fake_archive.write(tmp_path, 'strange')
+  with pytest.raises(logs.LogError, match=r'road_type_names: .* all unknown'):
+    womd.read(path)
+
+
+def test_lights_are_states_of_all_steps_or_of_some(fake_archive, tmp_path):
+  place = (fake_archive.ORIGIN + np.array([10, 0])).tolist()
+  colours = ['TRAFFIC_LIGHT_RED'] * 5 + [None] + ['TRAFFIC_LIGHT_GREEN'] * 6
+  light = {'stop_point': [*place, 0], 'state': {'object_state': colours}}
+  lights = {'7': light, '8': {'state': ['go'] * 12}}
+  fake_archive.fields['tl'] = np.array(json.dumps(lights))
+  log = womd.read(fake_archive.write(tmp_path, 'colours'))
+  stop, go = types.LIGHT_STOP, types.LIGHT_GO
+  expected = [*[stop] * 5, types.LIGHT_UNKNOWN, *[go] * 6]
+  assert log.map.lights.T.tolist() == [expected]
+  light['state'] = colours[:11]
+  fake_archive.fields['tl'] = np.array(json.dumps(lights))
+  with pytest.raises(
+    logs.LogError, match=r'light 7: state: 11, but .* 12 steps'
+  ):
+    womd.read(fake_archive.write(tmp_path, 'short'))
+
+
+def test_without_a_map_the_ego_has_its_own_way(fake_archive, tmp_path):
+  fields = fake_archive.fields
+  fields['road_xyz'] = np.zeros((0, 3))
+  fields['road_id'] = fields['road_type'] = np.zeros(0, int)
+  log = womd.read(fake_archive.write(tmp_path))
+  for place in log.tracks.xy[:, 0]:
+    assert logs.polygon_mask(log.map.drivable, (1, 1), place, 1.0)[0, 0]
+  assert log.map.lanes.valid.any() and not log.map.boundaries.valid.any()
 
 
 def test_the_map_says_where_to_drive(fake_archive, tmp_path):
@@ -105,7 +247,7 @@ def test_lights_stand_at_the_lane_and_show_what_is_most_permissive(
     ('tl', np.array('{'), 'tl: '),
     ('tl', np.array('[]'), "tl: '.*' is no object"),
     ('ts', np.zeros(3), r'ts: shape \(3,\) is not'),
-    ('ts', np.zeros(12), 'times: step 1 at 0.0 s does not follow'),
+    ('ts', np.zeros(12), 'times: step 1 at 0 s is 0 s after step 0'),
   ],
 )
 def test_a_wrong_field_is_named(fake_archive, tmp_path, field, value, message):

@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Prepared logs come back as they were written, or say why not."""
 
+import json
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from data_pipelines import builder
 from rdrl import logs
 from rdrl import types
+from rdrl.logs import checks
 
 
 @pytest.fixture
@@ -70,6 +72,35 @@ def test_a_damaged_file_is_named(prepared):
   with pytest.raises(logs.LogError, match='steps') as caught:
     logs.read(folder, 'one')
   assert '\n' not in str(caught.value)
+
+
+def test_a_name_that_leads_elsewhere_is_refused(
+  tmp_path, make_log, monkeypatch
+):
+  drive = make_log('../../evil')
+  with pytest.raises(logs.LogError, match=r"name: '../../evil' of 10 letters"):
+    builder.write([drive], tmp_path / 'set')
+  assert not list(tmp_path.iterdir())
+  with monkeypatch.context() as context:
+    context.setattr(checks, 'check_name', lambda name, source: None)
+    builder.write([drive], tmp_path / 'set')
+  for read in (
+    logs.names,
+    logs.read,
+    lambda folder: logs.read(folder, '../../evil'),
+  ):
+    with pytest.raises(logs.LogError, match=r"set: name: '../../evil' of 10"):
+      read(tmp_path / 'set')
+
+
+def test_a_feature_that_is_missing_is_named(prepared):
+  folder, _ = prepared
+  (file,) = folder.glob('steps/*/features.json')
+  features = json.loads(file.read_text())
+  del features['featuresDict']['features']['tracks']
+  file.write_text(json.dumps(features))
+  with pytest.raises(logs.LogError, match=r"set: .* KeyError\('tracks'\)"):
+    logs.read(folder, 'one')
 
 
 def test_reading_does_not_need_tensorflow(prepared):

@@ -1,9 +1,13 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Images survive encoding; damaged ones are refused in one line."""
 
+import struct
 import sys
+import tracemalloc
+import zlib
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from rdrl import logs
@@ -40,6 +44,54 @@ def test_a_bit_that_flipped_is_noticed():
   data[len(data) // 2] ^= 4
   with pytest.raises(logs.LogError):
     logs.decode_image(bytes(data), 'a.png')
+
+
+def _header(width, height):
+  """A PNG whose header says so, with nothing behind it."""
+  chunk = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+  data = struct.pack('>I', 13) + chunk + struct.pack('>I', zlib.crc32(chunk))
+  return b'\x89PNG\r\n\x1a\n' + data + b'\0\0\0\0IEND\xaeB`\x82'
+
+
+@pytest.mark.parametrize(
+  ('data', 'size', 'named'),
+  [
+    (_header(60000, 60000), None, 'do not decode: Image size'),
+    (_header(60000, 60000), (60000, 60000), 'do not decode: Image size'),
+    (_header(12000, 12000), None, '12000x12000 pixels, more than'),
+    (_header(12000, 12000), (12000, 12000), '12000x12000 pixels, more than'),
+    (_header(12000, 12000), (32, 16), '12000x12000 pixels, but .* for 32x16'),
+    (logs.encode_image(IMAGE), (16, 32), '32x16 pixels, but .* for 16x32'),
+    (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', None, 'decode'),
+    (b'P6 2 2 255 ' + bytes(12), None, 'do not decode'),
+  ],
+)
+def test_what_is_too_large_or_of_another_format_is_not_decoded(
+  data, size, named, recwarn
+):
+  tracemalloc.start()
+  try:
+    with pytest.raises(logs.LogError, match=f'^a.png: image: .*{named}'):
+      logs.decode_image(data, 'a.png', size)
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert peak < 1 << 20
+  assert not recwarn.list
+
+
+def test_an_image_of_the_size_wanted_and_a_jpeg_are_read(tmp_path):
+  path = tmp_path / 'a.png'
+  path.write_bytes(logs.encode_image(IMAGE))
+  np.testing.assert_array_equal(logs.read_image(path, (32, 16)), IMAGE)
+  Image.fromarray(IMAGE).save(tmp_path / 'a.jpg')
+  assert logs.read_image(tmp_path / 'a.jpg', [32, 16]).shape == IMAGE.shape
+  with path.open('wb') as file:
+    file.truncate(1 << 40)
+  with pytest.raises(
+    logs.LogError, match=r'a\.png: image: 1099511627776 bytes'
+  ):
+    logs.read_image(path)
 
 
 def _write(path, image):

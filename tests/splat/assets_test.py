@@ -2,11 +2,14 @@
 """Edits move what they name and nothing else; a bank gives back what it got."""
 
 import dataclasses
+import errno
 import json
+import pathlib
 import sys
 
 import jax
 import numpy as np
+import plyfile
 import pytest
 
 from rdrl import splat
@@ -378,6 +381,26 @@ def test_bank_overwrites_only_when_asked(road, tmp_path):
   assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_an_asset_that_cannot_be_written_leaves_no_trace(bank, monkeypatch):
+  before = {p: p.read_bytes() for p in bank.directory.iterdir()}
+  asset = bank.load('car')
+
+  def full(*_, **__):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  spoilt = asset.gaussians.replace(means=asset.gaussians.means * np.nan)
+  with pytest.raises(ValueError, match='asset car: means: not all finite'):
+    bank.save(dataclasses.replace(asset, gaussians=spoilt), overwrite=True)
+  other = dataclasses.replace(asset, source='elsewhere')
+  for place, name in [(plyfile.PlyData, 'write'), (pathlib.Path, 'write_text')]:
+    with monkeypatch.context() as patch:
+      patch.setattr(place, name, full)
+      with pytest.raises(OSError, match='No space left') as error:
+        bank.save(other, overwrite=True)
+    assert str(bank.directory) in error.value.filename
+    assert before == {p: p.read_bytes() for p in bank.directory.iterdir()}
+
+
 @pytest.fixture
 def bank(road, tmp_path):
   bank = splat.AssetBank(tmp_path)
@@ -392,11 +415,18 @@ def bank(road, tmp_path):
     ('class', 'lorry', r"car\.json: class: 'lorry', expected one of other"),
     ('size', [4.0, 0.0, 1.5], r'car\.json: size: \[4\.0, 0\.0, 1\.5\]'),
     ('size', [4.0, 1.5], r'car\.json: size: .* three positive numbers'),
+    ('size', [10**400, 2, 2], r'car\.json: size: \[1000.*positive numbers'),
+    ('size', [1e30, 2, 2], r'car\.json: size: \[1e\+30, 2, 2\]'),
+    ('size', [True, 2, 2], r'car\.json: size: \[True'),
     ('source', None, r'car\.json: source: None'),
+    ('source', 900 * [0], r'car\.json: source: \[0, 0, 0, 0, 0, 0, \.\.\.\],'),
     ('is_lit', 'yes', r"car\.json: is_lit: 'yes', expected true or false"),
     ('count', 31, r'car\.[0-9a-f]{8}\.ply: node: 30 Gaussians .*31'),
     ('gaussians', '../a.ply', r"car\.json: gaussians: '\.\./a\.ply'"),
     ('gaussians', 'gone.ply', r'gone\.ply: missing, though .*car\.json'),
+    ('gaussians', 'a\0.ply', r'car\.json: gaussians: '),
+    ('count', 10**30, r'car\.json: count: 1000'),
+    ('count', 1.0, r'car\.json: count: 1\.0, expected a number'),
     ('sha256', 'f00', r'\.ply: sha256: [0-9a-f]{64}, but .*car\.json says f00'),
   ],
 )
@@ -421,13 +451,26 @@ def test_files_that_are_no_assets_are_refused_by_name(bank):
   path.write_text('{"version": 1')
   with pytest.raises(ValueError, match=r'car\.json: not JSON'):
     bank.load('car')
+  path.write_text('[' * 50_000)
+  with pytest.raises(ValueError, match=r'car\.json: JSON nested too deep'):
+    bank.load('car')
+  path.write_text(' ' * 70_000)
+  with pytest.raises(ValueError, match=r'car\.json: 70000 bytes, more than'):
+    bank.load('car')
+  path.write_bytes(b'{"version": "\xff"}')
+  with pytest.raises(ValueError, match=r'car\.json: not JSON: .utf-8'):
+    bank.load('car')
   path.write_text('[1]')
   with pytest.raises(ValueError, match=r'car\.json: \[1\] is not an object'):
     bank.load('car')
   with pytest.raises(FileNotFoundError, match=r'van\.json: .* has car'):
     bank.load('van')
-  with pytest.raises(ValueError, match=r"asset '\.\./car'"):
-    bank.load('../car')
+  for name in ('../car', 'a/b', '/car', '', 'a\0', 'a\n', 'x' * 5000):
+    with pytest.raises(
+      ValueError, match=r"asset '.* a name has up to"
+    ) as error:
+      bank.load(name)
+    assert len(str(error.value)) < 400
   with pytest.raises(FileNotFoundError, match='nowhere: no such bank'):
     splat.AssetBank(bank.directory / 'nowhere').names()
 
