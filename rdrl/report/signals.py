@@ -207,6 +207,15 @@ def _angle_from_axle(drive, xy):
   return jax.vmap(events.angle_from_axle, (0, None, 0))(ego, drive.sizes[0], xy)
 
 
+def leaves_lane(drive):
+  """Whether the ego is not all in its lane, or off the road, `[S]` bool.
+
+  Where the map knows no lane there is none to leave.
+  """
+  road = drive.road
+  return (road.has_lane & ~road.in_lane) | (drive.drivable < 0)
+
+
 def concerns(drive, xy):
   """Whether the ego should mind agents at points `[S, A, 2]`: `[S, A]` bool.
 
@@ -214,8 +223,7 @@ def concerns(drive, xy):
   too, where the ego is not all in its lane or lanes cross; none from behind.
   """
   angle = _angle_from_axle(drive, xy)
-  road = drive.road
-  minds_sides = ~road.in_lane | road.at_crossing
+  minds_sides = leaves_lane(drive) | drive.road.at_crossing
   return (angle < events.AHEAD) | (
     minds_sides[:, None] & (angle <= events.BEHIND)
   )
@@ -310,9 +318,8 @@ def human(drive):
   )
   touched = met(placed)
   before = jnp.concatenate([jnp.zeros_like(touched[:1]), touched[:-1]])
-  road = placed.road
   blamed = jax.vmap(events.is_blamed, (0, None, None, 0))(
-    agents, drive.sizes, drive.classes, road.in_lane | ~road.has_lane
+    agents, drive.sizes, drive.classes, ~leaves_lane(placed)
   )
   at_fault = jnp.any(touched & ~before & blamed, -1) & drive.valid
   by_decision = at_fault[1:].reshape(len(drive.active), -1).any(-1)

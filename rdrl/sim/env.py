@@ -6,6 +6,7 @@ of motion, in steps of `types.TIME_STEP`; collisions are looked for at each.
 Methods are written for one environment; batch them with `jax.vmap`.
 """
 
+import os
 from typing import Any
 
 from flax import struct
@@ -24,6 +25,27 @@ from rdrl.sim import terrain
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
 from rdrl.world import traffic
+
+# The process that has made an environment, whose threads a fork leaves behind.
+_home = None
+
+
+def stay_home():
+  """Remembers this process, or finds that it was forked from that one.
+
+  JAX has threads, so that what a forked process asks of it waits for ever.
+
+  Raises:
+    RuntimeError: in a process that was forked from one with an environment.
+  """
+  global _home
+  _home = _home or os.getpid()
+  if os.getpid() != _home:
+    raise RuntimeError(
+      'an environment does not work in a forked process, since JAX has '
+      'threads: start workers by spawn, as with AsyncVectorEnv(functions, '
+      "context='spawn')"
+    )
 
 
 @struct.dataclass
@@ -256,7 +278,9 @@ class Env:
 
     Raises:
       ValueError: if the parts do not fit each other.
+      RuntimeError: in a process that was forked from one with an environment.
     """
+    stay_home()
     _check(scenes, scenarios, config)
     stacked = jax.tree.map(jnp.asarray, _stack_scenes(scenes))
     tracks = jax.tree.map(np.asarray, scenarios.tracks)

@@ -101,13 +101,13 @@ def is_blamed(agents: types.AgentState, sizes, classes, in_lane):
   The rule of nuPlan's no_ego_at_fault_collisions: a standing ego is never at
   fault; one that meets who or what stands is, from whatever side; one that is
   met from behind is not; one whose front bumper meets another is; and one that
-  is met at a side is where it has left its lane.
+  is met at a side is where it has left its lane or the road.
 
   Args:
     agents: `[A]`, the ego first.
     sizes: `[A, 3]` metres.
     classes: `[A]` int32; objects stand. None if all are road users.
-    in_lane: `[]` bool, whether all of the ego is in its lane.
+    in_lane: `[]` bool, whether all of the ego is in its lane and on the road.
   """
   ego, size = types.take(agents, slice(1)), sizes[:1]
   stands = jnp.abs(agents.speed) <= STANDING
@@ -221,6 +221,8 @@ def detect(
   if lane is not None:
     has_lane, in_mapped_lane = lane
     in_lane = jnp.where(has_lane, in_mapped_lane, in_lane)
+  is_off_road = contact.off_road(ego_box, drivable)[0]
+  in_lane &= ~is_off_road
   at_fault = jnp.any(met & is_blamed(agents, sizes, classes, in_lane))
 
   points, local = outline(ego.xy, ego.yaw, size)
@@ -231,7 +233,7 @@ def detect(
   )
   position_deviation = jnp.where(
     is_edited,
-    contact.off_road(ego_box, drivable)[0],
+    is_off_road,
     jnp.abs(path_offset) > config.position_limit,
   )
   heading_deviation = jnp.abs(drift) > config.heading_limit

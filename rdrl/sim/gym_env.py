@@ -8,7 +8,6 @@ faster by orders of magnitude.
 """
 
 import numbers
-import os
 from typing import ClassVar
 
 import gymnasium
@@ -19,26 +18,6 @@ from rdrl import types
 from rdrl.sim import anchors
 from rdrl.sim import env as env_lib
 from rdrl.sim import vector
-
-# The process that has made an environment, whose threads a fork leaves behind.
-_home = None
-
-
-def _stay_home():
-  """Remembers this process, or finds that it was forked from that one.
-
-  JAX has threads, so that what a forked process asks of it waits for ever.
-
-  Raises:
-    RuntimeError: in a forked process.
-  """
-  global _home
-  _home = _home or os.getpid()
-  if os.getpid() != _home:
-    raise RuntimeError(
-      'GymEnv does not work in a forked process, since JAX has threads: start '
-      "workers by spawn, as AsyncVectorEnv(..., context='spawn') does"
-    )
 
 
 class GymEnv(gymnasium.Env):
@@ -79,7 +58,7 @@ class GymEnv(gymnasium.Env):
       ValueError: if there is no such mode, or nothing that it could show.
       RuntimeError: in a process that was forked from one with an environment.
     """
-    _stay_home()
+    env_lib.stay_home()
     self._sees = not isinstance(env.renderer, env_lib.NoRenderer)
     if render_mode not in (None, *self.metadata['render_modes']):
       raise ValueError(f'render_mode is {render_mode!r}, expected rgb_array')
@@ -115,7 +94,7 @@ class GymEnv(gymnasium.Env):
     Raises:
       ValueError: if the options name no scenario of the environment.
     """
-    _stay_home()
+    env_lib.stay_home()
     super().reset(seed=seed)
     key = jax.random.key(int(self.np_random.integers(2**31)))
     options = options or {}
@@ -139,7 +118,7 @@ class GymEnv(gymnasium.Env):
       gymnasium.error.ResetNeeded: before the first reset and after an end.
       gymnasium.error.InvalidAction: if the action is no pair of indices.
     """
-    _stay_home()
+    env_lib.stay_home()
     state = self._state
     if state is None or state.terminated or state.truncated:
       raise gymnasium.error.ResetNeeded('the episode is over: call reset')

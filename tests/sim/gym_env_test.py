@@ -87,7 +87,8 @@ def _messages(env, inner, queue):
   calls = {
     'reset': env.reset,
     'step': lambda: env.step(KEEP_10),
-    'make': lambda: gym_env.GymEnv(inner),
+    'wrap': lambda: gym_env.GymEnv(inner),
+    'make': lambda: sim.Env.create(None, None, None, None),
   }
   found = {}
   for name, call in calls.items():
@@ -110,7 +111,7 @@ def test_a_forked_environment_says_that_workers_should_spawn(env, inner):
   finally:
     child.kill()
     child.join()
-  assert set(found) == {'reset', 'step', 'make'}
+  assert set(found) == {'reset', 'step', 'wrap', 'make'}
   assert all("context='spawn'" in message for message in found.values())
   # The parent drives on.
   env.reset(seed=0)
