@@ -6,16 +6,16 @@ r"""Scores of the people who were recorded: what a perfect imitator would get.
 drives every recording as it was driven, first step to last, and prints for each
 data set the mean of nuPlan's closed-loop score, its parts, and the recordings
 that stay below 0.9 with what cost them. Scores that are low here say something
-of the recording or of the score, not of a policy.
+of the recording or of the score, not of a policy. WORKDIR holds a file for each
+recording, so that a run that was killed goes on where it stopped, and
+human.json with all of them.
 """
 
-import json
 import pathlib
 
 from absl import flags
 import jax
 import numpy as np
-import tqdm
 
 from data_pipelines import traffic
 from experiments import recordings
@@ -26,7 +26,7 @@ from rdrl import training
 from rdrl import types
 
 _WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/human', 'Where human.json is written.'
+  'workdir', 'runs/human', 'Where everything is written.'
 )
 
 SCORE = 'closed_loop_score'
@@ -45,26 +45,36 @@ PARTS = (*RULES, 'progress', 'is_comfortable')
 
 
 def score(scene):
-  """nuPlan's score and its parts of the recorded ego, name to float."""
-  steps = np.flatnonzero(scene.tracks.valid[:, 0])
+  """nuPlan's score and its parts of the recorded ego, name to float.
+
+  Raises:
+    ValueError: if the recording has no decision.
+  """
+  there = np.count_nonzero(scene.tracks.valid[:, 0])
+  steps = sim.Config().decision_steps
+  if there <= steps:
+    raise ValueError(f'tracks: {there} steps, a decision needs {steps + 1}')
+  scene, first = recordings.of_few_shapes(scene)
   agents = scene.tracks.valid.shape[1]
   replayed = types.Scenario(
     tracks=scene.tracks,
     scene=np.int32(0),
-    start=np.int32(steps[0]),
+    start=np.int32(first),
     adversary=np.int32(0),
     behaviour=np.int32(0),
     controller=np.full(agents, types.REPLAY, np.int32),
     release=np.zeros(agents, np.int32),
   )
-  horizon = (steps[-1] - steps[0]) // sim.Config().decision_steps
+  horizon = (len(scene.tracks.valid) - 1) // steps
   env = sim.Env.create(
     [scene],
     types.stack([replayed]),
     sim.NoRenderer(0, 1, 1),
-    sim.Config(horizon=int(horizon)),
+    sim.Config(horizon=horizon),
   )
-  found = report.scores(jax.device_get(sim.replay(env, [0])))
+  drives = jax.device_get(sim.replay(env, [0]))
+  names = (SCORE, 'off_road', *(name for name in PARTS if name != 'on_road'))
+  found = report.scores(drives, names, batch_size=1)
   found['on_road'] = 1 - found['off_road']
   return {name: float(found[name][0]) for name in (SCORE, *PARTS)}
 
@@ -98,18 +108,15 @@ def main(argv):
     raise training.config.ConfigError(f'{argv[1]}: not a flag')
   todo = recordings.asked_for(traffic.DEFAULT)
   training.mesh.start()
-  found = {}
-  for name, recording, read in tqdm.tqdm(todo, unit='scene'):
-    found.setdefault(name, {})[recording] = score(logs.geometric_scene(read()))
-    # Maps differ in shape: all their programs would exhaust the process.
-    jax.clear_caches()
+  workdir = pathlib.Path(_WORKDIR.value)
+  found = recordings.scored(
+    todo, workdir, lambda log: score(logs.geometric_scene(log))
+  )
   for name, ones in found.items():
     print(f'\n{name}, {len(ones)} recordings\n')
     for line in table(ones):
       print(line)
-  workdir = pathlib.Path(_WORKDIR.value)
-  workdir.mkdir(parents=True, exist_ok=True)
-  (workdir / 'human.json').write_text(json.dumps(found, indent=1))
+  recordings.write(workdir / 'human.json', found)
 
 
 if __name__ == '__main__':

@@ -14,13 +14,11 @@ traffic.json with the ratios.
 """
 
 import dataclasses
-import json
 import pathlib
 
 from absl import flags
 import jax
 import numpy as np
-import tqdm
 
 from data_pipelines import traffic
 from experiments import egos
@@ -58,19 +56,6 @@ class Request:
 
 # Length, width and height in metres of the car that may be inserted.
 _DONOR = 4.6, 1.9, 1.6
-# Sides of rasters are multiples of this, so that few programs are compiled.
-_CELLS = 256
-_NO_LINES = types.Polylines(
-  xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-)
-_NO_MAP = types.Map(
-  lanes=_NO_LINES,
-  lane_width=np.zeros(1, np.float32),
-  boundaries=_NO_LINES,
-  drivable=_NO_LINES,
-  crosswalks=_NO_LINES,
-  stop_lines=_NO_LINES,
-)
 # Collisions that are counted, of `Events`.
 _COLLISIONS = 'dynamic_collision', 'at_fault', 'static_collision'
 _BINS = np.linspace(0, 1, 6)
@@ -86,29 +71,10 @@ def place(log):
   Args:
     log: of traffic; agents beyond `--num_agents` have been left out.
   """
-  scene = logs.geometric_scene(log)
-  missing = _AGENTS.value - len(scene.sizes)
-
-  def slots(x, axis):
-    width = [(0, 0)] * x.ndim
-    width[axis] = 0, missing
-    return np.pad(x, width)
-
-  scene = scene.replace(
-    tracks=jax.tree.map(lambda x: slots(np.asarray(x), 1), scene.tracks),
-    sizes=slots(scene.sizes, 0),
-    classes=slots(scene.classes, 0),
-    drivable=_padded(scene.drivable),
-    occupancy=_padded(scene.occupancy),
-    ground=_padded(scene.ground),
-    map=_NO_MAP,
-  )
+  scene = logs.geometric_scene(log).replace(map=recordings.NO_MAP)
+  scene = recordings.with_square_rasters(scene)
+  scene = recordings.with_agents(scene, _AGENTS.value)
   return scenario.reserve(scene, [_DONOR])
-
-
-def _padded(grid):
-  missing = [(0, -n % _CELLS) for n in grid.values.shape]
-  return grid.replace(values=np.pad(grid.values, missing, mode='edge'))
 
 
 def score(scene, key, config):
@@ -214,14 +180,6 @@ def difficulties(found):
   return np.histogram(np.clip(values, 0, 1), _BINS)[0].tolist()
 
 
-def _write(path, tree):
-  """JSON, whole or not at all."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_suffix('.tmp')
-  temporary.write_text(json.dumps(tree))
-  temporary.replace(path)
-
-
 def main(argv):
   if argv[1:]:
     raise training.config.ConfigError(f'{argv[1]}: not a flag')
@@ -240,15 +198,13 @@ def main(argv):
   todo = recordings.asked_for(options)
   workdir = pathlib.Path(_WORKDIR.value)
   training.config.record(workdir, Request(_AGENTS.value, _SEED.value, config))
-  found = {}
-  for name, recording, read in tqdm.tqdm(todo, unit='scene'):
-    path = workdir / name / f'{recording}.json'
-    if not path.exists():
-      one = score(place(read()), jax.random.key(_SEED.value), config)
-      _write(path, one)
-    found.setdefault(name, []).append(json.loads(path.read_text()))
+  key = jax.random.key(_SEED.value)
+  found = recordings.scored(
+    todo, workdir, lambda log: score(place(log), key, config)
+  )
   summary = {}
   for name, ones in found.items():
+    ones = list(ones.values())
     print(f'\n{name}, {len(ones)} recordings')
     for line in reasons_table(ones):
       print(line)
@@ -257,7 +213,7 @@ def main(argv):
     for line in ratios_table(ones):
       print(line)
     summary[name] = {'difficulties': hard, 'ratios': ratios(ones)}
-  _write(workdir / 'traffic.json', summary)
+  recordings.write(workdir / 'traffic.json', summary)
 
 
 if __name__ == '__main__':

@@ -210,13 +210,15 @@ def boxes_overlap(xy_a, yaw_a, size_a, xy_b, yaw_b, size_b):
   return ~jnp.any(apart_a | apart_b, -1)
 
 
-def project_to_polyline(xy, line, valid=None):
+def project_to_polyline(xy, line, valid=None, farther=None):
   """Nearest point of a polyline.
 
   Args:
     xy: `[2]`.
     line: `[P, 2]`, P >= 2.
     valid: `[P]` bool, true for a prefix of at least two points.
+    farther: `[P - 1]` metres that each segment counts as farther away than it
+      is.
 
   Returns:
     Arc length `[]` of the nearest point in metres, extended beyond both ends
@@ -239,7 +241,8 @@ def project_to_polyline(xy, line, valid=None):
   high = jnp.where(index == last, jnp.inf, length)
   along = jnp.clip(along, low, high)
   distance = safe_norm(relative - along[:, None] * direction)
-  nearest = jnp.argmin(jnp.where(usable, distance, jnp.inf))
+  apart = distance if farther is None else distance + farther
+  nearest = jnp.argmin(jnp.where(usable, apart, jnp.inf))
   begin = jnp.cumsum(jnp.where(usable, length, 0)) - length
   cross = (
     direction[nearest, 0] * relative[nearest, 1]

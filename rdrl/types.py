@@ -353,8 +353,9 @@ class Events:
     static_collision: `[...]` bool, the box met a static obstacle.
     position_deviation: `[...]` bool, too far from the reference or corridor.
     heading_deviation: `[...]` bool, turned too far from it.
-    at_fault: `[...]` bool, a dynamic collision that the ego caused: ahead of
-      it, or beside it while it left its lane; never one from behind.
+    at_fault: `[...]` bool, a dynamic collision that the ego caused: with who
+      stands, ahead of it, or beside it while it left its lane; see
+      `sim.events.is_blamed`.
     front: `[...]` +1 the other agent was ahead, -1 behind.
     obstacle_side: `[...]` +1 static obstacle on the left, -1 on the right.
     position_side: `[...]` +1 ego left of the reference, -1 right.

@@ -44,7 +44,7 @@ _SHORT = 5.0
 
 def _way(drive):
   """Metres along the reference path from the beginning to each state, `[S]`."""
-  arc, _ = signals.along_path(drive, drive.agents.xy[:, 0])
+  arc, _ = signals.along_path(drive)
   return arc - arc[0]
 
 

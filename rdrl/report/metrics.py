@@ -9,6 +9,7 @@ the end of its drive changes nothing. They live beside their like: `rad`,
 
 from collections.abc import Callable
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -147,17 +148,27 @@ METRICS = {
 _BATCH_SIZE = 16
 
 
-@jax.jit
-def _scores(drives):
-  return {
-    name: jax.vmap(metric.function)(drives) for name, metric in METRICS.items()
-  }
+@functools.partial(jax.jit, static_argnames='names')
+def _scores(drives, names):
+  return {name: jax.vmap(METRICS[name].function)(drives) for name in names}
 
 
-def scores(drives: types.Drive):
-  """Every score of drives `[n]`: name in `METRICS` to float32 NumPy `[n]`."""
-  found = types.map_batches(_scores, drives, _BATCH_SIZE)
-  return {name: found[name] for name in METRICS}
+def scores(drives: types.Drive, names=None, batch_size=_BATCH_SIZE):
+  """Scores of drives.
+
+  Args:
+    drives: `Drive` `[n]`.
+    names: in `METRICS`, of those that are wanted; all where None.
+    batch_size: drives at a time, for each of which there is a program.
+
+  Returns:
+    name to float32 NumPy `[n]`, in the order of the names.
+  """
+  names = tuple(METRICS if names is None else names)
+  found = types.map_batches(
+    functools.partial(_scores, names=names), drives, batch_size
+  )
+  return {name: found[name] for name in names}
 
 
 def table(drives, baseline=None, seed=0):

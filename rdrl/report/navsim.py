@@ -179,7 +179,7 @@ def _extended_comfort(drive, inside):
 
 def _way(drive, inside):
   """Metres along the reference path that each window covers, at least 0."""
-  arc, _ = signals.along_path(drive, drive.agents.xy[:, 0])
+  arc, _ = signals.along_path(drive)
   first = jnp.argmax(inside, -1)
   end = jnp.maximum(first + jnp.sum(inside, -1) - 1, first)
   return jnp.maximum(arc[end] - arc[first], 0)

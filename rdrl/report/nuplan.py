@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from rdrl import types
 from rdrl.report import signals
+from rdrl.sim import events
 
 # ego_is_comfortable: longitudinal and lateral acceleration in m/s^2, yaw rate
 # in rad/s, yaw acceleration in rad/s^2, jerk in m/s^3.
@@ -58,9 +59,8 @@ def progress(drive):
   reference path; the expert's is that of all decisions that the record had time
   for, however early the ego's drive ended.
   """
-  ends = jnp.stack([jnp.int32(0), signals.last(drive)])
-  arc, _ = signals.along_path(drive, drive.agents.xy[ends, 0])
-  ego = arc[1] - arc[0]
+  arc, _ = signals.along_path(drive)
+  ego = arc[signals.last(drive)] - arc[0]
   ratio = jnp.maximum(ego, _LEAST_PROGRESS) / jnp.maximum(
     signals.expert_way(drive), _LEAST_PROGRESS
   )
@@ -121,6 +121,9 @@ def makes_progress(drive):
 def against_lane(drive, at_crossing=True):
   """Metres against its lane that the ego went over the last second, `[S]`.
 
+  What it backs up while the reference does is not counted: so does the human
+  whose way it is to follow, in the lane of the right direction.
+
   Args:
     drive: `Drive` with `road`.
     at_crossing: whether what is driven where lanes cross counts.
@@ -130,7 +133,9 @@ def against_lane(drive, at_crossing=True):
   moved = jnp.concatenate([jnp.zeros((1, 2)), jnp.diff(xy, axis=0)])
   heading = road.lane_heading
   way = moved[:, 0] * jnp.cos(heading) + moved[:, 1] * jnp.sin(heading)
-  counts = drive.valid & road.has_lane
+  speeds = drive.agents.speed[:, 0], drive.reference.speed
+  backs = jnp.max(jnp.stack(speeds), 0) < -events.STANDING
+  counts = drive.valid & road.has_lane & ~backs
   if not at_crossing:
     counts &= ~road.at_crossing
   total = jnp.cumsum(jnp.where(counts, way, 0))

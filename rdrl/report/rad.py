@@ -112,7 +112,7 @@ def average_deviation(drive):
   Over the states without collision, that is all but the last one of a drive
   that ended in one. Beyond its ends the path goes on straight.
   """
-  _, offset = signals.along_path(drive, drive.agents.xy[:, 0])
+  _, offset = signals.along_path(drive)
   is_last = jnp.arange(len(drive.valid)) == signals.last(drive)
   free = drive.valid & ~(is_last & (collision(drive) > 0))
   return signals.masked_mean(jnp.abs(offset), free)

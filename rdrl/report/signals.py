@@ -11,20 +11,14 @@ import jax.numpy as jnp
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.sim import events
+from rdrl.sim import paths
 
 # Half the window of nuPlan's Savitzky-Golay filter, in steps.
 _HALF_WINDOW = 7
 
-# m/s up to which nuPlan's collision metric takes an ego or another for standing
-# and the lower one of its time to collision.
-STANDING = 0.05
+# m/s up to which nuPlan's time to collision takes an ego for standing.
 _AT_REST = 5e-3
-
-# Half angles in rad of nuPlan's is_agent_ahead and is_agent_behind, seen from
-# the rear axle, and where that is: in lengths behind the middle, of the car
-# that nuPlan drives (1.461 m of 5.176 m).
-_AHEAD, _BEHIND = jnp.pi / 6, jnp.pi * 5 / 6
-_REAR_AXLE = 0.282
 
 
 def as_score(x):
@@ -62,15 +56,34 @@ def at_state(drive, event):
   return jnp.any(is_there & event & drive.active, -1)
 
 
-def along_path(drive, xy):
-  """Arc lengths and signed offsets of points `[n, 2]` along the reference path.
+def _path(drive):
+  """Reference path, as `paths.from_track` has it, and the step of it at which
+  the drive began."""
+  path = paths.from_track(drive.path.xy, drive.path.yaw, drive.path.valid)
+  num_path, num_states = len(drive.path.valid), len(drive.valid)
+  shifted = jnp.arange(num_path)[:, None] + jnp.arange(num_states)
+  shifted = jnp.minimum(shifted, num_path - 1)
+  error = jnp.sum((drive.path.xy[shifted] - drive.reference.xy) ** 2, -1)
+  start = jnp.argmin(jnp.sum(jnp.where(drive.valid, error, 0), -1))
+  return path, start
+
+
+def along_path(drive):
+  """Arc lengths and signed offsets `[S]` of the ego along the reference path.
 
   Beyond its ends the path goes on straight.
   """
-  arc, offset, *_ = jax.vmap(geometry.project_to_polyline, (0, None, None))(
-    xy, drive.path.xy, drive.path.valid
-  )
-  return arc, offset
+  (points, used, progress), start = _path(drive)
+  ego = types.take(drive.agents, (slice(None), 0))
+  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
+
+  def step(last, state):
+    arc, offset, *_ = paths.project(state[0], points, used, last, state[1])
+    return arc, (arc, offset)
+
+  states = ego.xy, ego.speed[:, None] * heading
+  _, found = jax.lax.scan(step, progress[start], states)
+  return found
 
 
 def expert_way(drive):
@@ -79,17 +92,11 @@ def expert_way(drive):
   That is from where the reference runs along the path on for as many whole
   decisions as the record and the path have, however early the drive ended.
   """
-  num_path, num_states = len(drive.path.valid), len(drive.valid)
-  shifted = jnp.arange(num_path)[:, None] + jnp.arange(num_states)
-  shifted = jnp.minimum(shifted, num_path - 1)
-  error = jnp.sum((drive.path.xy[shifted] - drive.reference.xy) ** 2, -1)
-  start = jnp.argmin(jnp.sum(jnp.where(drive.valid, error, 0), -1))
+  (_, _, progress), start = _path(drive)
   room = jnp.sum(drive.path.valid) - 1 - start
   whole = room // substeps(drive) * substeps(drive)
-  end = start + jnp.minimum(whole, num_states - 1)
-  steps = geometry.safe_norm(jnp.diff(drive.path.xy, axis=0))
-  index = jnp.arange(len(steps))
-  return jnp.sum(jnp.where((index >= start) & (index < end), steps, 0))
+  end = start + jnp.minimum(whole, len(drive.valid) - 1)
+  return progress[end] - progress[start]
 
 
 @struct.dataclass
@@ -196,10 +203,17 @@ def met(drive):
 
 def _angle_from_axle(drive, xy):
   """Angles `[S, A]` between the ego's heading and points `[S, A, 2]`."""
-  ego = types.take(drive.agents, (slice(None), slice(1)))
-  local = geometry.rotate_2d(xy - ego.xy, -ego.yaw)
-  ahead = local[..., 0] + _REAR_AXLE * drive.sizes[0, 0]
-  return jnp.abs(jnp.arctan2(local[..., 1], ahead))
+  ego = types.take(drive.agents, (slice(None), 0))
+  return jax.vmap(events.angle_from_axle, (0, None, 0))(ego, drive.sizes[0], xy)
+
+
+def leaves_lane(drive):
+  """Whether the ego is not all in its lane, or off the road, `[S]` bool.
+
+  Where the map knows no lane there is none to leave.
+  """
+  road = drive.road
+  return (road.has_lane & ~road.in_lane) | (drive.drivable < 0)
 
 
 def concerns(drive, xy):
@@ -209,14 +223,10 @@ def concerns(drive, xy):
   too, where the ego is not all in its lane or lanes cross; none from behind.
   """
   angle = _angle_from_axle(drive, xy)
-  road = drive.road
-  minds_sides = ~road.in_lane | road.at_crossing
-  return (angle < _AHEAD) | (minds_sides[:, None] & (angle <= _BEHIND))
-
-
-def is_behind(drive):
-  """nuPlan's is_agent_behind, `[S, A]` bool."""
-  return _angle_from_axle(drive, drive.agents.xy) > _BEHIND
+  minds_sides = leaves_lane(drive) | drive.road.at_crossing
+  return (angle < events.AHEAD) | (
+    minds_sides[:, None] & (angle <= events.BEHIND)
+  )
 
 
 def time_to_collision(drive, counts):
@@ -289,8 +299,9 @@ def human(drive):
   """The reference in the ego's place, among the same traffic.
 
   Its collisions are those of its box with the agents as they drove for the ego,
-  and its fault is by the rule of nuPlan's no_ego_at_fault_collisions. It hits
-  no static obstacle and runs no light: the record does not tell.
+  and its fault is that of the moment in which it meets each, as
+  `events.is_blamed` tells it. Where the map knows no lane it is in its own. It
+  hits no static obstacle and runs no light: the record does not tell.
 
   Args:
     drive: `Drive` with `reference_road`.
@@ -306,22 +317,11 @@ def human(drive):
     drivable=jnp.min(drive.reference_road.clearance[:, :4], -1),
   )
   touched = met(placed)
-  ego = types.take(agents, (slice(None), slice(1)))
-  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
-  # The front bumper is a box without length.
-  bumper = drive.sizes[:1] * jnp.array([0, 1, 1])
-  at_front = geometry.boxes_overlap(
-    ego.xy + drive.sizes[0, 0] / 2 * heading,
-    ego.yaw,
-    bumper,
-    agents.xy,
-    agents.yaw,
-    drive.sizes,
+  before = jnp.concatenate([jnp.zeros_like(touched[:1]), touched[:-1]])
+  blamed = jax.vmap(events.is_blamed, (0, None, None, 0))(
+    agents, drive.sizes, drive.classes, ~leaves_lane(placed)
   )
-  stands = jnp.abs(agents.speed) <= STANDING
-  moving = at_front | ~placed.road.in_lane[:, None]
-  blames = stands | (~is_behind(placed) & moving)
-  at_fault = jnp.any(touched & blames, -1) & ~stands[:, 0] & drive.valid
+  at_fault = jnp.any(touched & ~before & blamed, -1) & drive.valid
   by_decision = at_fault[1:].reshape(len(drive.active), -1).any(-1)
   no = jnp.zeros_like(by_decision)
   return placed.replace(

@@ -5,11 +5,30 @@ Importing Brax pulls MuJoCo and more, so nothing else here does.
 """
 
 from brax import envs
+from brax.envs.wrappers import training
 import jax
 import jax.numpy as jnp
 
 from rdrl import types
 from rdrl.sim import env as env_lib
+
+
+def wrap(env, *args, **kwargs):
+  """Brax's `training.wrap`, with keys of either kind.
+
+  Brax's own wrapper takes legacy keys alone: it tells the number of
+  environments by the shape of a key. Learners take this as `wrap_env_fn`.
+  """
+  return _AnyKeys(training.wrap(env, *args, **kwargs))
+
+
+class _AnyKeys(envs.Wrapper):
+  """Turns typed keys into legacy ones."""
+
+  def reset(self, rng):
+    if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
+      rng = jax.random.key_data(rng)
+    return self.env.reset(rng)
 
 
 class BraxEnv(envs.Env):
@@ -18,16 +37,19 @@ class BraxEnv(envs.Env):
   An action is two floats in [-1, 1], right to left and slow to fast, each the
   nearest of the 61 anchors. An observation is a dict: `pixels/view_<c>`
   `[h, w, 3 F]` in [0, 1] of each camera, the frames as channels, newest last,
-  which is how Brax's vision networks take them; `state` `[1 + 2 R]`, speed and
-  route. The reward is the sum of the terms, each of which is a metric too.
+  which is how Brax's vision networks take them, unless nothing is rendered;
+  `state` `[1 + 2 R]`, speed and route. The reward is the sum of the terms, each
+  of which is a metric too.
 
   `done` is set by termination and by truncation alike; `info['truncated']` and
   `info['truncation']` tell them apart. Brax's `EpisodeWrapper` overwrites the
-  latter with its own.
+  latter with its own. Keys are typed or legacy; with typed ones, `wrap` takes
+  the place of Brax's wrapper.
   """
 
   def __init__(self, env: env_lib.Env):
     self._env = env
+    self._sees = not isinstance(env.renderer, env_lib.NoRenderer)
 
   def reset(self, rng) -> envs.State:
     """Begins an episode of a scenario drawn by `rng`, typed or legacy."""
@@ -36,7 +58,7 @@ class BraxEnv(envs.Env):
     state = self._env.reset(rng)
     return envs.State(
       pipeline_state=state,
-      obs=_observation(state.observation),
+      obs=self._told(state.observation),
       reward=jnp.zeros(()),
       done=jnp.zeros(()),
       metrics=_metrics(state),
@@ -52,10 +74,20 @@ class BraxEnv(envs.Env):
     state.info.update(truncation=truncated, truncated=truncated)
     return state.replace(
       pipeline_state=new,
-      obs=_observation(new.observation),
+      obs=self._told(new.observation),
       reward=jnp.sum(new.reward),
       done=(new.terminated | new.truncated).astype(jnp.float32),
     )
+
+  def _told(self, observation):
+    state = jnp.append(observation.speed, observation.route.reshape(-1))
+    if not self._sees:
+      return {'state': state}
+    images = observation.images.astype(jnp.float32) / 255
+    views = jnp.moveaxis(images, 0, -2)
+    views = views.reshape(*views.shape[:-2], -1)
+    pixels = {f'pixels/view_{c}': view for c, view in enumerate(views)}
+    return {**pixels, 'state': state}
 
   @property
   def observation_size(self):
@@ -70,15 +102,6 @@ class BraxEnv(envs.Env):
   @property
   def backend(self):
     return 'rdrl'
-
-
-def _observation(observation):
-  images = observation.images.astype(jnp.float32) / 255
-  views = jnp.moveaxis(images, 0, -2)
-  views = views.reshape(*views.shape[:-2], -1)
-  state = jnp.append(observation.speed, observation.route.reshape(-1))
-  pixels = {f'pixels/view_{c}': view for c, view in enumerate(views)}
-  return {**pixels, 'state': state}
 
 
 def _metrics(state):

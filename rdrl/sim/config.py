@@ -58,7 +58,8 @@ class Config:
     heading_limit: rad from the tangent of the reference path.
     static_deviation: metres off the reference path below which a static
       obstacle does not count: a mapped obstacle on the driven path is noise.
-    lane_width: metres, for who is at fault in a lateral collision.
+    lane_width: metres of the lane along the reference path where the map knows
+      none, for who is at fault in a lateral collision.
     reward_weights: of `types.REWARD_TERMS`, before the sign.
     time_to_collision: seconds below which it costs.
     comfort_acceleration: m/s^2, bounds of nuPlan's comfort metric, as those

@@ -6,6 +6,7 @@ of motion, in steps of `types.TIME_STEP`; collisions are looked for at each.
 Methods are written for one environment; batch them with `jax.vmap`.
 """
 
+import os
 from typing import Any
 
 from flax import struct
@@ -19,10 +20,32 @@ from rdrl.sim import anchors
 from rdrl.sim import dynamics
 from rdrl.sim import events as events_lib
 from rdrl.sim import paths as paths_lib
+from rdrl.sim import road
 from rdrl.sim import terrain
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
 from rdrl.world import traffic
+
+# The process that has made an environment, whose threads a fork leaves behind.
+_home = None
+
+
+def stay_home():
+  """Remembers this process, or finds that it was forked from that one.
+
+  JAX has threads, so that what a forked process asks of it waits for ever.
+
+  Raises:
+    RuntimeError: in a process that was forked from one with an environment.
+  """
+  global _home
+  _home = _home or os.getpid()
+  if os.getpid() != _home:
+    raise RuntimeError(
+      'an environment does not work in a forked process, since JAX has '
+      'threads: start workers by spawn, as with AsyncVectorEnv(functions, '
+      "context='spawn')"
+    )
 
 
 @struct.dataclass
@@ -215,14 +238,17 @@ class Env:
     paths: `[V, A, P, 2]` the tracks of the scenarios as polylines.
     path_valid: `[V, A, P]` bool.
     track_progress: `[V, T, A]` metres along the path at each step of a track.
-    desired_speed: `[V, A]` m/s, the greatest of a track from its release on.
+    desired_speed: `[V, A]` m/s along the path, the greatest of a track from its
+      release on.
     clearance: `[V, A]` metres from the ground to the middle of the box.
     line_progress: `[V, A, L]` metres along the path of each stop line, or
       infinite; None where no line has a light.
     lanes: `[V, A, P, K]` metres to the left of the paths of the lanes beside
       them, or infinite; None where nobody changes lanes.
     config: static.
+    follows: static, whether anybody has the controller `IDM`.
     yields: static, whether anybody has the controller `YIELD`.
+    backs: static, whether anybody with a controller backs up by a metre.
   """
 
   scenes: types.Scene
@@ -236,7 +262,9 @@ class Env:
   line_progress: types.Array | None
   lanes: types.Array | None
   config: Config = struct.field(pytree_node=False)
+  follows: bool = struct.field(pytree_node=False)
   yields: bool = struct.field(pytree_node=False)
+  backs: bool = struct.field(pytree_node=False)
 
   @classmethod
   def create(cls, scenes, scenarios, renderer, config):
@@ -250,7 +278,9 @@ class Env:
 
     Raises:
       ValueError: if the parts do not fit each other.
+      RuntimeError: in a process that was forked from one with an environment.
     """
+    stay_home()
     _check(scenes, scenarios, config)
     stacked = jax.tree.map(jnp.asarray, _stack_scenes(scenes))
     tracks = jax.tree.map(np.asarray, scenarios.tracks)
@@ -263,7 +293,8 @@ class Env:
       by_agent(tracks.xy), by_agent(tracks.yaw), by_agent(tracks.valid)
     )
     free = np.asarray(scenarios.release)[:, None] <= np.arange(steps)[:, None]
-    desired = np.max(np.where(tracks.valid & free, tracks.speed, 0), 1)
+    speed = np.abs(tracks.speed)
+    desired = np.max(np.where(tracks.valid & free, speed, 0), 1)
     ground = jax.vmap(
       lambda scene, xy: terrain.sample(stacked.ground, scene, xy)
     )(jnp.asarray(scenarios.scene), jnp.asarray(tracks.xy))
@@ -272,6 +303,8 @@ class Env:
     points = points.reshape(count, num_agents, -1, 2)
     valid = valid.reshape(count, num_agents, -1)
     line_progress, lanes = _along_map(scenes, scenarios, points, valid)
+    controller = np.asarray(scenarios.controller)
+    back = np.where(tracks.valid, np.maximum(-tracks.speed, 0), 0).sum(1)
     env = cls(
       scenes=stacked,
       scenarios=scenarios,
@@ -286,7 +319,11 @@ class Env:
       line_progress=line_progress,
       lanes=lanes,
       config=config,
-      yields=bool(np.any(np.asarray(scenarios.controller) == types.YIELD)),
+      follows=bool(np.any(controller == types.IDM)),
+      yields=bool(np.any(controller == types.YIELD)),
+      backs=bool(
+        np.any((back * types.TIME_STEP > 1) & (controller != types.REPLAY))
+      ),
     )
     return jax.tree.map(jnp.asarray, env)
 
@@ -339,7 +376,9 @@ class Env:
       vehicle=self._vehicle(scenario, step, ego),
       progress=self.track_progress[scenario, step],
       trace=jax.vmap(lambda t: self._tracks(scenario, t))(past),
-      observation=self._observation(scenario, ego, images),
+      observation=self._observation(
+        scenario, ego, images, self.track_progress[scenario, step, 0]
+      ),
       reward=jnp.zeros(len(types.REWARD_TERMS)),
       events=events_lib.none(),
       terminated=jnp.zeros((), bool),
@@ -368,9 +407,14 @@ class Env:
     agents = _where(jnp.asarray(ago) > 0, past, state.agents)
     image = self._render(state.scenario, agents, before)
     images = jnp.concatenate([state.observation.images[1:], image[None]])
+    progress = jnp.where(
+      ago > 0,
+      self.track_progress[state.scenario, before, 0],
+      state.progress[0],
+    )
     return state.replace(
       observation=self._observation(
-        state.scenario, types.take(agents, 0), images
+        state.scenario, types.take(agents, 0), images, progress
       )
     )
 
@@ -412,6 +456,7 @@ class Env:
     before = types.take(self._tracks(scenario, jnp.maximum(step - 1, 0)), 0)
     turned = geometry.wrap_angle(ego.yaw - before.yaw)
     moved = geometry.safe_norm(ego.xy - before.xy)
+    turned *= jnp.where(ego.speed < 0, -1, 1)
     curvature = jnp.where(moved > 0.1, turned / jnp.maximum(moved, 0.1), 0.0)
     steps = self.config.decision_steps
     past = types.take(self._tracks(scenario, jnp.maximum(step - steps, 0)), 0)
@@ -436,9 +481,9 @@ class Env:
     )
     return self.renderer(scene, cameras, agents, step * types.TIME_STEP)
 
-  def _observation(self, scenario, ego, images):
+  def _observation(self, scenario, ego, images, progress=None):
     path = self.paths[scenario, 0], self.path_valid[scenario, 0]
-    along, *_ = geometry.project_to_polyline(ego.xy, *path)
+    along, *_ = paths_lib.project(ego.xy, *path, progress, _velocity(ego))
     points = jax.vmap(traffic.point_on_path, (None, None, 0))(
       *path, along + jnp.array(self.config.route_points)
     )
@@ -456,6 +501,8 @@ class Env:
     scene = scenario.scene
     sizes = self.scenes.sizes[scene]
     path = self.paths[index, 0], self.path_valid[index, 0]
+    lane_map = types.take(self.scenes.map, scene)
+    replays = config.dynamics == 'replay'
     curvature, speed = anchors.command(action)
 
     def sample(name):
@@ -471,10 +518,19 @@ class Env:
         agents, vehicle, moved, speed, curvature, config
       )
       ego = types.take(moved, 0)
-      if config.dynamics != 'replay':
+      if not replays:
         height = sample('ground')(ego.xy) + self.clearance[index, 0]
         moved = moved.replace(z=moved.z.at[0].set(height))
-      along, offset, heading, _ = geometry.project_to_polyline(ego.xy, *path)
+      if replays:
+        # It is its reference, wherever that trembles or leaves the map.
+        along = self.track_progress[index, step + 1, 0]
+        offset, heading = jnp.zeros(()), ego.yaw
+      else:
+        along, offset, heading, _ = paths_lib.project(
+          ego.xy, *path, progress[0], _velocity(ego)
+        )
+        heading += jnp.pi * self._is_backing(index, 0, heading, along)
+      lane = road.lane(ego.xy, ego.yaw, sizes[0], lane_map)
       found = events_lib.detect(
         moved,
         sizes,
@@ -482,8 +538,10 @@ class Env:
         heading,
         sample('occupancy'),
         sample('drivable'),
-        scenario.adversary != 0,
+        False if replays else scenario.adversary != 0,
         config,
+        self.scenes.classes[scene],
+        (lane['has_lane'], lane['in_lane']),
       )
       found = found.replace(
         ran_light=events.ran_light
@@ -535,6 +593,15 @@ class Env:
       truncated=truncated,
     )
 
+  def _is_backing(self, index, agent, heading, progress):
+    """Whether an agent's track backed up at a place of its path, `[]` bool."""
+    return paths_lib.is_backing(
+      heading,
+      progress,
+      self.track_progress[index, :, agent],
+      self.scenarios.tracks.yaw[index, :, agent],
+    )
+
   def _lights(self, scene, step):
     """`[L]` int32 what the stop lines of a scene show at a step."""
     lights = self.scenes.map.lights
@@ -558,6 +625,11 @@ class Env:
     sizes = self.scenes.sizes[scene]
     paths, desired_speed = self.paths[index], self.desired_speed[index]
     track = self._tracks(index, step + 1)
+    now = self._tracks(index, step)
+    # Drivers know no reverse gear: who backs up looks the way that it goes.
+    if self.backs:
+      is_turned = self._turned(index, progress)
+      agents, track, now = (_turn(x, is_turned) for x in (agents, track, now))
     next_due = self.track_progress[index, step + 1]
     is_free = (
       (step >= scenario.release) & agents.valid & (jnp.arange(len(sizes)) != 0)
@@ -586,18 +658,20 @@ class Env:
         controlled, driven_progress, moved_progress
       )
 
-    controlled = is_free & (scenario.controller == types.IDM)
-    driven = traffic.step_along_paths(
-      *first, desired_speed, controlled, **common
-    )
-    moved = merge(controlled, *driven, track, next_due)
+    moved = track, next_due
+    if self.follows:
+      controlled = is_free & (scenario.controller == types.IDM)
+      driven = traffic.step_along_paths(
+        *first, desired_speed, controlled, **common
+      )
+      moved = merge(controlled, *driven, *moved)
     if self.yields:
       controlled = is_free & (scenario.controller == types.YIELD)
       times = jnp.stack([step, step + 1])
       *driven, is_back = traffic.step_on_schedule(
         *first,
         desired_speed,
-        jax.vmap(lambda t: self._tracks(index, t))(times),
+        jax.tree.map(lambda *x: jnp.stack(x), now, track),
         self.track_progress[index, times],
         controlled,
         schedule=config.schedule,
@@ -616,7 +690,19 @@ class Env:
         **common,
       )
       moved = merge(controlled, *driven, *moved)
+    if self.backs:
+      moved = _turn(moved[0], is_turned), moved[1]
     return *moved, lateral
+
+  def _turned(self, index, progress):
+    """Who backs up, `[A]` bool, at places `[A]` of their paths."""
+    _, heading = jax.vmap(traffic.pose_on_path)(
+      self.paths[index], self.path_valid[index], progress
+    )
+    agents = jnp.arange(len(progress))
+    return jax.vmap(self._is_backing, (None, 0, 0, 0))(
+      index, agents, heading, progress
+    )
 
   def _reward(self, state, agents, progress, events, step, sizes):
     """Reward `[len(REWARD_TERMS)]` and mean acceleration of the decision.
@@ -654,6 +740,18 @@ class Env:
       -1.0 * is_rough,
     ]
     return jnp.stack(terms) * jnp.array(config.reward_weights), acceleration
+
+
+def _velocity(ego):
+  return ego.speed * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])
+
+
+def _turn(agents, is_turned):
+  """The same motion with head and tail of some agents swapped."""
+  turned = agents.replace(
+    yaw=geometry.wrap_angle(agents.yaw + jnp.pi), speed=-agents.speed
+  )
+  return _where(is_turned, turned, agents)
 
 
 def _where(condition, x, y):

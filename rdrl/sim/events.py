@@ -1,5 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What happens to the ego: collisions, deviations, and whose fault they are."""
+"""What happens to the ego: collisions, deviations, and whose fault they are.
+
+Fault is that of nuPlan (github.com/motional/nuplan-devkit, planning/metrics/
+evaluation_metrics/common/no_ego_at_fault_collisions.py), here and in scores of
+the human who was recorded.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +14,13 @@ from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim.config import Config
 
-# m/s below which the ego stands, as nuPlan has it.
-_STOPPED = 0.05
-# m/s of lateral motion off the path that count as moving over.
-_LATERAL_SPEED = 0.3
+# m/s up to which nuPlan's collision metric takes anybody for standing.
+STANDING = 0.05
+# Half angles in rad of nuPlan's is_agent_ahead and is_agent_behind, seen from
+# the rear axle, and where that is: in lengths behind the middle, of the car
+# that nuPlan drives (1.461 m of 5.176 m).
+AHEAD, BEHIND = np.pi / 6, np.pi * 5 / 6
+_REAR_AXLE = 0.282
 # Points per side of the outline of a box: every 1.2 m of a car.
 _OUTLINE = 5
 
@@ -66,6 +74,54 @@ def ended(events: types.Events):
   )
 
 
+def angle_from_axle(ego: types.AgentState, size, xy):
+  """Angles `[A]` between the heading of the ego `[]` and points `[A, 2]`."""
+  local = geometry.rotate_2d(xy - ego.xy, -ego.yaw)
+  ahead = local[..., 0] + _REAR_AXLE * size[0]
+  return jnp.abs(jnp.arctan2(local[..., 1], ahead))
+
+
+def is_in_lane(offset, turn, size, width):
+  """Whether all of a box is in a lane.
+
+  Args:
+    offset: `[...]` metres from the middle of the lane to that of the box.
+    turn: `[...]` rad between their headings.
+    size: `[3]` metres.
+    width: `[...]` metres of the lane.
+  """
+  length, breadth = jnp.abs(jnp.sin(turn)), jnp.abs(jnp.cos(turn))
+  reach = (size[0] * length + size[1] * breadth) / 2
+  return jnp.abs(offset) + reach <= width / 2
+
+
+def is_blamed(agents: types.AgentState, sizes, classes, in_lane):
+  """Whose collision with the ego would be the ego's fault, `[A]` bool.
+
+  The rule of nuPlan's no_ego_at_fault_collisions: a standing ego is never at
+  fault; one that meets who or what stands is, from whatever side; one that is
+  met from behind is not; one whose front bumper meets another is; and one that
+  is met at a side is where it has left its lane or the road.
+
+  Args:
+    agents: `[A]`, the ego first.
+    sizes: `[A, 3]` metres.
+    classes: `[A]` int32; objects stand. None if all are road users.
+    in_lane: `[]` bool, whether all of the ego is in its lane and on the road.
+  """
+  ego, size = types.take(agents, slice(1)), sizes[:1]
+  stands = jnp.abs(agents.speed) <= STANDING
+  still = stands if classes is None else stands | (classes == types.OTHER)
+  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
+  # The front bumper is a box without length.
+  front = ego.replace(xy=ego.xy + size[:, :1] / 2 * heading)
+  bumper = contact.boxes_of(front, size * jnp.array([0, 1, 1]))
+  at_front = contact.overlaps(bumper, contact.boxes_of(agents, sizes))[0]
+  angle = angle_from_axle(types.take(ego, 0), size[0], agents.xy)
+  moving = (angle <= BEHIND) & (at_front | ~in_lane)
+  return ~stands[0] & (still | moving)
+
+
 def _sign(x):
   return jnp.where(x >= 0, 1.0, -1.0)
 
@@ -111,19 +167,18 @@ def detect(
   drivable,
   is_edited,
   config: Config,
+  classes=None,
+  lane=None,
 ):
   """Events `[]` of one moment.
 
-  The rule of fault follows nuPlan's collision metric: a standing ego is never
-  at fault; one whose front meets another is; one met at the rear is not; one
-  met at the side is where it leaves its lane towards the other, or moves that
-  way across its path.
+  Whose fault it was is told by `is_blamed`, of all whom the ego meets.
 
   Args:
     agents: `[A]`, the ego first.
     sizes: `[A, 3]` metres.
     path_offset: `[]` metres of the ego left of its reference path.
-    path_heading: `[]` of that path beside the ego.
+    path_heading: `[]` of a car that drives on that path beside the ego.
     occupancy: function of world points `[..., 2]`, metres to the nearest static
       obstacle, negative inside.
     drivable: likewise, metres to the edge of the drivable area, positive
@@ -131,6 +186,10 @@ def detect(
     is_edited: `[]` bool, another agent was edited: the ego may then leave its
       path as far as the road goes.
     config: limits.
+    classes: `[A]` int32; None if all are road users.
+    lane: `[]` bool whether the map knows a lane at the place of the ego, and
+      whether all of it is in there; where it knows none, or where None, the
+      lane runs along the reference path.
   """
   ego = types.take(agents, 0)
   size = sizes[0]
@@ -157,14 +216,14 @@ def detect(
     jnp.where(ahead > 0, types.FRONT, types.REAR),
     jnp.where(aside > 0, types.LEFT, types.RIGHT),
   )
-  beyond_lane = path_offset * side + size[1] / 2 > config.lane_width / 2
   drift = geometry.wrap_angle(ego.yaw - path_heading)
-  moves_over = ego.speed * jnp.sin(drift) * side > _LATERAL_SPEED
-  at_fault = (
-    is_met
-    & (jnp.abs(ego.speed) > _STOPPED)
-    & jnp.where(is_end_on, ahead > 0, beyond_lane | moves_over)
-  )
+  in_lane = is_in_lane(path_offset, drift, size, config.lane_width)
+  if lane is not None:
+    has_lane, in_mapped_lane = lane
+    in_lane = jnp.where(has_lane, in_mapped_lane, in_lane)
+  is_off_road = contact.off_road(ego_box, drivable)[0]
+  in_lane &= ~is_off_road
+  at_fault = jnp.any(met & is_blamed(agents, sizes, classes, in_lane))
 
   points, local = outline(ego.xy, ego.yaw, size)
   clearance = occupancy(points)
@@ -174,7 +233,7 @@ def detect(
   )
   position_deviation = jnp.where(
     is_edited,
-    contact.off_road(ego_box, drivable)[0],
+    is_off_road,
     jnp.abs(path_offset) > config.position_limit,
   )
   heading_deviation = jnp.abs(drift) > config.heading_limit
@@ -243,4 +302,4 @@ def soon_collides(agents: types.AgentState, sizes, horizon):
   )
   ahead = jnp.sum((agents.xy - agents.xy[0]) * direction[0], -1) > 0
   counts = agents.valid.at[0].set(False) & ahead
-  return jnp.any(meets & counts) & (jnp.abs(agents.speed[0]) > _STOPPED)
+  return jnp.any(meets & counts) & (jnp.abs(agents.speed[0]) > STANDING)

@@ -7,6 +7,7 @@ One environment at a time steps on the host: inside JAX, `jax.vmap(env.step)` is
 faster by orders of magnitude.
 """
 
+import numbers
 from typing import ClassVar
 
 import gymnasium
@@ -30,6 +31,11 @@ class GymEnv(gymnasium.Env):
   and the events of the decision.
 
   `reset` draws a scenario by its seed, or takes `options={'scenario': index}`.
+
+  Vector environments of several processes must start them by spawn, as in
+  `gymnasium.vector.AsyncVectorEnv(functions, context='spawn')`: JAX has threads
+  and does not live through a fork, which is Linux's default up to Python 3.13.
+  A forked environment raises RuntimeError.
   """
 
   metadata: ClassVar = {'render_modes': ['rgb_array'], 'render_fps': 2}
@@ -50,7 +56,9 @@ class GymEnv(gymnasium.Env):
 
     Raises:
       ValueError: if there is no such mode, or nothing that it could show.
+      RuntimeError: in a process that was forked from one with an environment.
     """
+    env_lib.stay_home()
     self._sees = not isinstance(env.renderer, env_lib.NoRenderer)
     if render_mode not in (None, *self.metadata['render_modes']):
       raise ValueError(f'render_mode is {render_mode!r}, expected rgb_array')
@@ -86,6 +94,7 @@ class GymEnv(gymnasium.Env):
     Raises:
       ValueError: if the options name no scenario of the environment.
     """
+    env_lib.stay_home()
     super().reset(seed=seed)
     key = jax.random.key(int(self.np_random.integers(2**31)))
     options = options or {}
@@ -95,6 +104,8 @@ class GymEnv(gymnasium.Env):
       self._state, parts = self._draw(self._env, key)
     else:
       index, count = options['scenario'], self._env.num_scenarios
+      if isinstance(index, bool) or not isinstance(index, numbers.Integral):
+        raise ValueError(f'scenario {index!r}: expected an integer')
       if not 0 <= index < count:
         raise ValueError(f'scenario {index}: there are {count}')
       self._state, parts = self._reset(self._env, key, np.int32(index))
@@ -107,6 +118,7 @@ class GymEnv(gymnasium.Env):
       gymnasium.error.ResetNeeded: before the first reset and after an end.
       gymnasium.error.InvalidAction: if the action is no pair of indices.
     """
+    env_lib.stay_home()
     state = self._state
     if state is None or state.terminated or state.truncated:
       raise gymnasium.error.ResetNeeded('the episode is over: call reset')

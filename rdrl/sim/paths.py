@@ -1,13 +1,24 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Tracks as paths: the polyline that an agent drew, without its standstills.
 
-And what a path meets in the map: lanes beside it and stop lines across it.
+A path may fold back on itself, where a car backed up, and cross itself; who is
+where along it is then told by where it was before and where it is going. And
+what a path meets in the map: lanes beside it and stop lines across it.
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-# Metres below which a point adds only noise to the heading of a path.
-_SPACING = 0.1
+from rdrl import geometry
+
+# Metres between points of a path that lead the way that the agent looks, the
+# tangent of the greatest angle between the two, and metres between all others:
+# positions by GPS tremble by decimetres where a car stands.
+_SPACING, _SLOPE, _FAR = 0.1, np.tan(np.radians(30)), 1.0
+# Metres along a path by which a step moves nobody, and metres that the wrong
+# part of a path, and that one of the wrong way, count as farther away.
+_STEP, _ELSEWHERE, _OPPOSITE = 10.0, 1e3, 5.0
 # Metres aside within which lanes are looked for, and between two lanes; rad
 # that a lane may turn from a path which it runs beside.
 _REACH, _APART, _TURN = 9.0, 2.0, np.radians(30)
@@ -15,47 +26,120 @@ _REACH, _APART, _TURN = 9.0, 2.0, np.radians(30)
 NUM_LANES = 6
 
 
-def from_tracks(xy, yaw, valid):
-  """Paths of many tracks, and how far along them each step is.
+def from_track(xy, yaw, valid):
+  """The path of one track, and how far along it each step is.
 
-  A point that lies within 0.1 m of the one before is left out, so that a
-  standing agent does not tangle its path. A track that never leaves its first
-  point becomes a path of one metre along its heading.
+  A point belongs to the path if it lies at least 0.1 m ahead of the last one,
+  within 30 degrees of where the agent looks, or a metre away in any direction:
+  so a standing agent whose position trembles does not tangle its path. Once it
+  has gone back a metre it is in reverse, and ahead is behind it, until it has
+  gone a metre forward. A track that never leaves its first point becomes a path
+  of one metre along its heading.
 
   Args:
-    xy: `[N, T, 2]`.
-    yaw: `[N, T]`.
-    valid: `[N, T]` bool; gaps are bridged by a straight line.
+    xy: `[T, 2]`.
+    yaw: `[T]`.
+    valid: `[T]` bool; gaps are bridged by a straight line.
 
   Returns:
-    NumPy arrays: points `[N, P, 2]`, P = max(T, 2); their validity `[N, P]`,
-    true for a prefix of at least two; progress `[N, T]` in metres along the
-    path, held over gaps.
+    Points `[P, 2]`, P = max(T, 2); their validity `[P]`, true for a prefix of
+    at least two; progress `[T]` in metres along the path, which never falls and
+    is held over gaps.
   """
-  xy, yaw, valid = map(np.asarray, (xy, yaw, valid))
-  count, steps = valid.shape
-  size = max(steps, 2)
-  points = np.zeros((count, size, 2), np.float32)
-  used = np.zeros(count, int)
-  length = np.zeros(count, np.float32)
-  progress = np.zeros((count, steps), np.float32)
-  rows = np.arange(count)
-  first_yaw = yaw[rows, np.argmax(valid, 1)]
-  for step in range(steps):
-    last = points[rows, np.maximum(used - 1, 0)]
-    moved = np.linalg.norm(xy[:, step] - last, axis=-1)
-    begins = used == 0
-    kept = valid[:, step] & (begins | (moved >= _SPACING))
-    length[kept & ~begins] += moved[kept & ~begins]
-    points[kept, used[kept]] = xy[kept, step]
-    used[kept] += 1
-    beyond = np.where(valid[:, step] & ~kept & ~begins, moved, 0)
-    progress[:, step] = length + beyond
-  single = used < 2
-  ahead = np.stack([np.cos(first_yaw), np.sin(first_yaw)], -1)
-  points[single, 1] = points[single, 0] + ahead[single]
-  used[single] = 2
-  return points, np.arange(size) < used[:, None], progress
+  xy, yaw, valid = (jnp.asarray(x) for x in (xy, yaw, valid))
+  size = max(len(valid), 2)
+  heading = jnp.stack([jnp.cos(yaw), jnp.sin(yaw)], -1)
+  first = jnp.argmax(valid)
+
+  def step(carry, now):
+    last, gear, begins = carry
+    xy, heading, valid = now
+    x, y = xy - last
+    distance = jnp.hypot(x, y)
+    along = x * heading[0] + y * heading[1]
+    aside = jnp.abs(y * heading[0] - x * heading[1])
+    ahead = gear * along
+    leads = (ahead >= _SPACING) & (aside <= _SLOPE * ahead)
+    is_far = distance >= _FAR
+    kept = valid & (begins | leads | is_far)
+    new_gear = jnp.where(along < -distance / 2, -1.0, 1.0)
+    gear = jnp.where(kept & is_far & ~leads, new_gear, gear)
+    return (jnp.where(kept, xy, last), gear, begins & ~valid), kept
+
+  carry = xy[first], jnp.ones((), xy.dtype), jnp.ones((), bool)
+  _, kept = jax.lax.scan(step, carry, (xy, heading, valid))
+  place = jnp.cumsum(kept) - 1
+  points = jnp.zeros((size, 2), xy.dtype)
+  points = points.at[jnp.where(kept, place, size)].set(xy, mode='drop')
+  count = place[-1] + 1
+  points = points.at[1].set(
+    jnp.where(count < 2, points[0] + heading[first], points[1])
+  )
+  used = jnp.arange(size) < jnp.maximum(count, 2)
+
+  segment = jnp.diff(points, axis=0)
+  length = jnp.where(used[1:], jnp.hypot(segment[:, 0], segment[:, 1]), 0)
+  begin = jnp.cumsum(length) - length
+  index = jnp.clip(place, 0, jnp.maximum(count, 2) - 2)
+  direction = segment[index] / jnp.maximum(length[index], 1e-9)[:, None]
+  along = jnp.sum((xy - points[index]) * direction, -1)
+  # Beyond the last point the path goes straight on.
+  is_beyond = index < place
+  low = jnp.where(is_beyond, length[index], 0)
+  high = jnp.where(is_beyond, jnp.inf, length[index])
+  progress = begin[index] + jnp.clip(along, low, high)
+  return points, used, jax.lax.cummax(jnp.where(valid, progress, 0))
+
+
+_from_tracks = jax.jit(jax.vmap(from_track))
+
+
+def from_tracks(xy, yaw, valid):
+  """`from_track` of many: `[N, T, 2]`, `[N, T]` and `[N, T]` in host memory."""
+  arrays = (np.asarray(xy, np.float32), np.asarray(yaw, np.float32), valid)
+  return tuple(map(np.asarray, _from_tracks(*arrays)))
+
+
+def project(xy, path, path_valid, last=None, velocity=None):
+  """Where a point is along a path that may fold or cross itself.
+
+  Args:
+    xy: `[2]`.
+    path: `[P, 2]`.
+    path_valid: `[P]` bool, true for a prefix of at least two points.
+    last: `[]` metres along the path at the step before, near which it is looked
+      for; everywhere where None.
+    velocity: `[2]`; parts of the path that lead the other way are the last
+      choice. None and zero have no direction.
+
+  Returns:
+    As `geometry.project_to_polyline`.
+  """
+  segment = jnp.diff(path, axis=0)
+  farther = jnp.zeros(len(segment))
+  if last is not None:
+    length = jnp.where(path_valid[1:], geometry.safe_norm(segment), 0)
+    end = jnp.cumsum(length)
+    elsewhere = (end < last - _STEP) | (end - length > last + _STEP)
+    farther += jnp.where(elsewhere, _ELSEWHERE, 0)
+  if velocity is not None:
+    way = segment[:, 0] * velocity[0] + segment[:, 1] * velocity[1]
+    farther += jnp.where(way < 0, _OPPOSITE, 0)
+  return geometry.project_to_polyline(xy, path, path_valid, farther)
+
+
+def is_backing(heading, progress, track_progress, track_yaw):
+  """Whether a track went backwards, tail first, at a place of its path, `[]`.
+
+  Args:
+    heading: `[]` of the path there.
+    progress: `[]` metres along the path.
+    track_progress: `[T]` of the track, see `from_track`.
+    track_yaw: `[T]`.
+  """
+  inside = jnp.minimum(progress, track_progress[-1])
+  step = jnp.sum(track_progress < inside)
+  return jnp.cos(heading - track_yaw[step]) < -0.5
 
 
 def _segments(lines):

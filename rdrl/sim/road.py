@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.sim import events
 
 # Lanes whose headings differ by more go different ways.
 _OTHER_WAY = jnp.pi / 4
@@ -33,13 +34,20 @@ def along(states: types.AgentState, size, lane_map: types.Map, drivable):
   points = jnp.concatenate([corners, states.xy[:, None]], 1)
   # State by state: a state alone meets every point of every lane.
   lanes = jax.lax.map(
-    lambda state: _lane(*state, size, lane_map), (states.xy, states.yaw)
+    lambda state: lane(*state, size, lane_map), (states.xy, states.yaw)
   )
   return types.Road(clearance=drivable(points), **lanes)
 
 
-def _lane(xy, yaw, size, lane_map):
-  """All fields of `types.Road` `[]` but the clearance, by name."""
+def lane(xy, yaw, size, lane_map):
+  """All fields of `types.Road` `[]` but the clearance, by name.
+
+  Args:
+    xy: `[2]` middle of a box.
+    yaw: `[]`.
+    size: `[3]` metres.
+    lane_map: of the scene.
+  """
   lines, width = lane_map.lanes, lane_map.lane_width
   along, offset, heading, _ = jax.vmap(
     geometry.project_to_polyline, (None, 0, 0)
@@ -55,21 +63,18 @@ def _lane(xy, yaw, size, lane_map):
   )
   turn = geometry.wrap_angle(heading - yaw)
   cost = jnp.abs(offset) + _METRES_PER_RAD * jnp.abs(turn)
-  lane = jnp.argmin(jnp.where(holds, cost, jnp.inf))
+  own = jnp.argmin(jnp.where(holds, cost, jnp.inf))
   has_lane = jnp.any(holds)
-  reach = (
-    size[0] * jnp.abs(jnp.sin(turn)) + size[1] * jnp.abs(jnp.cos(turn))
-  ) / 2
-  in_lane = holds & (jnp.abs(offset) + reach <= width / 2)
-  apart = jnp.abs(geometry.wrap_angle(heading - heading[lane]))
+  in_lane = holds & events.is_in_lane(offset, turn, size, width)
+  apart = jnp.abs(geometry.wrap_angle(heading - heading[own]))
   limit = lane_map.speed_limit
   if limit is None:
     limit = jnp.full(len(width), jnp.inf)
   return {
     'has_lane': has_lane,
-    'lane_offset': jnp.where(has_lane, offset[lane], 0),
-    'lane_heading': jnp.where(has_lane, heading[lane], 0),
-    'in_lane': in_lane[lane],
+    'lane_offset': jnp.where(has_lane, offset[own], 0),
+    'lane_heading': jnp.where(has_lane, heading[own], 0),
+    'in_lane': in_lane[own],
     'at_crossing': jnp.any(holds & (apart > _OTHER_WAY)),
-    'speed_limit': jnp.where(has_lane, limit[lane], jnp.inf),
+    'speed_limit': jnp.where(has_lane, limit[own], jnp.inf),
   }

@@ -47,6 +47,42 @@ def test_discomfort_alone_costs_two_sixteenths(found):
   assert all(stops[name] == 1 for name in human_scores.RULES)
 
 
+def _driven(road, x, sigma=0.0, **fields):
+  """A scene whose ego is at `x` of each step, trembling where it stands."""
+  own = road.straight(0, -1.75, 8, len(x))
+  own['xy'][:, 0] = x
+  own['speed'] = np.gradient(x, 0.1)
+  rest = np.abs(own['speed']) < 1e-3
+  rng = np.random.default_rng(0)
+  own['xy'][rest] += sigma * rng.normal(size=(rest.sum(), 2))
+  scene = road.scene(own, road.straight(300, -1.75, 8, len(x)))
+  return scene.replace(**fields)
+
+
+@pytest.mark.slow
+def test_a_recorded_human_never_ends_by_deviating(road):
+  time = np.arange(51) * 0.1
+  stands = np.interp(time, [0, 1.5, 3.5, 5], [0, 9, 9, 18])
+  scenes = {
+    'backs': _driven(road, -3 * time),
+    'forth and back': _driven(road, 6 * np.sin(np.pi * time / 5)),
+    'trembles': _driven(road, stands, 0.1),
+    'drives': _driven(road, 8 * time),
+  }
+  # A map that ends at the car's right side, beyond which all is in the way.
+  grid = scenes['drives'].drivable
+  edge = grid.replace(values=grid.values - 8.0)
+  scenes['leaves the map'] = _driven(
+    road, 8 * time, drivable=edge, occupancy=edge
+  )
+  found = {name: human_scores.score(scene) for name, scene in scenes.items()}
+  for name, one in found.items():
+    assert one['progress'] > 0.97 and one['makes_progress'] == 1, name
+    assert one['driving_direction'] == one['no_fault'] == 1, name
+  assert found['backs'][human_scores.SCORE] == 1
+  assert found['leaves the map']['on_road'] == 0
+
+
 @pytest.mark.slow
 def test_the_table_names_what_cost(found):
   lines = '\n'.join(human_scores.table(found))

@@ -30,7 +30,7 @@ def env(road):
     sim.Env.create(
       [scene],
       jax.tree.map(lambda *x: np.concatenate(x), *starts),
-      sim.NoRenderer(1, 2, 4),
+      road.ClockRenderer(),
       config,
     )
   )
@@ -80,10 +80,32 @@ def test_done_tells_termination_from_truncation(reset, step):
   assert state.done == 1 and state.info['truncation'] == 1
 
 
+@pytest.mark.parametrize('num_cameras', [0, 1])
+def test_who_sees_nothing_is_told_the_state_alone(road, num_cameras):
+  scene = road.scene(road.straight(0, -1.75, 10), road.straight(35, -1.75, 0))
+  inner = sim.Env.create(
+    [scene],
+    road.scenario(scene),
+    sim.NoRenderer(num_cameras, 2, 4),
+    sim.Config(image_height=2, image_width=4),
+  )
+  blind = brax_env.BraxEnv(inner)
+  size = 1 + 2 * len(inner.config.route_points)
+  assert blind.observation_size == {'state': (size,)}
+
+
 @pytest.mark.slow
-def test_brax_wrappers_run_on_it(env):
-  wrapped = training.wrap(env, episode_length=4)
-  state = jax.jit(wrapped.reset)(jax.random.split(jax.random.PRNGKey(1), 6))
+@pytest.mark.parametrize(
+  'wrap, key',
+  [
+    (training.wrap, jax.random.PRNGKey),
+    (brax_env.wrap, jax.random.PRNGKey),
+    (brax_env.wrap, jax.random.key),
+  ],
+)
+def test_brax_wrappers_run_on_it(env, wrap, key):
+  wrapped = wrap(env, episode_length=4)
+  state = jax.jit(wrapped.reset)(jax.random.split(key(1), 6))
   step = jax.jit(wrapped.step)
   late = np.asarray(state.pipeline_state.scenario) == 1
   assert 0 < late.sum() < 6

@@ -104,6 +104,21 @@ def test_reactive_traffic_stops_behind_a_stopped_ego(road):
   np.testing.assert_allclose(drive.agents.z, road.CAR[2] / 2, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('controller', [types.IDM, types.YIELD])
+def test_a_driver_who_backed_up_backs_up(road, controller):
+  backs = road.straight(40, 1.75, -3)
+  backs['yaw'][:], backs['speed'][:] = 0, -3
+  scene = _alone(road, road.straight(0, -1.75, 8), backs)
+  controller = np.array([0, controller, 0, 0], np.int32)
+  drive = road.drive(road.environment(scene, controller=controller), STOP)
+  agents = types.take(drive.agents, (slice(None), 1))
+  np.testing.assert_allclose(agents.yaw, 0, atol=1e-3)
+  assert np.all(agents.speed < -2.5)
+  moved = np.diff(agents.xy[:, 0])
+  np.testing.assert_allclose(moved, 0.1 * agents.speed[1:], atol=0.02)
+
+
 def test_before_its_release_an_agent_repeats_its_track(road):
   scene = _alone(road, road.straight(0, -1.75, 8), road.straight(-20, -1.75, 8))
   drive = road.drive(
@@ -284,7 +299,8 @@ def test_paths_skip_standstills_and_keep_progress():
   valid = np.ones((1, 8), bool)
   points, used, progress = paths.from_tracks(xy, np.zeros((1, 8)), valid)
   assert points[0, used[0], 0].tolist() == [0, 1, 2, 3]
-  np.testing.assert_allclose(progress[0], np.abs(x), atol=1e-6)
+  way = np.maximum.accumulate(np.abs(x))
+  np.testing.assert_allclose(progress[0], way, atol=1e-6)
   still = np.zeros((1, 8, 2))
   points, used, _ = paths.from_tracks(still, np.full((1, 8), np.pi), valid)
   np.testing.assert_allclose(points[0, used[0]], [[0, 0], [-1, 0]], atol=1e-6)

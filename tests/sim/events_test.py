@@ -11,12 +11,15 @@ import pytest
 from rdrl import sim
 from rdrl import types
 from rdrl.sim import events
+from tests import faults
 
-CAR = (4.6, 1.9, 1.5)
+CAR = faults.CAR
 
 
 @jax.jit
-def _detect(ego, other, is_edited=False):
+def _detect(
+  ego, other, is_edited=False, kind=types.VEHICLE, has_lane=False, in_lane=False
+):
   """Ego and other are x, y, yaw, speed; the path is the x axis."""
   x, y, yaw, speed = jnp.stack([jnp.asarray(ego), jnp.asarray(other)], 1)
   agents = types.AgentState(
@@ -35,37 +38,27 @@ def _detect(ego, other, is_edited=False):
     lambda xy: 5 - jnp.abs(xy[..., 1]),
     is_edited,
     sim.Config(),
+    jnp.stack([types.VEHICLE, kind]),
+    (has_lane, in_lane),
   )
 
 
 FAR = (50.0, 0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize(
-  'ego, other, front, at_fault',
-  [
-    # Runs into a standing car, and is run into.
-    ((0.0, 0, 0, 10), (4.5, 0.0, 0, 0), 1, True),
-    ((0.0, 0, 0, 10), (-4.5, 0.3, 0, 15), -1, False),
-    # The same with little overlap of the sides.
-    ((0.0, 0, 0, 10), (4.0, 1.7, 0, 0), 1, True),
-    ((0.0, 0, 0, 10), (-4.0, 1.7, 0, 15), -1, False),
-    # Stands while an oncoming car does not.
-    ((0.0, 0, 0, 0), (4.5, 0.0, 3.1, 5), 1, False),
-    # Another moves over into its front, and into its rear.
-    ((0.0, 0, 0, 10), (2.5, 1.8, -0.1, 10), 1, False),
-    ((0.0, 0, 0, 10), (-1.0, 1.8, -0.1, 10), -1, False),
-    # It moves over itself, or had left its lane, or on the other side.
-    ((0.0, 0, 0.1, 10), (-1.0, 1.8, 0, 10), -1, True),
-    ((0.0, 1.2, 0, 10), (-1.0, 3.0, -0.1, 10), -1, True),
-    ((0.0, 1.2, 0, 10), (-1.0, -0.6, 0.1, 10), -1, False),
-  ],
-)
-def test_sides_and_fault(ego, other, front, at_fault):
-  found = _detect(ego, other)
+@pytest.mark.parametrize('ego, other, kind, at_fault', faults.FAULTS)
+def test_fault_is_that_of_nuplan(ego, other, kind, at_fault):
+  found = _detect(ego, other, kind=kind)
   assert found.dynamic_collision
-  assert found.front == front
+  assert found.front == np.sign(other[0])
   assert bool(found.at_fault) == at_fault
+
+
+def test_lane_is_that_of_the_map_where_it_knows_one():
+  ego, other = (0.0, 1.2, 0, 10), (-1.0, 3.0, -0.1, 10)
+  assert not _detect(ego, other, has_lane=True, in_lane=True).at_fault
+  ego, other = (0.0, 0.0, 0, 10), (-1.0, 1.8, -0.1, 10)
+  assert _detect(ego, other, has_lane=True).at_fault
 
 
 def test_touching_boxes_do_not_collide():

@@ -1,6 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """The adapter keeps Gymnasium's conventions."""
 
+import multiprocessing
+import os
 import sys
 
 import jax
@@ -68,11 +70,51 @@ def test_seeds_draw_scenarios_and_bad_input_is_named(env):
   assert drawn == [env.reset(seed=seed)[1]['scenario'] for seed in range(12)]
   with pytest.raises(ValueError, match='scenario 2: there are 2'):
     env.reset(options={'scenario': 2})
+  for wrong in (1.7, 1.0, '1', True, None, np.float32(1)):
+    with pytest.raises(ValueError, match=r'scenario .*: expected an int'):
+      env.reset(options={'scenario': wrong})
+  assert env.reset(options={'scenario': np.int64(1)})[1]['scenario'] == 1
   with pytest.raises(ValueError, match='colour'):
     env.reset(options={'colour': 2})
   env.reset(seed=0)
   with pytest.raises(gymnasium.error.InvalidAction, match='61'):
     env.step(np.array([61, 0]))
+
+
+def _messages(env, inner, queue):
+  from rdrl.sim import gym_env
+
+  calls = {
+    'reset': env.reset,
+    'step': lambda: env.step(KEEP_10),
+    'wrap': lambda: gym_env.GymEnv(inner),
+    'make': lambda: sim.Env.create(None, None, None, None),
+  }
+  found = {}
+  for name, call in calls.items():
+    try:
+      call()
+    except RuntimeError as error:
+      found[name] = str(error)
+  queue.put(found)
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='nothing forks here')
+@pytest.mark.filterwarnings('ignore')
+def test_a_forked_environment_says_that_workers_should_spawn(env, inner):
+  context = multiprocessing.get_context('fork')
+  queue = context.Queue()
+  child = context.Process(target=_messages, args=(env, inner, queue))
+  child.start()
+  try:
+    found = queue.get(timeout=60)
+  finally:
+    child.kill()
+    child.join()
+  assert set(found) == {'reset', 'step', 'wrap', 'make'}
+  assert all("context='spawn'" in message for message in found.values())
+  # The parent drives on.
+  env.reset(seed=0)
 
 
 if __name__ == '__main__':
