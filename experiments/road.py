@@ -134,16 +134,14 @@ def check_source(request):
   """Whether there is something to read.
 
   Raises:
-    ConfigError: if there is no such source, if it needs a folder, or if nobody
-      is to drive through the built-in streets.
+    ConfigError: if there is no such source, if it needs a folder, or if there
+      is no street.
     FileNotFoundError: if there is no such folder.
   """
   _check_choice('--log', request.source, SOURCES)
   if request.source == 'world':
-    if request.config.num_traversals < 1:
-      raise training.config.ConfigError(
-        f'num_traversals={request.config.num_traversals}: expected one or more'
-      )
+    if not request.config.train_seeds + request.config.test_seeds:
+      raise training.config.ConfigError('train_seeds=(): no street to drive')
     return
   if not request.data_dir:
     raise training.config.ConfigError(

@@ -8,6 +8,7 @@ expected of it.
 """
 
 import dataclasses
+import functools
 import math
 import operator
 import types
@@ -87,7 +88,7 @@ def check(config, prefix=''):
     ValueError: naming the first field that does not, its value and what was
       expected.
   """
-  hints = typing.get_type_hints(type(config), include_extras=True)
+  hints = _hints(type(config))
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if dataclasses.is_dataclass(value):
@@ -99,6 +100,11 @@ def check(config, prefix=''):
   for name, expected in getattr(config, 'misfits', tuple)():
     value = operator.attrgetter(name)(config)
     raise ValueError(f'{prefix}{name}={value}: expected {expected}')
+
+
+@functools.cache
+def _hints(cls):
+  return typing.get_type_hints(cls, include_extras=True)
 
 
 def _expected(value, hint):

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
-from rdrl import ranges
 from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim import env as env_lib
@@ -30,10 +29,10 @@ class Config:
     speed: m/s that are the unit of speeds.
   """
 
-  num_agents: ranges.Count = 8
-  num_lanes: ranges.Count = 16
-  reach: ranges.Positive = 50.0
-  speed: ranges.Positive = 15.0
+  num_agents: int = 8
+  num_lanes: int = 16
+  reach: float = 50.0
+  speed: float = 15.0
 
 
 # Numbers that are told of the ego besides its route, of an agent and of a lane.

@@ -86,21 +86,21 @@ def flatten(config, prefix=''):
   return leaves
 
 
-def read(path):
-  """What `record` wrote to `path`: leaves by dotted path.
+def read(path, kind=dict):
+  """What a JSON file of a run holds: leaves by dotted path, for `config.json`.
 
   Raises:
-    ConfigError: naming the file, if it is not what `record` writes.
+    ConfigError: naming the file, if it is damaged or holds no `kind`.
     OSError: if it cannot be read.
   """
   path = pathlib.Path(path)
   try:
-    leaves = json.loads(path.read_text())
+    content = json.loads(path.read_text())
   except (ValueError, RecursionError) as error:
     raise ConfigError(f'{path}: not JSON: {error}') from error
-  if not isinstance(leaves, dict):
-    raise ConfigError(f'{path}: not an object of fields')
-  return leaves
+  if not isinstance(content, kind):
+    raise ConfigError(f'{path}: not a {kind.__name__}, but {content!r}')
+  return content
 
 
 def record(workdir, config):
