@@ -159,18 +159,15 @@ def read(workdir, name=None):
   edits = workdir / 'edits.json'
   return Fitted(
     name=name,
-    scene=training.checkpoints.read(folder / name, types.Scene),
     request=_request(workdir / 'config.json'),
-    edits=tuple(json.loads(edits.read_text())) if edits.exists() else (),
+    edits=tuple(training.config.read(edits, list)) if edits.exists() else (),
+    scene=training.checkpoints.read(folder / name, types.Scene),
   )
 
 
 def _request(path):
   """The `road.Request` that `training.config.record` wrote."""
-  try:
-    leaves = json.loads(path.read_text())
-  except ValueError as error:
-    raise training.config.ConfigError(f'{path}: not JSON: {error}') from error
+  leaves = training.config.read(path)
   request = road.Request('world', None, 0, presets.Config())
   data_dir = leaves.pop('data_dir', None)
   try:

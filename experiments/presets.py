@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 from rdrl import learn
 from rdrl import policy
 from rdrl import prior
+from rdrl import ranges
 from rdrl import refine
 from rdrl import scenario
 from rdrl import sim
@@ -46,15 +48,15 @@ class Config:
     ppo: stage 2.
   """
 
-  train_seeds: tuple[int, ...] = (1, 2)
-  test_seeds: tuple[int, ...] = (102,)
-  num_traversals: int = 1
-  num_agents: int = 12
-  num_test_drives: int = 64
-  kitti_num_lidar: int = 32768
+  train_seeds: tuple[ranges.Seed, ...] = (1, 2)
+  test_seeds: tuple[ranges.Seed, ...] = (102,)
+  num_traversals: ranges.Count = 1
+  num_agents: ranges.Count = 12
+  num_test_drives: ranges.Count = 64
+  kitti_num_lidar: ranges.Count = 32768
   ego_masks: tuple[str, ...] = ()
-  shown_offsets: tuple[float, ...] = (0.0, 1.5, 3.0)
-  reality: str = 'single_track'
+  shown_offsets: tuple[ranges.Signed, ...] = (0.0, 1.5, 3.0)
+  reality: Annotated[str, ranges.OneOf(sim.DYNAMICS)] = 'single_track'
   world: world.Config = world.Config()
   splat: splat.Config = splat.Config()
   prior: prior.Config = prior.Config()
@@ -64,6 +66,23 @@ class Config:
   policy: policy.Config = policy.Config()
   imitation: learn.ImitationConfig = learn.ImitationConfig()
   ppo: learn.PpoConfig = learn.PpoConfig()
+
+  def misfits(self):
+    """See `ranges`."""
+    if self.sim.horizon % self.ppo.num_minibatches:
+      yield (
+        'ppo.num_minibatches',
+        f'a divisor of sim.horizon, {self.sim.horizon}',
+      )
+    if self.scenario.first_start < self.sim.decision_steps:
+      yield (
+        'scenario.first_start',
+        f'at least sim.decision_steps, {self.sim.decision_steps}',
+      )
+    for name in ('image_height', 'image_width'):
+      # The policy's encoder begins with quarters.
+      if getattr(self.sim, name) % 4:
+        yield f'sim.{name}', 'a multiple of 4'
 
 
 _CPU = (

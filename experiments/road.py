@@ -8,6 +8,7 @@ again therefore reads, and computes only scenarios, scores and pictures anew.
 
 import contextlib
 import dataclasses
+import operator
 import pathlib
 import time
 import zlib
@@ -22,6 +23,7 @@ from rdrl import learn
 from rdrl import logs
 from rdrl import policy as policies
 from rdrl import prior as priors
+from rdrl import ranges
 from rdrl import refine
 from rdrl import report
 from rdrl import scenario
@@ -58,7 +60,7 @@ class Request:
 
   source: str
   data_dir: str | None
-  seed: int
+  seed: ranges.Seed
   config: presets.Config
 
 
@@ -110,21 +112,16 @@ def run(request, workdir, until=STAGES[-1]):
     The path of the report's page, or None if it was not reached.
 
   Raises:
-    ConfigError: if the request names nothing that there is or contradicts
+    ValueError: if the request names nothing that there is or contradicts
       itself, or if `workdir` holds a run of another request.
     FileNotFoundError: if there is no such `data_dir`.
-    OSError: if `workdir` cannot be written.
+    OSError: if `workdir` cannot be written or another process has it.
   """
-  for name, value, known in (
-    ('--until', until, STAGES),
-    ('reality', request.config.reality, sim.DYNAMICS),
-    ('sim.dynamics', request.config.sim.dynamics, sim.DYNAMICS),
-    ('prior.dtype', request.config.prior.dtype, priors.DTYPES),
-  ):
-    _check_choice(name, value, known)
+  _check_choice('--until', until, STAGES)
   check_source(request)
   if request.source == 'world':
     _check_world(request.config)
+  _check_stages(request.config, until)
   training.config.record(workdir, request)
   road = Road(request, pathlib.Path(workdir))
   for name in STAGES[: STAGES.index(until) + 1]:
@@ -137,16 +134,14 @@ def check_source(request):
   """Whether there is something to read.
 
   Raises:
-    ConfigError: if there is no such source, if it needs a folder, or if nobody
-      is to drive through the built-in streets.
+    ConfigError: if there is no such source, if it needs a folder, or if there
+      is no street.
     FileNotFoundError: if there is no such folder.
   """
   _check_choice('--log', request.source, SOURCES)
   if request.source == 'world':
-    if request.config.num_traversals < 1:
-      raise training.config.ConfigError(
-        f'num_traversals={request.config.num_traversals}: expected one or more'
-      )
+    if not request.config.train_seeds + request.config.test_seeds:
+      raise training.config.ConfigError('train_seeds=(): no street to drive')
     return
   if not request.data_dir:
     raise training.config.ConfigError(
@@ -447,6 +442,48 @@ def _check_world(config):
       f'world.num_agents: {config.world.num_agents} agents, but the budget,'
       f' num_agents, is {config.num_agents}'
     )
+  least = 2 * config.scenario.first_start + 1
+  if config.world.num_steps < least:
+    raise training.config.ConfigError(
+      f'world.num_steps={config.world.num_steps}: expected {least} or more, as'
+      ' scenario.first_start has it'
+    )
+
+
+def _check_stages(config, until):
+  """Whether the stages up to `until` have what they need.
+
+  Raises:
+    ConfigError: if the prior has nothing to learn from, imitation nobody to
+      copy, or if environments cannot be spread over the devices.
+  """
+  accepted = zip(
+    scenario.BEHAVIOURS, config.scenario.num_accepted, strict=False
+  )
+  devices = jax.device_count()
+  for stage, name, is_right, expected in (
+    (
+      'prior',
+      'splat.snapshot_fractions',
+      config.splat.snapshot_fractions,
+      'one or more, from which the prior learns',
+    ),
+    (
+      'imitate',
+      'scenario.num_accepted',
+      any(n for x, n in accepted if x not in scenario.ADVERSARIES),
+      'some without an adversary, which the policy copies',
+    ),
+    (
+      'reinforce',
+      'ppo.num_envs',
+      config.ppo.num_envs % devices == 0,
+      f'a multiple of {devices} devices',
+    ),
+  ):
+    if STAGES.index(until) >= STAGES.index(stage) and not is_right:
+      value = operator.attrgetter(name)(config)
+      raise training.config.ConfigError(f'{name}={value}: expected {expected}')
 
 
 def _with_true_grids(place):

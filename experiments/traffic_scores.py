@@ -24,6 +24,7 @@ from data_pipelines import traffic
 from experiments import egos
 from experiments import recordings
 from rdrl import logs
+from rdrl import ranges
 from rdrl import report
 from rdrl import scenario
 from rdrl import sim
@@ -49,8 +50,8 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
 class Request:
   """What decides the scores of a recording."""
 
-  num_agents: int
-  seed: int
+  num_agents: ranges.Count
+  seed: ranges.Seed
   scenario: scenario.Config
 
 

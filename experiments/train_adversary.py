@@ -46,6 +46,7 @@ import tqdm
 from experiments import adversary_scores
 from experiments import presets
 from rdrl import logs
+from rdrl import ranges
 from rdrl import report
 from rdrl import training
 from rdrl import types
@@ -105,8 +106,8 @@ class Request:
   """
 
   data_dir: str
-  seed: int
-  num_held_out: int
+  seed: ranges.Seed
+  num_held_out: ranges.Count
   model: learned.Config
 
 

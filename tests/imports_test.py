@@ -12,6 +12,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # From the foundation up; a package may import those that stand before it.
 ORDER = (
+  'interrupts',
+  'ranges',
   'types',
   'geometry',
   'logs',

@@ -13,6 +13,7 @@ import optax
 
 from rdrl import geometry
 from rdrl import policy as policies
+from rdrl import ranges
 from rdrl import training
 from rdrl import types
 from rdrl.scenario import BEHAVIOURS
@@ -52,21 +53,21 @@ class ImitationConfig:
     weight_decay: of AdamW.
   """
 
-  stride: int = 7
-  shift: float = 1.2
-  turn: float = 0.14
-  speed_change: float = 2.0
-  rejoin_time: float = 1.2
-  log_share: float = 0.5
-  balance_steps: int = 30
-  balance_offset: float = 5.0
-  balance_cap: float = 10.0
-  target_widths: tuple[float, float] = (1.0, 2.0)
-  brightness: float = 0.2
-  batch_size: int = 64
-  num_steps: int = 220
-  learning_rate: float = 1e-3
-  weight_decay: float = 1e-4
+  stride: ranges.Count = 7
+  shift: ranges.NotNegative = 1.2
+  turn: ranges.Radians = 0.14
+  speed_change: ranges.NotNegative = 2.0
+  rejoin_time: ranges.Positive = 1.2
+  log_share: ranges.Share = 0.5
+  balance_steps: ranges.Count = 30
+  balance_offset: ranges.Positive = 5.0
+  balance_cap: ranges.Positive = 10.0
+  target_widths: tuple[ranges.NotNegative, ranges.NotNegative] = (1.0, 2.0)
+  brightness: ranges.Decay = 0.2
+  batch_size: ranges.Count = 64
+  num_steps: ranges.Count = 220
+  learning_rate: ranges.NotNegative = 1e-3
+  weight_decay: ranges.NotNegative = 1e-4
 
 
 @struct.dataclass

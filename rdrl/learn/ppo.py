@@ -25,6 +25,7 @@ import numpy as np
 import optax
 
 from rdrl import policy as policies
+from rdrl import ranges
 from rdrl import sim
 from rdrl import training
 from rdrl import types
@@ -66,26 +67,26 @@ class PpoConfig:
     gradient_clip: greatest norm.
   """
 
-  num_envs: int = 8
-  num_updates: int = 32
-  edited_share: float = 0.7
-  discount: float = 0.9
-  gae_lambda: float = 0.95
-  least_deviation: float = 0.1
-  clips: tuple[float, float] = (0.1, 0.2)
-  num_epochs: int = 3
-  num_minibatches: int = 4
-  value_weight: float = 0.5
-  entropy_weight: float = 1e-3
-  auxiliary_weight: float = 1.0
-  imitation_weight: float = 0.05
-  kl_weight: float = 0.03
-  target_kl: float = 0.05
-  warmup_updates: int = 2
-  imitation_batch_size: int = 32
-  imitation_widths: tuple[float, float] = (1.0, 2.0)
-  learning_rate: float = 1e-4
-  gradient_clip: float = 0.5
+  num_envs: ranges.Count = 8
+  num_updates: ranges.CountOrNone = 32
+  edited_share: ranges.Share = 0.7
+  discount: ranges.Share = 0.9
+  gae_lambda: ranges.Share = 0.95
+  least_deviation: ranges.Positive = 0.1
+  clips: tuple[ranges.Positive, ranges.Positive] = (0.1, 0.2)
+  num_epochs: ranges.Count = 3
+  num_minibatches: ranges.Count = 4
+  value_weight: ranges.NotNegative = 0.5
+  entropy_weight: ranges.NotNegative = 1e-3
+  auxiliary_weight: ranges.NotNegative = 1.0
+  imitation_weight: ranges.NotNegative = 0.05
+  kl_weight: ranges.NotNegative = 0.03
+  target_kl: ranges.Positive = 0.05
+  warmup_updates: ranges.CountOrNone = 2
+  imitation_batch_size: ranges.Count = 32
+  imitation_widths: tuple[ranges.NotNegative, ranges.NotNegative] = (1.0, 2.0)
+  learning_rate: ranges.NotNegative = 1e-4
+  gradient_clip: ranges.Positive = 0.5
 
 
 @struct.dataclass

@@ -14,6 +14,7 @@ import einops
 from flax import linen as nn
 import jax.numpy as jnp
 
+from rdrl import ranges
 from rdrl import sim
 from rdrl import types
 from rdrl.sim import anchors
@@ -35,10 +36,15 @@ class Config:
     num_heads: of its attention.
   """
 
-  channels: tuple[int, ...] = (32, 64, 96)
-  width: int = 96
-  num_layers: int = 2
-  num_heads: int = 4
+  channels: tuple[ranges.Count, ...] = (32, 64, 96)
+  width: ranges.Count = 96
+  num_layers: ranges.Count = 2
+  num_heads: ranges.Count = 4
+
+  def misfits(self):
+    """See `ranges`."""
+    if self.width % self.num_heads:
+      yield 'num_heads', f'a divisor of the width, {self.width}'
 
 
 class Network(nn.Module):

@@ -10,6 +10,7 @@ to unit variance (residual diffusion: SR3+, arXiv 2302.07864; ResShift, arXiv
 
 import dataclasses
 import functools
+from typing import Annotated
 
 from flax import struct
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from rdrl import ranges
 from rdrl import training
 from rdrl import types
 from rdrl.prior import diffusion
@@ -51,23 +53,36 @@ class Config:
     num_samples: clips that are drawn; restoration is their mean.
   """
 
-  channels: int = 32
-  multipliers: tuple[int, ...] = (1, 2, 3)
-  num_blocks: int = 1
-  patch: int = 2
-  num_heads: int = 4
-  dtype: str = 'float32'
-  crop_height: int = 48
-  crop_width: int = 80
-  batch_size: int = 4
-  num_steps: int = 160
-  learning_rate: float = 2e-3
-  weight_decay: float = 1e-4
-  ema_decay: float = 0.98
-  sigma_max: float = 20.0
-  solver: str = 'euler'
-  sampler_steps: int = 1
-  num_samples: int = 1
+  channels: ranges.Count = 32
+  multipliers: tuple[ranges.Count, ...] = (1, 2, 3)
+  num_blocks: ranges.Count = 1
+  patch: ranges.Count = 2
+  num_heads: ranges.Count = 4
+  dtype: Annotated[str, ranges.OneOf(DTYPES)] = 'float32'
+  crop_height: ranges.Count = 48
+  crop_width: ranges.Count = 80
+  batch_size: ranges.Count = 4
+  num_steps: ranges.Count = 160
+  learning_rate: ranges.NotNegative = 2e-3
+  weight_decay: ranges.NotNegative = 1e-4
+  ema_decay: ranges.Decay = 0.98
+  sigma_max: ranges.Positive = 20.0
+  solver: Annotated[str, ranges.OneOf(('euler', 'heun'))] = 'euler'
+  sampler_steps: ranges.Count = 1
+  num_samples: ranges.Count = 1
+
+  def misfits(self):
+    """See `ranges`."""
+    if self.channels % 8:
+      yield 'channels', 'a multiple of 8'
+    if not self.multipliers:
+      yield 'multipliers', 'one or more'
+    elif self.channels * self.multipliers[-1] % self.num_heads:
+      yield 'num_heads', 'a divisor of the channels of the coarsest level'
+    stride = _network(self).stride
+    for name in ('crop_height', 'crop_width'):
+      if getattr(self, name) % stride:
+        yield name, f'a multiple of {stride}, as patch and multipliers have it'
 
 
 @struct.dataclass

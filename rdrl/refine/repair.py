@@ -20,6 +20,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import prior as priors
+from rdrl import ranges
 from rdrl import splat
 from rdrl import types
 from rdrl.refine import views
@@ -49,19 +50,19 @@ class Config:
       at which its weight falls to 1/e; one draw leaves no doubt.
   """
 
-  num_frames: int = 4
-  stride: int = 2
-  num_clips: int = 44
-  position_noise: float = 0.7
-  scale_noise: float = 0.3
-  color_noise: float = 0.03
-  drop: float = 0.2
-  reference_distances: tuple[float, ...] = (0.0, -4.0, 4.0, -10.0)
-  reference_gap: float = 2.0
-  offsets: tuple[tuple[float, ...], ...] = ((-3.0, 3.0),)
-  clip_period: int = 16
-  view_weight: float = 1.0
-  doubt: float = 0.1
+  num_frames: ranges.Count = 4
+  stride: ranges.Count = 2
+  num_clips: ranges.Count = 44
+  position_noise: ranges.NotNegative = 0.7
+  scale_noise: ranges.NotNegative = 0.3
+  color_noise: ranges.NotNegative = 0.03
+  drop: ranges.Share = 0.2
+  reference_distances: tuple[ranges.Signed, ...] = (0.0, -4.0, 4.0, -10.0)
+  reference_gap: ranges.NotNegative = 2.0
+  offsets: tuple[tuple[ranges.Signed, ...], ...] = ((-3.0, 3.0),)
+  clip_period: ranges.Count = 16
+  view_weight: ranges.NotNegative = 1.0
+  doubt: ranges.Positive = 0.1
 
 
 @struct.dataclass

@@ -14,12 +14,12 @@ import dataclasses
 import json
 import math
 import pathlib
-import shutil
 
 import jax
 import jinja2
 import numpy as np
 
+from rdrl import training
 from rdrl import types
 from rdrl.report import animation
 from rdrl.report import metrics
@@ -244,20 +244,9 @@ def write(path, content: Content):
     ValueError: if drives that are compared did not meet the same scenarios.
   """
   path = pathlib.Path(path).absolute()
-  building = path.with_name(f'.{path.name}.building')
-  replaced = path.with_name(f'.{path.name}.replaced')
-  for folder in (building, replaced):
-    shutil.rmtree(folder, ignore_errors=True)
-  (building / 'media').mkdir(parents=True)
-  try:
+  with training.folders.replacing(path) as building:
+    (building / 'media').mkdir()
     _build(building, content)
-  except BaseException:
-    shutil.rmtree(building, ignore_errors=True)
-    raise
-  if path.exists():
-    path.rename(replaced)
-  building.rename(path)
-  shutil.rmtree(replaced, ignore_errors=True)
   return path / 'index.html'
 
 

@@ -3,6 +3,8 @@
 
 import dataclasses
 
+from rdrl import ranges
+
 # What another agent does, in the order of `adversaries.FAMILIES`.
 FAMILIES = (
   'cut_in',
@@ -112,89 +114,100 @@ class Config:
     unedited_share: of what the curriculum draws, at least.
   """
 
-  num_proposals: int = 64
-  num_accepted: tuple[int, ...] = (4, 24, 24, *(0,) * 9, 4, 4, 4, 4, 4)
+  num_proposals: ranges.Count = 64
+  num_accepted: tuple[ranges.CountOrNone, ...] = (
+    4,
+    24,
+    24,
+    *(0,) * 9,
+    4,
+    4,
+    4,
+    4,
+    4,
+  )
   held_out: tuple[str, ...] = ()
-  first_start: int = 5
-  episode_steps: int = 80
+  first_start: ranges.CountOrNone = 5
+  episode_steps: ranges.CountOrNone = 80
   reactive: bool = True
-  alive_steps: int = 40
-  nearness: float = 10.0
-  temperature: float = 1.0
-  onset: tuple[float, float] = (0.0, 3.0)
-  merge_time: tuple[float, float] = (1.5, 4.0)
-  merge_gap: tuple[float, float] = (2.0, 15.0)
-  speed_deficit: tuple[float, float] = (0.0, 6.0)
-  cut_in_brake: tuple[float, float] = (2.0, 5.0)
-  cut_in_final_speed: tuple[float, float] = (0.4, 0.8)
-  brake: tuple[float, float] = (3.0, 8.0)
-  brake_final_speed: tuple[float, float] = (0.0, 0.4)
-  brake_jerk: float = 15.0
-  change_time: tuple[float, float] = (1.0, 2.5)
-  drift: tuple[float, float] = (0.6, 1.6)
-  drift_period: tuple[float, float] = (2.0, 5.0)
-  slow_speed: tuple[float, float] = (0.1, 0.5)
-  slow_period: tuple[float, float] = (3.0, 6.0)
-  slow_cycles: tuple[float, float] = (1.0, 3.0)
-  encroachment: tuple[float, float] = (0.8, 2.5)
-  encroachment_time: tuple[float, float] = (1.0, 3.0)
-  arrival_offset: tuple[float, float] = (-1.0, 1.0)
-  follow_gap: tuple[float, float] = (2.0, 6.0)
-  follow_speed: tuple[float, float] = (0.0, 4.0)
-  follow_time: tuple[float, float] = (2.0, 4.0)
-  time_to_arrival: tuple[float, float] = (1.5, 4.0)
-  pull_out_acceleration: tuple[float, float] = (1.5, 3.0)
-  pull_out_speed: tuple[float, float] = (3.0, 8.0)
-  pull_out_reach: tuple[float, float] = (10.0, 20.0)
-  walk_speed: tuple[float, float] = (1.2, 3.5)
-  shift: float = 3.5
-  shift_time: tuple[float, float] = (2.0, 4.0)
-  speed_factor: tuple[float, float] = (0.5, 1.3)
-  speed_time: float = 2.0
-  stop_time: tuple[float, float] = (2.0, 4.0)
-  stop_wait: tuple[float, float] = (0.5, 2.0)
-  creep_speed: tuple[float, float] = (0.1, 0.4)
-  creep_time: tuple[float, float] = (0.5, 2.0)
-  turn_acceleration: float = 2.0
-  turn_brake: float = 1.5
-  max_acceleration: float = 8.0
-  max_lateral_acceleration: float = 6.0
-  max_curvature: float = 0.2
-  max_jerk: float = 20.0
-  margin: float = 0.2
+  alive_steps: ranges.Count = 40
+  nearness: ranges.Positive = 10.0
+  temperature: ranges.NotNegative = 1.0
+  onset: ranges.Interval = (0.0, 3.0)
+  merge_time: ranges.Interval = (1.5, 4.0)
+  merge_gap: ranges.Interval = (2.0, 15.0)
+  speed_deficit: ranges.Interval = (0.0, 6.0)
+  cut_in_brake: ranges.Interval = (2.0, 5.0)
+  cut_in_final_speed: ranges.Shares = (0.4, 0.8)
+  brake: ranges.Interval = (3.0, 8.0)
+  brake_final_speed: ranges.Shares = (0.0, 0.4)
+  brake_jerk: ranges.Positive = 15.0
+  change_time: ranges.Interval = (1.0, 2.5)
+  drift: ranges.Interval = (0.6, 1.6)
+  drift_period: ranges.Interval = (2.0, 5.0)
+  slow_speed: ranges.Shares = (0.1, 0.5)
+  slow_period: ranges.Interval = (3.0, 6.0)
+  slow_cycles: ranges.Interval = (1.0, 3.0)
+  encroachment: ranges.Interval = (0.8, 2.5)
+  encroachment_time: ranges.Interval = (1.0, 3.0)
+  arrival_offset: ranges.SignedInterval = (-1.0, 1.0)
+  follow_gap: ranges.Interval = (2.0, 6.0)
+  follow_speed: ranges.Interval = (0.0, 4.0)
+  follow_time: ranges.Interval = (2.0, 4.0)
+  time_to_arrival: ranges.Interval = (1.5, 4.0)
+  pull_out_acceleration: ranges.Interval = (1.5, 3.0)
+  pull_out_speed: ranges.Interval = (3.0, 8.0)
+  pull_out_reach: ranges.Interval = (10.0, 20.0)
+  walk_speed: ranges.Interval = (1.2, 3.5)
+  shift: ranges.NotNegative = 3.5
+  shift_time: ranges.Interval = (2.0, 4.0)
+  speed_factor: ranges.Interval = (0.5, 1.3)
+  speed_time: ranges.Positive = 2.0
+  stop_time: ranges.Interval = (2.0, 4.0)
+  stop_wait: ranges.Interval = (0.5, 2.0)
+  creep_speed: ranges.Shares = (0.1, 0.4)
+  creep_time: ranges.Interval = (0.5, 2.0)
+  turn_acceleration: ranges.Positive = 2.0
+  turn_brake: ranges.Positive = 1.5
+  max_acceleration: ranges.Positive = 8.0
+  max_lateral_acceleration: ranges.Positive = 6.0
+  max_curvature: ranges.Positive = 0.2
+  max_jerk: ranges.Positive = 20.0
+  margin: ranges.NotNegative = 0.2
   avoid_ego: bool = False
-  tail_steps: int = 10
-  drivable_tolerance: float = 0.0
-  max_wheel_gap: float = 0.1
-  max_slope: float = 0.25
-  avoid_accelerations: tuple[float, ...] = (-8.0, -6.0, -4.0, -2.0, 0.0, 2.0)
-  avoid_shifts: tuple[float, ...] = (-3.5, 0.0, 3.5)
-  avoid_delays: tuple[int, ...] = (0, 5)
-  avoid_steps: int = 60
-  avoid_stride: int = 2
-  target_difficulty: float = 0.2
-  difficulty_step: float = 0.05
-  difficulty_width: float = 0.15
-  success_range: tuple[float, float] = (0.5, 0.8)
-  unedited_share: float = 0.3
+  tail_steps: ranges.CountOrNone = 10
+  drivable_tolerance: ranges.NotNegative = 0.0
+  max_wheel_gap: ranges.Positive = 0.1
+  max_slope: ranges.Positive = 0.25
+  avoid_accelerations: tuple[ranges.Signed, ...] = (
+    -8.0,
+    -6.0,
+    -4.0,
+    -2.0,
+    0.0,
+    2.0,
+  )
+  avoid_shifts: tuple[ranges.Signed, ...] = (-3.5, 0.0, 3.5)
+  avoid_delays: tuple[ranges.CountOrNone, ...] = (0, 5)
+  avoid_steps: ranges.Count = 60
+  avoid_stride: ranges.Count = 2
+  target_difficulty: ranges.Share = 0.2
+  difficulty_step: ranges.Share = 0.05
+  difficulty_width: ranges.Positive = 0.15
+  success_range: ranges.Shares = (0.5, 0.8)
+  unedited_share: ranges.Share = 0.3
+
+  def misfits(self):
+    """See `ranges`."""
+    if len(self.num_accepted) != len(BEHAVIOURS):
+      yield 'num_accepted', f'one for each of {BEHAVIOURS}'
+    if not set(self.held_out) <= set(ADVERSARIES):
+      yield 'held_out', f'some of {ADVERSARIES}'
 
 
 def validate(config: Config):
-  """Checks that the fields fit each other.
-
-  Raises:
-    ValueError: naming the field that does not.
-  """
-  if len(config.num_accepted) != len(BEHAVIOURS):
-    raise ValueError(
-      f'scenario.num_accepted has {len(config.num_accepted)} values, expected '
-      f'{len(BEHAVIOURS)}: {BEHAVIOURS}'
-    )
-  for name in config.held_out:
-    if name not in ADVERSARIES:
-      raise ValueError(
-        f'scenario.held_out: {name!r}, expected one of {ADVERSARIES}'
-      )
+  """Raises ValueError, naming the field, if the numbers do not fit."""
+  ranges.check(config, 'scenario.')
 
 
 def without_held_out(config: Config) -> Config:

@@ -3,7 +3,10 @@
 
 import dataclasses
 import math
+from typing import Annotated
 
+from rdrl import ranges
+from rdrl import types
 from rdrl.sim import anchors
 from rdrl.world import traffic
 
@@ -28,10 +31,10 @@ class Actuators:
     max_jerk: m/s^3, longitudinal; full brakes after 0.4 s.
   """
 
-  max_steering: float = math.radians(35)
-  max_steering_rate: float = 0.4
-  acceleration_limits: tuple[float, float] = (-8.0, 4.0)
-  max_jerk: float = 20.0
+  max_steering: ranges.Radians = math.radians(35)
+  max_steering_rate: ranges.Positive = 0.4
+  acceleration_limits: ranges.SignedInterval = (-8.0, 4.0)
+  max_jerk: ranges.Positive = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,27 +74,42 @@ class Config:
     schedule: of those who follow their tracks and yield.
   """
 
-  decision_steps: int = 5
-  horizon: int = 16
-  frames: int = 2
-  image_height: int = 48
-  image_width: int = 80
-  route_points: tuple[float, ...] = (5.0, 10.0, 15.0, 20.0, 30.0)
-  dynamics: str = 'bicycle'
-  wheelbase: float = anchors.WHEELBASE
-  rear_axle_to_center: float = anchors.WHEELBASE / 2
-  max_steering: float = anchors.MAX_STEERING
-  acceleration_limits: tuple[float, float] = (-8.0, 4.0)
+  decision_steps: ranges.Count = 5
+  horizon: ranges.Count = 16
+  frames: ranges.Count = 2
+  image_height: ranges.Count = 48
+  image_width: ranges.Count = 80
+  route_points: Annotated[
+    tuple[ranges.NotNegative, ...], ranges.Ascending()
+  ] = (5.0, 10.0, 15.0, 20.0, 30.0)
+  dynamics: Annotated[str, ranges.OneOf(DYNAMICS)] = 'bicycle'
+  wheelbase: ranges.Positive = anchors.WHEELBASE
+  rear_axle_to_center: ranges.NotNegative = anchors.WHEELBASE / 2
+  max_steering: ranges.Radians = anchors.MAX_STEERING
+  acceleration_limits: ranges.SignedInterval = (-8.0, 4.0)
   actuators: Actuators = Actuators()
-  position_limit: float = 2.0
-  heading_limit: float = math.radians(40)
-  static_deviation: float = 0.2
-  lane_width: float = 3.5
-  reward_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 0.1, 0.2, 0.05)
-  time_to_collision: float = 0.95
-  comfort_acceleration: tuple[float, float] = (-4.05, 2.40)
-  comfort_lateral_acceleration: float = 4.89
-  comfort_jerk: float = 4.13
+  position_limit: ranges.Positive = 2.0
+  heading_limit: ranges.Radians = math.radians(40)
+  static_deviation: ranges.NotNegative = 0.2
+  lane_width: ranges.Positive = 3.5
+  reward_weights: tuple[ranges.NotNegative, ...] = (
+    1.0,
+    1.0,
+    1.0,
+    1.0,
+    0.1,
+    0.2,
+    0.05,
+  )
+  time_to_collision: ranges.NotNegative = 0.95
+  comfort_acceleration: ranges.SignedInterval = (-4.05, 2.40)
+  comfort_lateral_acceleration: ranges.NotNegative = 4.89
+  comfort_jerk: ranges.NotNegative = 4.13
   idm: traffic.IdmConfig = traffic.IdmConfig()
   mobil: traffic.MobilConfig = traffic.MobilConfig()
   schedule: traffic.ScheduleConfig = traffic.ScheduleConfig()
+
+  def misfits(self):
+    """See `ranges`."""
+    if len(self.reward_weights) != len(types.REWARD_TERMS):
+      yield 'reward_weights', f'one for each of {types.REWARD_TERMS}'

@@ -2,6 +2,10 @@
 """What decides how scenes are fitted and rendered."""
 
 import dataclasses
+from typing import Annotated
+
+from rdrl import ranges
+from rdrl.splat import blocks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,58 +90,63 @@ class Config:
     grid_cell: metres.
   """
 
-  num_gaussians: int = 8192
-  gaussians_per_object: int = 96
-  sh_degree: int = 1
-  sky_height: int = 32
-  near: float = 0.1
-  far: float = 1000.0
-  eps2d: float = 0.3
+  num_gaussians: ranges.Count = 8192
+  gaussians_per_object: ranges.CountOrNone = 96
+  sh_degree: Annotated[int, ranges.Range(0, 3)] = 1
+  sky_height: ranges.Count = 32
+  near: ranges.Positive = 0.1
+  far: ranges.Positive = 1000.0
+  eps2d: ranges.NotNegative = 0.3
   antialiased: bool = False
-  radius_clip: float = 0.0
-  max_alpha: float = 0.999
-  backend: str = 'auto'
-  image_dtype: str = 'float32'
-  entries_per_gaussian: float = 2.5
-  entries_per_tile: float = 80.0
-  num_steps: int = 900
-  coarse_share: float = 0.0
-  refit_steps: int = 750
-  extra_share: float = 0.4
-  holdout: int = 8
-  snapshot_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
-  learning_rate_means: float = 0.01
-  learning_rate_scales: float = 0.02
-  learning_rate_quats: float = 0.005
-  learning_rate_opacity: float = 0.05
-  learning_rate_sh: float = 0.02
-  learning_rate_sky: float = 0.01
-  learning_rate_exposure: float = 0.001
-  learning_rate_gait: float = 0.002
-  learning_rate_field: float = 0.001
-  learning_rate_light: float = 0.0
-  learning_rate_poses: float = 0.0
-  ssim_weight: float = 0.2
-  depth_weight: float = 0.02
-  opacity_weight: float = 0.005
-  scale_weight: float = 0.005
-  relocate_every: int = 100
-  relocate_until: float = 0.8
-  min_opacity: float = 0.005
-  noise: float = 0.0
-  extent: float = 0.0
-  object_rate: float = 1.0
-  mirror_share: float = 0.0
-  robust_share: float = 0.0
-  normal_weight: float = 0.0
-  articulated_budget: int = 0
-  deformable_budget: int = 0
+  radius_clip: ranges.NotNegative = 0.0
+  max_alpha: Annotated[float, ranges.Range(0.01, 0.999999)] = 0.999
+  backend: Annotated[str, ranges.OneOf(('auto', *blocks.BACKENDS))] = 'auto'
+  image_dtype: Annotated[str, ranges.OneOf(('float32', 'bfloat16'))] = 'float32'
+  entries_per_gaussian: ranges.NotNegative = 2.5
+  entries_per_tile: ranges.NotNegative = 80.0
+  num_steps: ranges.Count = 900
+  coarse_share: ranges.Share = 0.0
+  refit_steps: ranges.Count = 750
+  extra_share: ranges.Share = 0.4
+  holdout: Annotated[int, ranges.Range(2, 10**6)] = 8
+  snapshot_fractions: tuple[ranges.Share, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
+  learning_rate_means: ranges.NotNegative = 0.01
+  learning_rate_scales: ranges.NotNegative = 0.02
+  learning_rate_quats: ranges.NotNegative = 0.005
+  learning_rate_opacity: ranges.NotNegative = 0.05
+  learning_rate_sh: ranges.NotNegative = 0.02
+  learning_rate_sky: ranges.NotNegative = 0.01
+  learning_rate_exposure: ranges.NotNegative = 0.001
+  learning_rate_gait: ranges.NotNegative = 0.002
+  learning_rate_field: ranges.NotNegative = 0.001
+  learning_rate_light: ranges.NotNegative = 0.0
+  learning_rate_poses: ranges.NotNegative = 0.0
+  ssim_weight: ranges.Share = 0.2
+  depth_weight: ranges.NotNegative = 0.02
+  opacity_weight: ranges.NotNegative = 0.005
+  scale_weight: ranges.NotNegative = 0.005
+  relocate_every: ranges.Count = 100
+  relocate_until: ranges.Share = 0.8
+  min_opacity: ranges.Decay = 0.005
+  noise: ranges.NotNegative = 0.0
+  extent: ranges.NotNegative = 0.0
+  object_rate: ranges.NotNegative = 1.0
+  mirror_share: ranges.Share = 0.0
+  robust_share: ranges.Decay = 0.0
+  normal_weight: ranges.NotNegative = 0.0
+  articulated_budget: ranges.CountOrNone = 0
+  deformable_budget: ranges.CountOrNone = 0
   has_ground: bool = False
   fits_surface: bool = False
   clears_boxes: bool = False
-  likeness_weight: float = 0.0
-  grid_size: int = 256
-  grid_cell: float = 0.5
+  likeness_weight: ranges.NotNegative = 0.0
+  grid_size: ranges.Count = 256
+  grid_cell: ranges.Positive = 0.5
+
+  def misfits(self):
+    """See `ranges`."""
+    if self.near >= self.far:
+      yield 'far', f'more than near, {self.near}'
 
 
 # What is rendered and scored with where nobody says otherwise.

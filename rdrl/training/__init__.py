@@ -8,5 +8,6 @@ from rdrl.training import averaged as averaged
 from rdrl.training import checkpoints as checkpoints
 from rdrl.training import cli as cli
 from rdrl.training import config as config
+from rdrl.training import folders as folders
 from rdrl.training import loop as loop
 from rdrl.training import mesh as mesh

@@ -1,11 +1,18 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """How a command ends: one clear line for a user's mistake, not a traceback."""
 
+import contextlib
+import os
 import sys
 
 from absl import app
 from absl import flags
 from absl import logging
+
+from rdrl import interrupts
+
+# Characters of an error; what is cut out of a longer one is its middle.
+_LONGEST = 480
 
 
 def run(main):
@@ -13,14 +20,21 @@ def run(main):
 
   `ValueError` and `OSError` carry what a user can mend: a file, a field, a
   value. `FloatingPointError` is a training run that diverged. Any other
-  exception is a defect of ours and keeps its traceback.
+  exception is a defect of ours and keeps its traceback. Ctrl-C and SIGTERM end
+  it as `interrupts` says.
   """
 
   def quiet(argv):
     # Orbax narrates every save; ask for it with --verbosity.
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
-    return guarded(main, argv)
+    with interrupts.cleaning_up():
+      code = guarded(main, argv)
+    if code:
+      # Threads that still compute are not waited for.
+      with contextlib.suppress(OSError):
+        sys.stdout.flush()
+      os._exit(code)
 
   app.run(quiet)
 
@@ -35,6 +49,9 @@ def guarded(function, *arguments):
 
 
 def _one_line(error):
+  text = str(error)
   if isinstance(error, OSError) and error.filename is not None:
-    return f'{error.filename}: {error.strerror}'
-  return ' '.join(str(error).split())
+    text = f'{error.filename}: {error.strerror}'
+  text = ' '.join(text.split())
+  half = _LONGEST // 2
+  return text if len(text) <= _LONGEST else f'{text[:half]}...{text[-half:]}'

@@ -6,6 +6,12 @@ import dataclasses
 import json
 import pathlib
 
+import jax
+
+from rdrl import ranges
+from rdrl.training import checkpoints
+from rdrl.training import folders
+
 
 class ConfigError(ValueError):
   """A flag or an override that names nothing or does not fit."""
@@ -29,7 +35,7 @@ def override(config, assignments):
       raise ConfigError(f'--set={assignment}: expected path=value')
     try:
       value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
       value = text
     config = _replace(config, path.split('.'), value, path)
   return config
@@ -80,26 +86,63 @@ def flatten(config, prefix=''):
   return leaves
 
 
-def record(workdir, config):
-  """Writes `config.json` to a new work directory, or checks that it agrees.
+def read(path, kind=dict):
+  """What a JSON file of a run holds: leaves by dotted path, for `config.json`.
 
   Raises:
-    ConfigError: naming the first field that differs from the run that the
-      directory holds.
-    OSError: if the directory cannot be written.
+    ConfigError: naming the file, if it is damaged or holds no `kind`.
+    OSError: if it cannot be read.
   """
+  path = pathlib.Path(path)
+  try:
+    content = json.loads(path.read_text())
+  except (ValueError, RecursionError) as error:
+    raise ConfigError(f'{path}: not JSON: {error}') from error
+  if not isinstance(content, kind):
+    raise ConfigError(f'{path}: not a {kind.__name__}, but {content!r}')
+  return content
+
+
+def record(workdir, config):
+  """Claims a work directory for a run and writes `config.json` to it.
+
+  If there is one, it must agree. Until all is right, nothing is written.
+
+  Raises:
+    ValueError: naming the first field of `config` with a value that it cannot
+      have.
+    ConfigError: naming the first field that differs from the run that the
+      directory holds, or if it holds results but not of which run they are.
+    OSError: if the directory cannot be written or belongs to another process.
+  """
+  ranges.check(config)
   path = pathlib.Path(workdir) / 'config.json'
   leaves = flatten(config)
-  if path.exists():
-    saved = json.loads(path.read_text())
-    for name in sorted(saved | leaves):
-      if saved.get(name) != leaves.get(name):
-        raise ConfigError(
-          f'{path}: {name} is {saved.get(name)!r}, this run wants'
-          f' {leaves.get(name)!r}: choose another --workdir'
-        )
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_suffix('.tmp')
-  temporary.write_text(json.dumps(leaves, indent=2, sort_keys=True) + '\n')
-  temporary.replace(path)
+  _agrees(path, leaves)
+  is_first = jax.process_index() == 0
+  folders.claim(workdir, is_first)
+  # Another process may have been here since.
+  if not _agrees(path, leaves) and is_first:
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(leaves, indent=2, sort_keys=True) + '\n')
+    temporary.replace(path)
+
+
+def _agrees(path, leaves):
+  """Whether there is a record; if so, it is that of this run."""
+  if not path.exists():
+    below = checkpoints.any_below(path.parent)
+    if below:
+      raise ConfigError(
+        f'{path}: missing, but there is {below.relative_to(path.parent)}:'
+        ' choose another --workdir'
+      )
+    return False
+  saved = read(path)
+  for name in sorted(saved | leaves):
+    if saved.get(name) != leaves.get(name):
+      raise ConfigError(
+        f'{path}: {name} is {saved.get(name)!r}, this run wants'
+        f' {leaves.get(name)!r}: choose another --workdir'
+      )
+  return True

@@ -4,6 +4,7 @@
 import json
 import pathlib
 
+from absl import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,10 +113,9 @@ def run(
   writes = directory is not None and jax.process_index() == 0
   if directory is not None:
     directory = pathlib.Path(directory)
-    saved = checkpoints.latest_step(directory / 'checkpoints')
-    if saved is not None:
-      state = checkpoints.restore(directory / 'checkpoints', state, saved)
-      start = saved
+    start, state = checkpoints.resume(
+      directory / 'checkpoints', state, num_steps
+    )
   if writes:
     directory.mkdir(parents=True, exist_ok=True)
     _drop_lines_from(directory / 'metrics.jsonl', start)
@@ -163,11 +163,28 @@ def _calls(start, num_steps, ends, most):
 
 
 def read_metrics(directory):
-  """The metric lines of a run as a list of dictionaries, oldest first."""
+  """The metric lines of a run as a list of dictionaries, oldest first.
+
+  Raises:
+    ValueError: naming file and line, if one is damaged.
+  """
   path = pathlib.Path(directory) / 'metrics.jsonl'
   if not path.exists():
     return []
-  return [json.loads(line) for line in path.read_text().splitlines()]
+  lines = path.read_text(errors='replace').splitlines()
+  for number, line in enumerate(lines, 1):
+    if _step_of(line) is None:
+      raise ValueError(f'{path}: line {number} is damaged: {line[:40]!r}')
+  return [json.loads(line) for line in lines]
+
+
+def _step_of(line):
+  """The step of a metric line, or None if it is none."""
+  try:
+    step = json.loads(line)['step']
+  except (ValueError, TypeError, KeyError, RecursionError):
+    return None
+  return step if isinstance(step, int) else None
 
 
 @jax.jit
@@ -181,13 +198,17 @@ def _drop_lines_from(path, start):
   """Removes lines after step `start`, which the resumed run writes again."""
   if not path.exists():
     return
-  kept = []
-  for line in path.read_text().splitlines():
-    try:
-      if json.loads(line)['step'] <= start:
-        kept.append(line + '\n')
-    except json.JSONDecodeError:
-      break  # A kill can cut the last line short.
+  # A kill can cut the last line short, and disks forget.
+  lines = path.read_text(errors='replace').splitlines()
+  steps = [_step_of(line) for line in lines]
+  for number, step in enumerate(steps[:-1], 1):
+    if step is None:
+      logging.warning('%s: line %d is damaged and left out', path, number)
+  kept = [
+    f'{line}\n'
+    for line, step in zip(lines, steps, strict=True)
+    if step is not None and step <= start
+  ]
   temporary = path.with_suffix('.tmp')
   temporary.write_text(''.join(kept))
   temporary.replace(path)

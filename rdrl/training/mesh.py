@@ -26,6 +26,8 @@ def start(distributed=False):
     ValueError: if one of these variables is set and the others are not.
   """
   if distributed:
+    # Which would take SIGTERM for itself; `interrupts` has it.
+    jax.config.update('jax_enable_preemption_service', False)
     jax.distributed.initialize(**_process_from_environment())
   cache = os.environ.get('RDRL_CACHE', os.path.join('.cache', 'xla'))
   jax.config.update('jax_compilation_cache_dir', os.path.abspath(cache))

@@ -8,12 +8,14 @@ cars, kerbs, pavements and facades; a side street crosses on the third piece.
 """
 
 import dataclasses
+from typing import Annotated
 
 from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdrl import ranges
 from rdrl import types
 from rdrl.world import raycast
 
@@ -80,17 +82,17 @@ class Config:
     grid_cell: metres.
   """
 
-  height: int = 96
-  width: int = 160
-  field_of_view: float = 70.0
-  camera_yaws: tuple[float, ...] = (0.0, 50.0, -50.0)
-  num_steps: int = 101
-  num_agents: int = 12
-  num_lidar: int = 2048
-  lidar_noise: float = 0.02
-  supersample: int = 2
-  grid_size: int = 256
-  grid_cell: float = 0.5
+  height: ranges.Count = 96
+  width: ranges.Count = 160
+  field_of_view: Annotated[float, ranges.Range(1, 179)] = 70.0
+  camera_yaws: tuple[ranges.Degrees, ...] = (0.0, 50.0, -50.0)
+  num_steps: Annotated[int, ranges.Range(2, 10**5)] = 101
+  num_agents: Annotated[int, ranges.Range(2, 10**4)] = 12
+  num_lidar: ranges.Count = 2048
+  lidar_noise: ranges.NotNegative = 0.02
+  supersample: ranges.Count = 2
+  grid_size: ranges.Count = 256
+  grid_cell: ranges.Positive = 0.5
 
 
 @struct.dataclass

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import ranges
 from rdrl import types
 
 # Half the distance of the two axles, both of which follow the path: the chord
@@ -46,12 +47,12 @@ class IdmConfig:
     max_deceleration: m/s^2, the limit of the tyres; the model has none.
   """
 
-  max_acceleration: float = 1.5
-  comfortable_deceleration: float = 1.67
-  headway: float = 1.2
-  min_gap: float = 2.0
-  exponent: float = 4.0
-  max_deceleration: float = 8.0
+  max_acceleration: ranges.Positive = 1.5
+  comfortable_deceleration: ranges.Positive = 1.67
+  headway: ranges.Positive = 1.2
+  min_gap: ranges.Positive = 2.0
+  exponent: ranges.Positive = 4.0
+  max_deceleration: ranges.Positive = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +71,12 @@ class MobilConfig:
     max_slope: greatest ratio of the speeds aside and ahead.
   """
 
-  politeness: float = 0.3
-  threshold: float = 0.1
-  safe_deceleration: float = 4.0
-  min_speed: float = 2.0
-  frequency: float = 1.2
-  max_slope: float = 0.25
+  politeness: ranges.NotNegative = 0.3
+  threshold: ranges.NotNegative = 0.1
+  safe_deceleration: ranges.Positive = 4.0
+  min_speed: ranges.NotNegative = 2.0
+  frequency: ranges.Positive = 1.2
+  max_slope: ranges.Positive = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +92,10 @@ class ScheduleConfig:
       make up for a delay.
   """
 
-  position_tolerance: float = 0.5
-  speed_tolerance: float = 0.5
-  catch_up: float = 2.0
-  overspeed: float = 1.2
+  position_tolerance: ranges.NotNegative = 0.5
+  speed_tolerance: ranges.NotNegative = 0.5
+  catch_up: ranges.Positive = 2.0
+  overspeed: ranges.Positive = 1.2
 
 
 def idm_acceleration(speed, gap, lead_speed, desired_speed, config=IdmConfig()):

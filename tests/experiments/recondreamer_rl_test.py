@@ -57,6 +57,8 @@ def test_misspelt_override(tmp_path):
     (('--set=world.num_agents=20',), ('world.num_agents: 20', 'num_agents')),
     (('--set=reality=tyres',), ('reality=tyres', 'single_track')),
     (('--set=prior.dtype=half',), ('prior.dtype=half', 'bfloat16')),
+    (('--set=policy.num_heads=7',), ('policy.num_heads=7', 'width')),
+    ((f'--seed={2**63}',), (f'seed={2**63}',)),
     (('stray',), ('stray: not a flag',)),
   ],
 )
@@ -93,16 +95,17 @@ def test_workdir_of_another_run_is_left_intact(tmp_path):
 
 @pytest.mark.slow
 def test_checkpoint_of_another_shape_is_left_intact(tmp_path):
-  directory = tmp_path / 'fit' / 'world_1' / 'checkpoints'
-  training.checkpoints.save(directory, 1, {'trained': np.zeros(3)})
-  result = _run(
+  run = (
     f'--workdir={tmp_path}',
-    '--until=fit',
     '--set=train_seeds=(1,)',
     '--set=world.height=24',
     '--set=world.width=40',
     '--set=world.num_steps=24',
   )
+  assert _run(*run, '--until=record').returncode == 0
+  directory = tmp_path / 'fit' / 'world_1' / 'checkpoints'
+  training.checkpoints.save(directory, 1, {'trained': np.zeros(3)})
+  result = _run(*run, '--until=fit')
   _assert_one_line(result, f'{directory}/1', 'missing in the checkpoint')
   assert training.checkpoints.latest_step(directory) == 1
 

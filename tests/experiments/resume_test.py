@@ -1,78 +1,232 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A run that is killed in every stage ends like one that never was."""
+"""A run that is killed at any moment ends like one that never was.
 
-import os
+As a script it prints each kill:
+
+  PYTHONPATH=. python tests/experiments/resume_test.py
+"""
+
 import pathlib
+import random
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 
 import pytest
 
 from experiments import road
+from rdrl import training
+from rdrl import types
 
 ROOT = pathlib.Path(__file__).parents[2]
+# As small as each stage can be.
 TINY = (
-  '--set=train_seeds=(1,)',
-  '--set=splat.num_gaussians=4096',
-  '--set=splat.num_steps=60',
-  '--set=splat.refit_steps=20',
-  '--set=prior.num_steps=6',
-  '--set=refine.num_clips=16',
-  '--set=refine.clip_period=40',
-  '--set=scenario.num_proposals=16',
-  '--set=imitation.num_steps=20',
-  '--set=imitation.stride=12',
-  '--set=ppo.num_updates=2',
-  '--set=ppo.num_envs=4',
-  '--set=num_test_drives=8',
+  'train_seeds=(1,)',
+  'num_agents=6',
+  'num_test_drives=4',
+  'world.num_agents=6',
+  'world.height=24',
+  'world.width=40',
+  'world.num_steps=61',
+  'world.num_lidar=256',
+  'world.supersample=1',
+  'splat.num_gaussians=1024',
+  'splat.gaussians_per_object=32',
+  'splat.sh_degree=0',
+  'splat.sky_height=8',
+  'splat.num_steps=12',
+  'splat.refit_steps=6',
+  'splat.snapshot_fractions=(0.5,)',
+  'prior.channels=8',
+  'prior.multipliers=(1,)',
+  'prior.num_heads=1',
+  'prior.crop_height=24',
+  'prior.crop_width=40',
+  'prior.batch_size=2',
+  'prior.num_steps=4',
+  'refine.num_frames=2',
+  'refine.num_clips=4',
+  'refine.clip_period=40',
+  'refine.offsets=((-3.0,),)',
+  'scenario.num_proposals=8',
+  'sim.image_height=24',
+  'sim.image_width=40',
+  'sim.frames=1',
+  'sim.horizon=8',
+  'policy.channels=(8,)',
+  'policy.width=16',
+  'policy.num_layers=1',
+  'policy.num_heads=1',
+  'imitation.stride=24',
+  'imitation.batch_size=8',
+  'imitation.num_steps=8',
+  'ppo.num_envs=2',
+  'ppo.num_updates=2',
+  'ppo.num_epochs=1',
+  'ppo.imitation_batch_size=4',
 )
+KILLS = 25
 
 
-def _start(workdir, arguments):
-  return subprocess.Popen(
-    [
-      *(sys.executable, '-m', 'experiments.recondreamer_rl'),
-      *(f'--workdir={workdir}', *arguments),
-    ],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.DEVNULL,
-    text=True,
-    env=os.environ | {'PYTHONUNBUFFERED': '1'},
-  )
+class Run:
+  """The road in a process of its own.
+
+  Attributes:
+    stage: that it is in, an index into `STAGES`; their number at the end.
+    seconds: wall time of each stage that is done.
+    errors: lines on stderr.
+  """
+
+  def __init__(self, workdir, *arguments):
+    self.stage, self.seconds, self.errors = 0, {}, []
+    self.process = subprocess.Popen(
+      [
+        *(sys.executable, '-u', '-m', 'experiments.recondreamer_rl'),
+        *(f'--workdir={workdir}', *arguments),
+        *(f'--set={value}' for value in TINY),
+      ],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    self._readers = [
+      threading.Thread(target=target, daemon=True)
+      for target in (self._follow, self._listen)
+    ]
+    for reader in self._readers:
+      reader.start()
+
+  def _follow(self):
+    for line in self.process.stdout:
+      name, _, seconds = line.removesuffix(' s\n').partition(': ')
+      if name in road.STAGES:
+        self.seconds[name] = float(seconds)
+        self.stage = road.STAGES.index(name) + 1
+
+  def _listen(self):
+    self.errors += self.process.stderr
+
+  def wait(self):
+    """Its exit code."""
+    for reader in self._readers:
+      reader.join()
+    return self.process.wait()
+
+  def finish(self):
+    """Seconds by stage."""
+    assert self.wait() == 0, self.errors[-5:]
+    return self.seconds
+
+  def wait_for(self, is_time):
+    """Whether `is_time()` came before the end."""
+    while self.process.poll() is None:
+      if is_time():
+        return True
+      time.sleep(0.002)
+    return False
 
 
-def _kill_during(stage, workdir, arguments, seconds):
-  """Starts the road and kills it some time after `stage` began."""
-  process = _start(workdir, arguments)
-  index = road.STAGES.index(stage)
-  if index:
-    for line in process.stdout:
-      if line.startswith(f'{road.STAGES[index - 1]}: '):
-        break
-  try:
-    process.wait(seconds)
-  except subprocess.TimeoutExpired:
-    process.send_signal(signal.SIGKILL)
-  assert process.wait() == -signal.SIGKILL, f'{stage} ended too soon'
+def _is_writing(workdir):
+  """Whether a checkpoint is half written."""
+  return any(workdir.glob('**/.*.building*/**/ocdbt*'))
 
 
-def _metrics(workdir, arguments):
-  process = _start(workdir, arguments)
-  out, _ = process.communicate()
-  assert process.returncode == 0, out
+def _kill(workdir, stage, draw, seconds, writes):
+  """One kill in a stage or after it; whether it came before the end."""
+  run = Run(workdir)
+  if not run.wait_for(lambda: run.stage >= stage):
+    return False
+  if writes:
+    found = run.wait_for(lambda: _is_writing(workdir))
+  else:
+    end = time.monotonic() + draw.uniform(0, seconds)
+    found = run.wait_for(lambda: time.monotonic() > end)
+  run.process.kill()
+  if not found or run.wait() != -signal.SIGKILL:
+    return False
+  half = '; a checkpoint is half written' if _is_writing(workdir) else ''
+  print(f'killed in {road.STAGES[run.stage]}{half}', flush=True)
+  return True
+
+
+def _metrics(workdir):
   return (workdir / 'report' / 'metrics.json').read_bytes()
 
 
+def kills(folder, count, seed=0):
+  """Figures of two runs that were let alone and of one that was killed."""
+  draw = random.Random(seed)
+  Run(folder / 'first').finish()
+  # Now that all is compiled, it takes as long as those that are killed.
+  seconds = Run(folder / 'second').finish()
+  print('let alone:', seconds, flush=True)
+  num_killed, may_write = 0, True
+  while num_killed < count:
+    stage = num_killed * len(road.STAGES) // count
+    # What was written is not written again, so there may be nothing to wait
+    # for; a resumed stage may also end sooner.
+    may_write = _kill(
+      folder / 'killed',
+      stage,
+      draw,
+      seconds[road.STAGES[stage]],
+      writes=may_write and num_killed % 3 == 0,
+    )
+    num_killed += may_write
+  Run(folder / 'killed').finish()
+  return [_metrics(folder / name) for name in ('first', 'second', 'killed')]
+
+
+def _assert_no_flipped_bit_is_used(workdir):
+  """In one file after the other, of each kind of checkpoint."""
+  draw = random.Random(1)
+  for sums in sorted(workdir.rglob('SHA256SUMS')):
+    step = sums.parent
+    files = [x for x in step.rglob('*') if x.is_file() and x.stat().st_size]
+    for file in files:
+      whole = file.read_bytes()
+      data = bytearray(whole)
+      data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+      file.write_bytes(data)
+      with pytest.raises(training.checkpoints.DamagedError, match=str(step)):
+        training.checkpoints.read(step.parent, types.Log, int(step.name))
+      file.write_bytes(whole)
+    print(f'{step.relative_to(workdir)}: {len(files)} files', flush=True)
+
+
 @pytest.mark.slow
-def test_two_runs_are_one_and_so_is_one_that_was_killed_nine_times(tmp_path):
-  whole = _metrics(tmp_path / 'whole', TINY)
-  assert _metrics(tmp_path / 'again', TINY) == whole
-  for stage in road.STAGES:
-    _kill_during(stage, tmp_path / 'killed', TINY, seconds=4)
-  assert _metrics(tmp_path / 'killed', TINY) == whole
+def test_a_run_that_was_killed_25_times_ends_as_if_it_never_was(tmp_path):
+  first, second, killed = kills(tmp_path, KILLS)
+  assert second == first
+  assert killed == first
+  _assert_no_flipped_bit_is_used(tmp_path / 'killed')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_during_fits_ends_them_at_once(number, code, tmp_path):
+  run = Run(tmp_path, '--until=fit')
+  assert run.wait_for(lambda: run.stage == road.STAGES.index('fit'))
+  time.sleep(1)
+  begin = time.monotonic()
+  run.process.send_signal(number)
+  assert run.wait() == code
+  assert time.monotonic() - begin < 1
+  errors = ''.join(run.errors)
+  assert errors.count('stopped; the same command goes on\n') == 1
+  assert 'Traceback' not in errors
+  Run(tmp_path, '--until=fit').finish()
 
 
 if __name__ == '__main__':
-  sys.exit(pytest.main([__file__, '-m', 'slow']))
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    first, *others = kills(folder, KILLS)
+    print(KILLS, 'kills; metrics.json equal:', others == [first, first])
+    _assert_no_flipped_bit_is_used(folder / 'killed')

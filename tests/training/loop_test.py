@@ -136,6 +136,41 @@ def test_line_cut_short_by_a_kill_is_written_again(tmp_path):
   assert [line['step'] for line in lines] == [2, 4, 6]
 
 
+def test_damaged_checkpoint_is_done_again_from_the_one_before(tmp_path):
+  whole = _run(10, tmp_path / 'whole')
+  _run(10, tmp_path / 'cut')
+  (newest,) = (tmp_path / 'cut/checkpoints/10').glob('state/manifest.ocdbt')
+  newest.write_bytes(newest.read_bytes()[:-1])
+  resumed = _run(10, tmp_path / 'cut')
+  assert jnp.array_equal(whole['x'], resumed['x'])
+  assert training.loop.read_metrics(
+    tmp_path / 'whole'
+  ) == training.loop.read_metrics(tmp_path / 'cut')
+
+
+def test_checkpoint_of_a_later_step_than_the_last_is_refused(tmp_path):
+  _run(10, tmp_path)
+  with pytest.raises(training.checkpoints.CheckpointError, match='10 of a run'):
+    _run(8, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'damaged', ['{"step": 4, "lo', '[4]', '\x00\ufffd', '{}']
+)
+def test_good_lines_after_a_damaged_one_are_kept(tmp_path, caplog, damaged):
+  _run(8, tmp_path)
+  path = tmp_path / 'metrics.jsonl'
+  lines = path.read_text().splitlines()
+  path.write_text('\n'.join([lines[0], damaged, *lines[2:]]) + '\n')
+  with pytest.raises(ValueError, match=r'metrics\.jsonl: line 2 is damaged'):
+    training.loop.read_metrics(tmp_path)
+  _run(10, tmp_path)
+  lines = training.loop.read_metrics(tmp_path)
+  assert [line['step'] for line in lines] == [2, 6, 8, 10]
+  (record,) = caplog.records
+  assert f'{path}: line 2 is damaged' in record.message
+
+
 def test_finished_run_takes_no_step(tmp_path):
   _run(4, tmp_path)
 

@@ -67,6 +67,34 @@ def test_two_processes_join_over_loopback():
   assert sorted(outputs) == ['process 0\n', 'process 1\n']
 
 
+@pytest.mark.slow
+def test_sigterm_ends_a_process_of_several_in_one_line():
+  code = """
+import os, signal, time
+from rdrl import interrupts
+from rdrl.training import mesh
+with interrupts.cleaning_up():
+  mesh.start(distributed=True)
+  os.kill(os.getpid(), signal.SIGTERM)
+  time.sleep(60)
+"""
+  alone = {
+    'JAX_COORDINATOR_ADDRESS': '127.0.0.1:47812',
+    'JAX_NUM_PROCESSES': '1',
+    'JAX_PROCESS_ID': '0',
+    'PYTHONPATH': '.',
+  }
+  result = subprocess.run(
+    [sys.executable, '-c', code],
+    env=os.environ | alone,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 143
+  assert result.stderr.strip() == 'stopped; the same command goes on'
+
+
 def test_half_set_environment_is_a_clear_error(monkeypatch):
   monkeypatch.setenv('JAX_NUM_PROCESSES', '2')
   with pytest.raises(ValueError, match='JAX_COORDINATOR_ADDRESS: not set'):

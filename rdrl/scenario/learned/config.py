@@ -5,6 +5,7 @@ import dataclasses
 
 from flax import struct
 
+from rdrl import ranges
 from rdrl.scenario import config as config_lib
 
 _LIMITS = config_lib.Config()
@@ -43,29 +44,40 @@ class Config:
     sampler_steps: of the probability-flow ODE.
   """
 
-  num_agents: int = 8
-  past_steps: int = 10
-  future_steps: int = 40
-  knot_steps: int = 5
-  num_pieces: int = 768
-  num_near: int = 12
-  piece_points: int = 5
-  point_spacing: float = 3.0
-  max_acceleration: float = _LIMITS.max_acceleration
-  max_lateral_acceleration: float = _LIMITS.max_lateral_acceleration
-  max_curvature: float = _LIMITS.max_curvature
-  max_yaw_rate: float = 2.0
-  channels: int = 96
-  num_heads: int = 4
-  num_layers: int = 3
-  batch_size: int = 48
-  num_steps: int = 7000
-  learning_rate: float = 1e-3
-  weight_decay: float = 1e-3
-  ema_decay: float = 0.998
-  sigma_max: float = 20.0
-  sigma_min: float = 0.05
-  sampler_steps: int = 16
+  num_agents: ranges.Count = 8
+  past_steps: ranges.Count = 10
+  future_steps: ranges.Count = 40
+  knot_steps: ranges.Count = 5
+  num_pieces: ranges.Count = 768
+  num_near: ranges.Count = 12
+  piece_points: ranges.Count = 5
+  point_spacing: ranges.Positive = 3.0
+  max_acceleration: ranges.Positive = _LIMITS.max_acceleration
+  max_lateral_acceleration: ranges.Positive = _LIMITS.max_lateral_acceleration
+  max_curvature: ranges.Positive = _LIMITS.max_curvature
+  max_yaw_rate: ranges.Positive = 2.0
+  channels: ranges.Count = 96
+  num_heads: ranges.Count = 4
+  num_layers: ranges.Count = 3
+  batch_size: ranges.Count = 48
+  num_steps: ranges.Count = 7000
+  learning_rate: ranges.Positive = 1e-3
+  weight_decay: ranges.NotNegative = 1e-3
+  ema_decay: ranges.Decay = 0.998
+  sigma_max: ranges.Positive = 20.0
+  sigma_min: ranges.Positive = 0.05
+  sampler_steps: ranges.Count = 16
+
+  def misfits(self):
+    """See `ranges`."""
+    if self.future_steps % self.knot_steps:
+      yield 'knot_steps', f'a divisor of future_steps, {self.future_steps}'
+    if self.future_steps <= JERK_STEPS:
+      yield 'future_steps', f'more than {JERK_STEPS}'
+    if self.channels % self.num_heads:
+      yield 'num_heads', f'a divisor of channels, {self.channels}'
+    if self.sigma_min >= self.sigma_max:
+      yield 'sigma_min', f'less than sigma_max, {self.sigma_max}'
 
   @property
   def num_knots(self):
@@ -101,22 +113,4 @@ class Guidance:
 
 def validate(config: Config):
   """Raises ValueError, naming the field, if the numbers do not fit."""
-  for field in dataclasses.fields(config):
-    value = getattr(config, field.name)
-    if not value > 0 and field.name != 'weight_decay':
-      raise ValueError(f'learned.Config: {field.name} is {value}, not positive')
-  if config.future_steps % config.knot_steps:
-    raise ValueError(
-      f'learned.Config: knot_steps {config.knot_steps} does not divide'
-      f' future_steps {config.future_steps}'
-    )
-  if config.future_steps <= JERK_STEPS:
-    raise ValueError(
-      f'learned.Config: future_steps is {config.future_steps}, expected more'
-      f' than {JERK_STEPS}'
-    )
-  if config.channels % config.num_heads:
-    raise ValueError(
-      f'learned.Config: num_heads {config.num_heads} does not divide channels'
-      f' {config.channels}'
-    )
+  ranges.check(config, 'learned.Config: ')
