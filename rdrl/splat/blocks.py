@@ -29,7 +29,7 @@ PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
 # Who blends: XLA anywhere, Pallas by Triton on GPUs, by Mosaic on TPUs.
-BACKENDS = ('xla', 'triton', 'mosaic')
+BACKENDS = ('xla', 'triton', 'mosaic', 'mosaic_gpu')
 
 
 class Settings(NamedTuple):

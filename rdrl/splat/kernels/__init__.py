@@ -44,6 +44,13 @@ FORMS = {
     'gpu', f'{_PALLAS}.triton', f'{__name__}.triton', (8, 0), rocm=True
   ),
   'mosaic': Form('tpu', f'{_PALLAS}.tpu', f'{__name__}.mosaic_tpu'),
+  'mosaic_gpu': Form(
+    'gpu',
+    f'{_PALLAS}.mosaic_gpu',
+    f'{__name__}.mosaic_gpu',
+    (9, 0),
+    automatic=False,
+  ),
 }
 
 
@@ -94,9 +101,10 @@ def forward(settings, interpret=None):
     )
     # No block of an empty tile was ever looked at.
     has_blocks = (count > 0)[:, None]
+    image = jnp.where(has_blocks[..., None], image[: len(count)], 0)
     if median is not None:
-      median = jnp.where(has_blocks, median, -1)
-    return jnp.where(has_blocks[..., None], image, 0), median
+      median = jnp.where(has_blocks, median[: len(count)], -1)
+    return image, median
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 

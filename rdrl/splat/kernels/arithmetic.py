@@ -27,14 +27,8 @@ class Lists(NamedTuple):
   count: jax.Array
 
 
-def places(shape, axis):
-  """x and y about the middle of a tile, made in a kernel.
-
-  Args:
-    shape: of both.
-    axis: along which the pixels are.
-  """
-  pixel = jax.lax.broadcasted_iota(jnp.int32, shape, axis)
+def places(pixel):
+  """x and y about the middle of a tile of pixels by number, in a kernel."""
   x, y = pixel % blocks.TILE_WIDTH, pixel // blocks.TILE_WIDTH
   x = x.astype(jnp.float32) + (0.5 - blocks.TILE_WIDTH / 2)
   y = y.astype(jnp.float32) + (0.5 - blocks.TILE_HEIGHT / 2)

@@ -312,7 +312,9 @@ def _rows(coefficients):
 
 
 def _places():
-  return arithmetic.places((blocks.PIXELS, LANES), 0)
+  return arithmetic.places(
+    jax.lax.broadcasted_iota(jnp.int32, (blocks.PIXELS, LANES), 0)
+  )
 
 
 def _sum_before(x):

@@ -33,7 +33,7 @@ def blend(lists, coefficients, features, settings, interpret):
 
   def kernel(first, count, coefficients, features, gaussian, image, *median):
     tile = pl.program_id(0)
-    x, y = arithmetic.places((blocks.PIXELS,), 0)
+    x, y = arithmetic.places(jnp.arange(blocks.PIXELS))
     begin = first[tile] * blocks.BLOCK
     end = begin + count[tile] * blocks.BLOCK
 
@@ -96,7 +96,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
 
   def kernel(first, count, coefficients, features, total, cotangent, *out):
     tile = pl.program_id(0)
-    x, y = arithmetic.places((blocks.PIXELS,), 0)
+    x, y = arithmetic.places(jnp.arange(blocks.PIXELS))
     begin = first[tile] * blocks.BLOCK
     end = begin + count[tile] * blocks.BLOCK
     above = [cotangent[tile, i, :] for i in range(num_features)]
