@@ -7,12 +7,10 @@ from absl import logging
 import jax
 
 from rdrl.splat import blocks
+from rdrl.splat import kernels
 
 # What `Config.backend` may be: the first two leave the choice to the device.
 NAMES = ('auto', 'xla', *blocks.BACKENDS)
-
-# Least compute capability for which Pallas lowers to Triton.
-_TRITON_CAPABILITY = 8.0
 
 
 def resolve(name):
@@ -44,29 +42,13 @@ def _choose(device, has_kernels):
 
 
 def suited(device, has_kernels=True):
-  """The backend for a device.
-
-  Triton wants an NVIDIA GPU of capability 8.0; a T4 (7.5) and AMD's GPUs, whose
-  capability is the name of an architecture, get XLA.
-  """
+  """The backend for a device: a kernel that it can run, or a form of XLA."""
   if device.platform == 'cpu':
     return 'queue'
-  if has_kernels and device.platform == 'tpu':
-    return 'mosaic'
-  if has_kernels and _cuda_capability(device) >= _TRITON_CAPABILITY:
-    return 'triton'
-  return 'lockstep'
+  return (has_kernels and kernels.automatic(device)) or 'lockstep'
 
 
 def describe(device):
   """A device's kind, with the capability of a GPU."""
   capability = getattr(device, 'compute_capability', None)
   return f'{device.device_kind}' + (f' ({capability})' if capability else '')
-
-
-def _cuda_capability(device):
-  """As a number; 0 where there is none."""
-  try:
-    return float(device.compute_capability)
-  except (AttributeError, TypeError, ValueError):
-    return 0.0

@@ -28,9 +28,8 @@ MIN_TRANSMITTANCE = 1e-4
 PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
-# Who blends: XLA in either of two forms, Pallas by Triton on GPUs, by Mosaic on
-# TPUs.
-BACKENDS = ('queue', 'lockstep', 'triton', 'mosaic')
+# Who blends: XLA in either of two forms, or one of `kernels.FORMS`.
+BACKENDS = ('queue', 'lockstep', 'triton', 'mosaic', 'mosaic_gpu')
 
 
 class Settings(NamedTuple):

@@ -1,0 +1,145 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Compositing as Pallas kernels.
+
+Each form is a module, which is imported when it is first used; `FORMS` says
+what each needs.
+"""
+
+import functools
+import importlib
+import importlib.util
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rdrl.splat import blocks
+
+
+class Form(NamedTuple):
+  """What a form needs.
+
+  Attributes:
+    platform: as `jax.default_backend` names it.
+    pallas: the module of JAX that lowers it.
+    module: ours; it has `arrange`, `blend` and `pull`.
+    capability: least compute capability of an NVIDIA GPU; None if there is no
+      such thing.
+    rocm: whether AMD's GPUs will do.
+    automatic: whether it may be chosen unasked, because it has run on hardware
+      or is all that there is.
+  """
+
+  platform: str
+  pallas: str
+  module: str
+  capability: tuple[int, int] | None = None
+  rocm: bool = False
+  automatic: bool = True
+
+
+_PALLAS = 'jax.experimental.pallas'
+FORMS = {
+  'triton': Form(
+    'gpu', f'{_PALLAS}.triton', f'{__name__}.triton', (8, 0), rocm=True
+  ),
+  'mosaic': Form('tpu', f'{_PALLAS}.tpu', f'{__name__}.mosaic_tpu'),
+  'mosaic_gpu': Form(
+    'gpu',
+    f'{_PALLAS}.mosaic_gpu',
+    f'{__name__}.mosaic_gpu',
+    (9, 0),
+    automatic=False,
+  ),
+}
+
+
+def runs_on(name, device):
+  """Whether a form runs on a device, with the JAX that is installed.
+
+  Args:
+    name: one of `FORMS`.
+    device: a `jax.Device`.
+  """
+  form = FORMS[name]
+  if device.platform != form.platform:
+    return False
+  if importlib.util.find_spec(form.pallas) is None:
+    return False
+  if form.capability is None:
+    return True
+  # '9.0' on NVIDIA's, 'gfx942' on AMD's.
+  major, _, minor = device.compute_capability.partition('.')
+  if not major.isdigit():
+    return form.rocm
+  return (int(major), int(minor)) >= form.capability
+
+
+def automatic(device):
+  """The form that a device takes unasked; None where XLA has to do."""
+  for name, form in FORMS.items():
+    if form.automatic and runs_on(name, device):
+      return name
+  return None
+
+
+@functools.cache
+def forward(settings, interpret=None):
+  """Like `queue.forward`, by the form that `settings.backend` names.
+
+  Args:
+    settings: `blocks.Settings`.
+    interpret: whether to use Pallas' interpreter, or the parameters of one;
+      None uses it away from the platform that the form is for.
+  """
+  form, interpret = _form(settings, interpret)
+
+  def run(table, gaussian, valid, middle, first, count):
+    lists = form.arrange(gaussian, valid, middle, first, count)
+    image, median = form.blend(
+      lists, *_entries(table, lists), settings, interpret
+    )
+    # No block of an empty tile was ever looked at.
+    has_blocks = (count > 0)[:, None]
+    image = jnp.where(has_blocks[..., None], image[: len(count)], 0)
+    if median is not None:
+      median = jnp.where(has_blocks, median[: len(count)], -1)
+    return image, median
+
+  return blocks.join_batches(run, {1: 0, 4: 1})
+
+
+@functools.cache
+def backward(settings, absolute, interpret=None):
+  """Like `queue.backward`, by the form that `settings.backend` names."""
+  form, interpret = _form(settings, interpret)
+
+  def run(table, gaussian, valid, middle, first, count, image, cotangent):
+    lists = form.arrange(gaussian, valid, middle, first, count)
+    entries, pull = jax.vjp(lambda table: _entries(table, lists), table)
+    total = jnp.sum(image * cotangent, 1)
+    *gradients, moved = form.pull(
+      lists, *entries, total, cotangent, settings.max_alpha, interpret
+    )
+    # Room that no tile uses was never written.
+    gradients, moved = jax.tree.map(
+      lambda x: jnp.where(lists.valid[..., None], x, 0), (gradients, moved)
+    )
+    probe = None
+    if absolute:
+      probe = jnp.zeros((len(table), 2)).at[lists.gaussian].add(moved)
+    return *pull(tuple(gradients)), probe
+
+  return blocks.join_batches(run, {1: 0, 4: 1})
+
+
+def _form(settings, interpret):
+  """The module of a form, and whether to interpret it."""
+  form = FORMS[settings.backend]
+  if interpret is None:
+    interpret = jax.default_backend() != form.platform
+  return importlib.import_module(form.module), interpret
+
+
+def _entries(table, lists):
+  return blocks.unpack(table[lists.gaussian], lists.valid, lists.middle)
