@@ -52,7 +52,8 @@ def undistort(image, intrinsics, coefficients):
       f'distortion {coefficients.tolist()}: expected k1, k2, p1, p2, k3'
     )
   matrix = np.asarray(intrinsics, np.float64)
-  if matrix.shape != (3, 3) or not np.linalg.det(matrix) > 0:
+  is_finite = matrix.shape == (3, 3) and np.all(np.isfinite(matrix))
+  if not is_finite or np.linalg.det(matrix) <= 0:
     raise ValueError(f'intrinsics {matrix.tolist()}: no pinhole')
   height, width, _ = image.shape
   y, x = np.mgrid[:height, :width] + 0.5
