@@ -40,7 +40,10 @@ class Product(NamedTuple):
 
 
 def rounded(function, kind):
-  """`function` compiled, operands of products rounded to a `kind` of number."""
+  """`function` compiled, operands of products rounded to a `kind` of number.
+
+  JAX keeps what it has traced of a function: patch what this one calls before.
+  """
 
   @jax.jit
   def run(*args):
