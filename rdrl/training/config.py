@@ -131,10 +131,11 @@ def record(workdir, config):
 def _agrees(path, leaves):
   """Whether there is a record; if so, it is that of this run."""
   if not path.exists():
-    below = checkpoints.any_below(path.parent)
-    if below:
+    scores = path.parent.glob('*/*.json')
+    result = checkpoints.any_below(path.parent) or next(scores, None)
+    if result:
       raise ConfigError(
-        f'{path}: missing, but there is {below.relative_to(path.parent)}:'
+        f'{path}: missing, but there is {result.relative_to(path.parent)}:'
         ' choose another --workdir'
       )
     return False

@@ -43,46 +43,18 @@ def test_unknown_preset(tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-def test_misspelt_override(tmp_path):
-  result = _run('--set=splat.num_step=3', f'--workdir={tmp_path}/run')
-  _assert_one_line(result, '--set=splat.num_step', "'num_step'", 'num_steps')
-  assert not (tmp_path / 'run').exists()
-
-
 @pytest.mark.parametrize(
-  ('arguments', 'parts'),
+  ('argument', 'parts'),
   [
-    (('--set=train_seeds=(102,)',), ('train_seeds (102,)', 'all different')),
-    (('--set=test_seeds=()',), ('test_seeds ()',)),
-    (('--set=world.num_agents=20',), ('world.num_agents: 20', 'num_agents')),
-    (('--set=reality=tyres',), ('reality=tyres', 'single_track')),
-    (('--set=prior.dtype=half',), ('prior.dtype=half', 'bfloat16')),
-    (('--set=policy.num_heads=7',), ('policy.num_heads=7', 'width')),
-    ((f'--seed={2**63}',), (f'seed={2**63}',)),
-    (('stray',), ('stray: not a flag',)),
+    ('--set=policy.num_heads=7', ('policy.num_heads=7', 'width, 96')),
+    (f'--seed={2**63}', (f'seed={2**63}',)),
+    ('stray', ('stray: not a flag',)),
   ],
 )
-def test_what_cannot_be_run_is_refused_at_once(arguments, parts, tmp_path):
-  result = _run(*arguments, f'--workdir={tmp_path}/run')
+def test_what_cannot_be_run_is_refused_at_once(argument, parts, tmp_path):
+  result = _run(argument, f'--workdir={tmp_path}/run')
   _assert_one_line(result, *parts)
   assert not (tmp_path / 'run').exists()
-
-
-def test_unknown_log_and_missing_data_dir(tmp_path):
-  result = _run('--log=tape', f'--workdir={tmp_path}/run')
-  _assert_one_line(result, '--log=tape', 'world, kitti, prepared')
-  missing = tmp_path / 'nowhere'
-  result = _run(
-    '--log=kitti', f'--data_dir={missing}', f'--workdir={tmp_path}/run'
-  )
-  _assert_one_line(result, str(missing))
-  assert not (tmp_path / 'run').exists()
-
-
-def test_workdir_that_cannot_be_written():
-  # Not even root may create a folder there.
-  result = _run('--workdir=/sys/rdrl')
-  _assert_one_line(result, '/sys/rdrl')
 
 
 def test_workdir_of_another_run_is_left_intact(tmp_path):

@@ -6,6 +6,7 @@ As a script it prints each kill:
   PYTHONPATH=. python tests/experiments/resume_test.py
 """
 
+import contextlib
 import pathlib
 import random
 import signal
@@ -130,26 +131,30 @@ class Run:
     return False
 
 
-def _is_writing(workdir):
-  """Whether a checkpoint is half written."""
-  return any(workdir.glob('**/.*.building*/**/ocdbt*'))
+def _is_writing(workdir, since):
+  """Whether a checkpoint is half written, since when the clock said so."""
+  for path in workdir.glob('**/.*.building*/**/ocdbt*'):
+    with contextlib.suppress(FileNotFoundError):
+      if path.stat().st_mtime > since:
+        return True
+  return False
 
 
 def _kill(workdir, stage, draw, seconds, writes):
   """One kill in a stage or after it; whether it came before the end."""
+  begin = time.time()
   run = Run(workdir)
   if not run.wait_for(lambda: run.stage >= stage):
     return False
-  if writes:
-    found = run.wait_for(lambda: _is_writing(workdir))
-  else:
-    end = time.monotonic() + draw.uniform(0, seconds)
-    found = run.wait_for(lambda: time.monotonic() > end)
+  moment = time.monotonic() + draw.uniform(0, seconds)
+  found = run.wait_for(
+    lambda: _is_writing(workdir, begin) if writes else time.monotonic() > moment
+  )
   run.process.kill()
-  if not found or run.wait() != -signal.SIGKILL:
+  if run.wait() != -signal.SIGKILL or not found:
     return False
-  half = '; a checkpoint is half written' if _is_writing(workdir) else ''
-  print(f'killed in {road.STAGES[run.stage]}{half}', flush=True)
+  half = ', a checkpoint half written' if _is_writing(workdir, begin) else ''
+  print(f'killed in {[*road.STAGES, "exit"][run.stage]}{half}', flush=True)
   return True
 
 

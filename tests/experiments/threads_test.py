@@ -1,5 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 
+import pathlib
+import subprocess
 import sys
 import threading
 
@@ -27,6 +29,35 @@ def test_what_fails_is_told_while_others_are_busy(items):
     threads.each(work, items)
   assert finished == []
   release.set()
+
+
+_COMMAND = """
+import hashlib
+from experiments import threads
+from rdrl import training
+
+def work(item):
+  if item == 'bad':
+    raise ValueError('no such thing')
+  # Minutes, in C.
+  hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)
+
+training.cli.run(lambda argv: threads.each(work, ['slow', 'bad']))
+"""
+
+
+@pytest.mark.slow
+def test_a_command_that_fails_in_one_thread_ends_with_the_line():
+  result = subprocess.run(
+    [sys.executable, '-c', _COMMAND],
+    cwd=pathlib.Path(__file__).parents[2],
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+  assert result.returncode == 1
+  assert result.stderr == 'error: no such thing\n'
 
 
 if __name__ == '__main__':

@@ -233,6 +233,11 @@ def _override(assignment, named):
 
 
 _VALUES = (
+  'train_seeds=(102,)',
+  'test_seeds=()',
+  'world.num_agents=20',
+  'reality=tyres',
+  'prior.dtype=half',
   'policy.num_heads=7',
   'policy.width=0',
   'ppo.num_envs=0',
@@ -274,8 +279,8 @@ CASES = {
   '--set with 100000 signs': _override(
     'ppo.num_envs=' + 100000 * '-' + '1', '--set=ppo.num_envs'
   ),
-  '--set with 100000 terms': _override(
-    'ppo.num_envs=' + 100000 * '1+' + '1', '--set=ppo.num_envs'
+  '--set with 20000 terms': _override(
+    'ppo.num_envs=' + 20000 * '1+' + '1', '--set=ppo.num_envs'
   ),
   '--set with 100000 digits': _override(
     'ppo.num_envs=' + 100000 * '9', '--set=ppo.num_envs'

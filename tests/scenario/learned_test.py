@@ -445,10 +445,10 @@ def test_a_short_scene_and_an_ego_that_vanishes_are_told(place):
 @pytest.mark.parametrize(
   'fields, message',
   [
-    ({'knot_steps': 3}, 'knot_steps 3 does not divide'),
-    ({'num_heads': 3}, 'num_heads 3 does not divide'),
-    ({'batch_size': 0}, 'batch_size is 0'),
-    ({'future_steps': 5}, 'future_steps is 5, expected more than 5'),
+    ({'knot_steps': 3}, 'knot_steps=3: expected a divisor'),
+    ({'num_heads': 3}, 'num_heads=3: expected a divisor'),
+    ({'batch_size': 0}, 'batch_size=0: expected 1 to'),
+    ({'future_steps': 5}, 'future_steps=5: expected more than 5'),
   ],
 )
 def test_sizes_that_do_not_fit_are_told(fields, message):
