@@ -121,16 +121,9 @@ def _check(form, interpret, counts=COUNTS):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5 * np.abs(b).max())
 
 
-# The plain interpreter poisons what of the outputs is not written. `exact_test`
-# has the other forms as well.
-@pytest.mark.parametrize(
-  'form',
-  [
-    'mosaic_gpu',
-    pytest.param('mosaic', marks=pytest.mark.slow),
-    pytest.param('triton', marks=pytest.mark.slow),
-  ],
-)
+# The plain interpreter poisons what of the outputs is not written.
+@pytest.mark.slow
+@pytest.mark.parametrize('form', sorted(kernels.FORMS))
 def test_blends_like_float64(form):
   _check(form, True)
 

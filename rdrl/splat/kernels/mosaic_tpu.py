@@ -263,8 +263,7 @@ def _in_calls(call, carry, lists, *parts):
 
 def _touched(lists, tile):
   """`[tiles, 1, 1]`, whether blocks of these tiles are in a call."""
-  index = jnp.arange(len(lists.first))
-  touched = jnp.zeros(len(index), bool).at[tile[1:]].set(True)
+  touched = jnp.zeros(len(lists.first), bool).at[tile[1:]].set(True)
   return touched[:, None, None]
 
 
