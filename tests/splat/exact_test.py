@@ -105,9 +105,18 @@ def _expected(seed):
 
 
 @pytest.mark.parametrize(
-  'num_scenes', [40, pytest.param(200, marks=pytest.mark.slow)]
+  'num_scenes', [20, pytest.param(200, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize('backend', ['queue', 'lockstep', 'triton', 'mosaic'])
+@pytest.mark.parametrize(
+  'backend',
+  [
+    'queue',
+    'lockstep',
+    'triton',
+    'mosaic',
+    pytest.param('mosaic_gpu', marks=pytest.mark.slow),
+  ],
+)
 def test_images_and_gradients(backend, num_scenes):
   config = dataclasses.replace(CONFIG, backend=backend)
   flips = 0

@@ -1,8 +1,24 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Compositing as Pallas kernels.
+"""Compositing as Pallas kernels, in three forms.
 
-Each form is a module, which is imported when it is first used; `FORMS` says
-what each needs.
+| form | platform | lowered by | needs |
+|---|---|---|---|
+| `triton` | GPU | Pallas' Triton | compute capability 8.0, or ROCm |
+| `mosaic` | TPU | Pallas' Mosaic | 1 MiB of scalar memory, from v4 on |
+| `mosaic_gpu` | GPU | Pallas' Mosaic GPU | compute capability 9.0 |
+
+`automatic` names the form that a device takes unasked: `triton` on GPUs,
+`mosaic` on TPUs, none on CPUs, on older GPUs and where the installed JAX lacks
+what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas' Triton
+deprecated and says so whenever the form is lowered; once JAX has removed it,
+GPUs have XLA, or `mosaic_gpu` by name. That form is not chosen unasked, for it
+has not run on hardware: it is compiled for compute capability 9.0 and equals
+the reference in the interpreter, under JAX 0.10 and 0.11. Nor has `mosaic`, but
+a TPU has no other kernel.
+
+Away from its platform a form runs in an interpreter of Pallas, which is for
+tests. Each form is a module that is imported, and Pallas with it, when it is
+first used: importing this package warns of nothing.
 """
 
 import functools

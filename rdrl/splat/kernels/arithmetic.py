@@ -16,8 +16,8 @@ class Lists(NamedTuple):
     gaussian: `[rooms, ...]` int32 row of the table of each entry.
     valid: `[rooms, ...]` bool.
     middle: `[rooms, ..., 2]` pixels, without the last axis of the former.
-    first: `[tiles]` int32 first block of each tile.
-    count: `[tiles]` int32 blocks of each tile.
+    first: `[tiles]` int32 first block of each tile, or of each pair of tiles.
+    count: `[tiles]` int32 blocks, likewise.
   """
 
   gaussian: jax.Array

@@ -30,7 +30,10 @@ def arrange(gaussian, valid, middle, first, count):
   last = jnp.cumsum(number)
   lists = arithmetic.Lists(gaussian, valid, middle, last - number, number)
   rooms = len(gaussian) // size + len(first)
-  # Blocks beyond all lists are empty; they go to the last tile.
+  # All calls are of one size. Blocks beyond all lists are empty; they go to the
+  # last tile.
+  calls = -(-rooms // MOST_BLOCKS)
+  rooms = calls * -(-rooms // calls)
   tile = _owners(lists, rooms)
   within = jnp.arange(rooms, dtype=jnp.int32) - lists.first[tile]
   source = size * within[:, None] + jnp.arange(size, dtype=jnp.int32)
@@ -245,32 +248,22 @@ def _in_calls(call, carry, lists, *parts):
   Returns:
     The last carry, and `[rooms, ...]` arrays.
   """
-  rooms = len(lists.gaussian)
-  calls = -(-rooms // MOST_BLOCKS)
-  size = -(-rooms // calls)
-  # Beyond the last block there are empty ones, of the last tile as well.
-  tile = _owners(lists, calls * size)
-  before = jnp.concatenate(
-    [jnp.full(1, -1, jnp.int32), tile[size - 1 : -1 : size]]
-  )
+  tile = _owners(lists, len(lists.gaussian))
+  calls = -(-len(tile) // MOST_BLOCKS)
+  size = len(tile) // calls
+  start = jnp.full(1, -1, jnp.int32)
+  before = jnp.concatenate([start, tile[size - 1 : -1 : size]])
   tile = jnp.concatenate([before[:, None], tile.reshape(calls, size)], 1)
   if calls == 1:
-    carry, out = call(carry, tile[0], *parts)
-    return carry, out
-  parts = [
-    jnp.pad(x, [(0, calls * size - rooms)] + [(0, 0)] * (x.ndim - 1)).reshape(
-      calls, size, *x.shape[1:]
-    )
-    for x in parts
-  ]
+    return call(carry, tile[0], *parts)
+  parts = [x.reshape(calls, size, *x.shape[1:]) for x in parts]
   carry, out = jax.lax.scan(lambda c, x: call(c, *x), carry, (tile, *parts))
-  return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:rooms], out)
+  return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
 
 
 def _touched(lists, tile):
   """`[tiles, 1, 1]`, whether blocks of these tiles are in a call."""
-  index = jnp.arange(len(lists.first))
-  touched = jnp.zeros(len(index), bool).at[tile[1:]].set(True)
+  touched = jnp.zeros(len(lists.first), bool).at[tile[1:]].set(True)
   return touched[:, None, None]
 
 
