@@ -43,23 +43,28 @@ def undistort(image, intrinsics, coefficients):
     `[H, W, 3]` uint8, black where the lens did not look.
 
   Raises:
-    ValueError: if the coefficients are not five finite numbers.
+    ValueError: if the coefficients are not five finite numbers, or the
+      intrinsics no pinhole's.
   """
   coefficients = np.asarray(coefficients, np.float64)
   if coefficients.shape != (5,) or not np.all(np.isfinite(coefficients)):
     raise ValueError(
       f'distortion {coefficients.tolist()}: expected k1, k2, p1, p2, k3'
     )
+  matrix = np.asarray(intrinsics, np.float64)
+  is_finite = matrix.shape == (3, 3) and np.all(np.isfinite(matrix))
+  if not is_finite or np.linalg.det(matrix) <= 0:
+    raise ValueError(f'intrinsics {matrix.tolist()}: no pinhole')
   height, width, _ = image.shape
   y, x = np.mgrid[:height, :width] + 0.5
-  inverse = np.linalg.inv(np.asarray(intrinsics, np.float64))
+  inverse = np.linalg.inv(matrix)
   points = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T
   squared = np.sum(points[..., :2] ** 2, -1)
   points = distort(points[..., :2], coefficients)
   # Beyond its turning point the polynomial folds back onto the image.
   points[squared >= _turning_point(coefficients)] = np.inf
   ones = np.ones((height, width, 1))
-  pixels = np.concatenate([points, ones], -1) @ np.asarray(intrinsics).T
+  pixels = np.concatenate([points, ones], -1) @ matrix.T
   # `map_coordinates` has the centre of the first pixel at 0.
   where = np.nan_to_num(pixels[..., [1, 0]] - 0.5, nan=-2.0, posinf=-2.0)
   channels = [

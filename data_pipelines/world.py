@@ -33,6 +33,10 @@ _SET = flags.DEFINE_multi_string(
 )
 
 
+# Random keys take 32 bits: others would draw what one of these does.
+_MAX_SEED = 2**32 - 1
+
+
 def record(seeds, config):
   """Yields the log of each seed, named after it."""
   for seed in tqdm.tqdm(seeds, desc='record', unit='log', disable=None):
@@ -42,6 +46,11 @@ def record(seeds, config):
 
 def main(_):
   config = training.config.override(world.Config(), _SET.value)
+  last = _SEED.value + _NUM_LOGS.value - 1
+  if not 0 <= _SEED.value <= last <= _MAX_SEED:
+    raise training.config.ConfigError(
+      f'--seed={_SEED.value}: the seeds to {last} are not from 0 to {_MAX_SEED}'
+    )
   seeds = range(_SEED.value, _SEED.value + _NUM_LOGS.value)
   builder.write(record(seeds, config), _OUT_DIR.value)
   print(f'wrote {len(seeds)} logs to {_OUT_DIR.value}')

@@ -57,5 +57,12 @@ def test_wrong_coefficients_are_named(wrong):
     undistort.undistort(image, INTRINSICS, wrong)
 
 
+@pytest.mark.parametrize('focal', [0.0, np.nan, np.inf])
+def test_intrinsics_of_no_pinhole_are_named(focal):
+  intrinsics = np.array([[focal, 0, 8], [0, 9, 4], [0, 0, 1]])
+  with pytest.raises(ValueError, match='no pinhole'):
+    undistort.undistort(np.zeros((8, 16, 3), np.uint8), intrinsics, (0,) * 5)
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))
