@@ -265,7 +265,7 @@ def in_time(times, valid, moving, source, num_steps=None):
   share = (grid - late[before]) / (late[after] - late[before])
   # Who is there at a step needs not be at the next.
   share = np.where(
-    np.abs(share - np.round(share)) < 1e-3, np.round(share), share
+    np.abs(share - np.round(share)) < 1e-5, np.round(share), share
   )
   before, after = (
     np.where(share == 1, after, before),

@@ -130,18 +130,18 @@ def test_an_outline_in_pieces_is_put_together(scene, tmp_path):
   expected = nuscenes.read(scene.write(tmp_path, 'one'))
   fields = scene.fields
   points = fields['road_xyz'][:5]
-  # Its first side, and the other three the other way round.
+  # Its first side, two of the others the other way round, and the last.
   fields['road_xyz'] = np.concatenate(
-    [points[:2], points[1:][::-1], fields['road_xyz'][5:]]
+    [points[:2], points[1:4][::-1], points[3:], fields['road_xyz'][5:]]
   )
-  fields['road_id'] = np.repeat(np.arange(4), [2, 4, 5, 30])
-  fields['road_type'] = np.array([0, 0, 0, 3])
+  fields['road_id'] = np.repeat(np.arange(5), [2, 3, 2, 5, 30])
+  fields['road_type'] = np.array([0, 0, 0, 0, 3])
   log = nuscenes.read(scene.write(tmp_path, 'other'))
   found, wanted = (
     np.asarray(logs.geometric_scene(x).drivable.values) for x in (log, expected)
   )
   np.testing.assert_allclose(found, wanted, atol=0.1)
-  fields['road_type'][1] = 1
+  fields['road_type'][1:3] = 1
   path = scene.write(tmp_path, 'third')
   with pytest.raises(logs.LogError, match='the ego is in none of them'):
     nuscenes.read(path)
