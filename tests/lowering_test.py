@@ -1,7 +1,6 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """What runs on accelerators is lowered for them, where there are none."""
 
-import contextlib
 import functools
 import re
 import sys
@@ -29,6 +28,10 @@ PLATFORMS = {
   'cuda': ('gpu', 'triton', '__gpu$xla.gpu.triton'),
   'tpu': ('tpu', 'mosaic', 'tpu_custom_call'),
 }
+DEVICES = {
+  'cuda': AbstractDevice('NVIDIA H100', num_cores=None, platform='gpu'),
+  'tpu': AbstractDevice('TPU v5 lite', num_cores=1, platform='tpu'),
+}
 
 
 @pytest.fixture(params=PLATFORMS)
@@ -53,14 +56,9 @@ def _config(platform):
 
 def _kernels(platform, function, *arguments):
   """How many kernels the blend is, in what `function` is lowered to."""
-  context = contextlib.nullcontext()
-  if platform == 'tpu':
-    # Mosaic asks which one.
-    tpu = AbstractDevice(device_kind='TPU v5 lite', num_cores=1, platform='tpu')
-    context = jax.sharding.use_abstract_mesh(
-      AbstractMesh((1,), ('x',), abstract_device=tpu)
-    )
-  with context:
+  # Pallas asks which one.
+  mesh = AbstractMesh((1,), ('x',), abstract_device=DEVICES[platform])
+  with jax.sharding.use_abstract_mesh(mesh):
     lowered = function.trace(*arguments).lower(lowering_platforms=(platform,))
   calls = re.findall(r'custom_call @(\S+?)\(', lowered.as_text())
   return calls.count(PLATFORMS[platform][2])
