@@ -199,7 +199,7 @@ def _device(platform, capability=None):
     (_device('gpu', '7.5'), None),
     (_device('gpu', '8.0'), 'triton'),
     (_device('gpu', '10.0'), 'triton'),
-    (_device('gpu', 'gfx942'), 'triton'),
+    (_device('gpu', 'gfx942'), None),
   ],
 )
 def test_form_is_chosen_by_platform_and_capability(device, name):

@@ -3,13 +3,13 @@
 
 | form | platform | lowered by | needs |
 |---|---|---|---|
-| `triton` | GPU | Pallas' Triton | compute capability 8.0, or ROCm |
+| `triton` | GPU | Pallas' Triton | compute capability 8.0 |
 | `mosaic` | TPU | Pallas' Mosaic | 1 MiB of scalar memory, from v4 on |
 | `mosaic_gpu` | GPU | Pallas' Mosaic GPU | compute capability 9.0 |
 
 `automatic` names the form that a device takes unasked: `triton` on GPUs,
-`mosaic` on TPUs, none on CPUs, on older GPUs and where the installed JAX lacks
-what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas' Triton
+`mosaic` on TPUs, none on CPUs, on older GPUs, on AMD's and where the installed
+JAX lacks what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas' Triton
 deprecated and says so whenever the form is lowered; once JAX has removed it,
 GPUs have XLA, or `mosaic_gpu` by name. That form is not chosen unasked, for it
 has not run on hardware: it is compiled for compute capability 9.0 and equals
@@ -41,7 +41,6 @@ class Form(NamedTuple):
     module: ours; it has `arrange`, `blend` and `pull`.
     capability: least compute capability of an NVIDIA GPU; None if there is no
       such thing.
-    rocm: whether AMD's GPUs will do.
     automatic: whether it may be chosen unasked, because it has run on hardware
       or is all that there is.
   """
@@ -50,15 +49,12 @@ class Form(NamedTuple):
   pallas: str
   module: str
   capability: tuple[int, int] | None = None
-  rocm: bool = False
   automatic: bool = True
 
 
 _PALLAS = 'jax.experimental.pallas'
 FORMS = {
-  'triton': Form(
-    'gpu', f'{_PALLAS}.triton', f'{__name__}.triton', (8, 0), rocm=True
-  ),
+  'triton': Form('gpu', f'{_PALLAS}.triton', f'{__name__}.triton', (8, 0)),
   'mosaic': Form('tpu', f'{_PALLAS}.tpu', f'{__name__}.mosaic_tpu'),
   'mosaic_gpu': Form(
     'gpu',
@@ -84,11 +80,11 @@ def runs_on(name, device):
     return False
   if form.capability is None:
     return True
-  # '9.0' on NVIDIA's, 'gfx942' on AMD's.
-  major, _, minor = device.compute_capability.partition('.')
-  if not major.isdigit():
-    return form.rocm
-  return (int(major), int(minor)) >= form.capability
+  # '9.0' on NVIDIA's; 'gfx942' on AMD's, on which none of them has run.
+  major, _, minor = str(getattr(device, 'compute_capability', '')).partition(
+    '.'
+  )
+  return major.isdigit() and (int(major), int(minor)) >= form.capability
 
 
 def automatic(device):
