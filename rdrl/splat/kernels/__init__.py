@@ -9,10 +9,10 @@
 
 `automatic` names the form that a device takes unasked: `triton` on GPUs,
 `mosaic` on TPUs, none on CPUs, on older GPUs, on AMD's and where the installed
-JAX lacks what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas' Triton
-deprecated and says so whenever the form is lowered; once JAX has removed it,
-GPUs have XLA, or `mosaic_gpu` by name. That form is not chosen unasked, for it
-has not run on hardware: it is compiled for compute capability 9.0 and equals
+JAX lacks what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas'
+Triton deprecated and says so whenever the form is lowered; once JAX has removed
+it, GPUs have XLA, or `mosaic_gpu` by name. That form is not chosen unasked, for
+it has not run on hardware: it is compiled for compute capability 9.0 and equals
 the reference in the interpreter, under JAX 0.10 and 0.11. Nor has `mosaic`, but
 a TPU has no other kernel.
 
