@@ -6,10 +6,11 @@ r"""Times the rasterizer on a street, beside other rasterizers.
 
 prints one JSON line per case. Suites: `views`, one image of a street, forward
 and with all gradients; `rollout`, the small images of many environments;
-`scaling`, time and memory over Gaussians and over pixels, also as plots in
-`--out`. With `torch`, `gsplat` and `nerfacc`, `views` also times gsplat: its
-CUDA rasterizer where there is a GPU, else its reference in torch. Other peers
-stand here as measured elsewhere, scaled by the yardstick.
+`parts`, where the time of an image goes at 320x192; `scaling`, time and memory
+over Gaussians and over pixels, also as plots in `--out`. With `torch`, `gsplat`
+and `nerfacc`, `views` also times gsplat: its CUDA rasterizer where there is a
+GPU, else its reference in torch. Other peers stand here as measured elsewhere,
+scaled by the yardstick.
 
 The scene is that of `experiments.bench.street`.
 """
@@ -35,12 +36,16 @@ from rdrl import training
 from rdrl import types
 from rdrl.splat import backends
 from rdrl.splat import blocks
+from rdrl.splat import project
+from rdrl.splat import tiles
 
-SUITES = ('views', 'rollout', 'scaling')
+SUITES = ('views', 'parts', 'rollout', 'scaling')
 
 _SUITES = flags.DEFINE_list('suites', ['views', 'rollout'], ', '.join(SUITES))
 _GAUSSIANS = flags.DEFINE_list(
-  'gaussians', ['10000', '50000', '200000'], 'Sizes of the scenes of `views`.'
+  'gaussians',
+  ['10000', '50000', '200000'],
+  'Sizes of the scenes of `views` and `parts`.',
 )
 _SH_DEGREES = flags.DEFINE_list(
   'sh_degrees', ['0', '3'], 'Degrees of the harmonics of `views`.'
@@ -232,6 +237,78 @@ def _views():
     )
 
 
+def _parts():
+  """Times the steps of an image, each alone, on the devices that share it."""
+  camera = pinhole(*_SIZES[0])
+  for count in map(int, _GAUSSIANS.value):
+    gaussians = street(count, 3, _SEED.value)
+    times = {
+      name: timing.median_ms(jax.jit(call), *arguments, repeats=_REPEATS.value)[
+        0
+      ]
+      for name, (call, *arguments) in _steps(gaussians, camera).items()
+    }
+    image = times['image']
+    times['blending: the rest'] = image - times['projection'] - times['binning']
+    times['gradients: what they add'] = (
+      times.pop('image with gradients') - image
+    )
+    for name, ms in times.items():
+      timing.report(
+        name,
+        gaussians=count,
+        image=f'{camera.width}x{camera.height}',
+        devices=_mesh().size,
+        ms=ms,
+        share_of_image=ms / image,
+      )
+
+
+def _steps(gaussians, camera):
+  """By name a function and its arguments."""
+  mesh, config = _mesh(), _config(gaussians, camera)
+  size = camera.height, camera.width
+  room = tiles.capacity(len(gaussians.node), *size, config, mesh.size)
+  shared = jax.sharding.PartitionSpec(training.mesh.AXIS)
+
+  def share(function, given):
+    return jax.shard_map(
+      function, mesh=mesh, in_specs=given, out_specs=shared, check_vma=False
+    )
+
+  def bin_part(splats):
+    row = jax.lax.axis_index(training.mesh.AXIS)
+    lists = tiles.bin_splats(splats, *size, room, config, row, mesh.size)
+    return jax.tree.map(lambda x: x[None], lists)
+
+  def project_all(gaussians):
+    return project.project(gaussians, camera, config)
+
+  def sort(key):
+    return tiles.sort_packed((key, 32), (key, 32))[0]
+
+  key = jax.random.bits(jax.random.key(0), (mesh.size * room,), jnp.uint32)
+  cotangent = jax.random.normal(jax.random.key(1), (*size, 3))
+  return {
+    'projection': (project_all, training.mesh.shard(gaussians, mesh)),
+    'binning': (
+      share(bin_part, jax.sharding.PartitionSpec()),
+      jax.jit(project_all)(gaussians),
+    ),
+    'of binning: a sort of as many': (
+      share(sort, shared),
+      training.mesh.shard(key, mesh),
+    ),
+    'image': (functools.partial(_render, config=config), gaussians, camera),
+    'image with gradients': (
+      functools.partial(_gradients, config=config),
+      gaussians,
+      camera,
+      cotangent,
+    ),
+  }
+
+
 def _gsplat(count, height, width, degree, forward_ms, both_ms):
   """gsplat on the same scene, in this run."""
   name, forward_peer, both_peer = peers.time_gsplat(
@@ -351,7 +428,12 @@ def main(argv):
       raise training.config.ConfigError(
         f'--suites={name}: expected some of {", ".join(SUITES)}'
       )
-    {'views': _views, 'rollout': _rollout, 'scaling': _scaling}[name]()
+    {
+      'views': _views,
+      'parts': _parts,
+      'rollout': _rollout,
+      'scaling': _scaling,
+    }[name]()
 
 
 if __name__ == '__main__':

@@ -131,8 +131,10 @@ def pixel_rays(camera: types.Camera):
   x = jnp.arange(camera.width) + 0.5
   y = jnp.arange(camera.height) + 0.5
   fx, fy = camera.intrinsics[0, 0], camera.intrinsics[1, 1]
+  skew = camera.intrinsics[0, 1]
   cx, cy = camera.intrinsics[0, 2], camera.intrinsics[1, 2]
-  grid_y, grid_x = jnp.meshgrid((y - cy) / fy, (x - cx) / fx, indexing='ij')
+  grid_y, grid_x = jnp.meshgrid((y - cy) / fy, x - cx, indexing='ij')
+  grid_x = (grid_x - skew * grid_y) / fx
   rays = jnp.stack([grid_x, grid_y, jnp.ones_like(grid_x)], -1)
   world_from_camera = inverse(camera.camera_from_world)
   directions = jnp.einsum(

@@ -38,7 +38,9 @@ def random_agents(count):
 def random_camera(height=6, width=9):
   return types.Camera(
     camera_from_world=random_transforms(1)[0],
-    intrinsics=np.array([[7.0, 0, 4.2], [0, 8.0, 3.1], [0, 0, 1]], np.float32),
+    intrinsics=np.array(
+      [[7.0, 1.5, 4.2], [0, 8.0, 3.1], [0, 0, 1]], np.float32
+    ),
     height=height,
     width=width,
   )

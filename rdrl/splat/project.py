@@ -6,6 +6,7 @@ compared: the clamp of the Jacobian to 1.3 fields of view, the low-pass `eps2d`
 on the projected covariance, colours 0.5 + spherical harmonics cut at zero.
 """
 
+import functools
 import operator
 
 from flax import struct
@@ -36,6 +37,10 @@ _SH3 = (
   1.445305721320277,
   -0.5900435899266435,
 )
+
+# Squares of what is larger, seen from near, are not finite.
+_LARGEST_MEAN = 1e15
+_LARGEST_LOG_SCALE = 40.0
 
 
 @struct.dataclass
@@ -127,14 +132,12 @@ def project(
   # camera, whose pose is the same for all Gaussians and need not be gathered.
   # Products with 3x3 matrices are written out: many small ones are slow on
   # every backend, and a TPU would round them.
-  mean = jnp.unstack(gaussians.means, axis=-1)
-  axes = _local_axes(gaussians.quats, gaussians.log_scales)
-  visible = jnp.ones(gaussians.node.shape, bool)
+  visible, mean, quat, log_scale, logit = _proper(gaussians)
+  axes = _local_axes(quat, log_scale)
   if node_valid is not None:
     is_fixed = gaussians.node <= types.BACKGROUND
-    visible = is_fixed | node_valid[gaussians.node]
+    visible &= is_fixed | node_valid[gaussians.node]
   view = camera.camera_from_world
-  center = geometry.inverse(view)[:3, 3]
   if node_poses is not None:
     node = jnp.maximum(gaussians.node, types.BACKGROUND)
     poses = jnp.concatenate([jnp.eye(4)[None], node_poses[1:]])
@@ -142,17 +145,27 @@ def project(
     pose = [pose[4 * i : 4 * i + 4] for i in range(3)]
     mean = [sum(map(operator.mul, row, [*mean, 1.0])) for row in pose]
     axes = _product(pose, axes)
-    mean, axes = jax.lax.optimization_barrier((mean, axes))
-    center = jax.vmap(geometry.transform_points, (0, None))(
-      geometry.inverse(poses), center
-    )[node]
+    mean, axes, pose = jax.lax.optimization_barrier((mean, axes, pose))
+  # From the camera to the mean, in the world and then where the mean lives.
+  away = [
+    mean[i] + sum(view[k, i] * view[k, 3] for k in range(3)) for i in range(3)
+  ]
+  if node_poses is not None:
+    away = [sum(pose[k][i] * away[k] for k in range(3)) for i in range(3)]
   point = [sum(map(operator.mul, row, [*mean, 1.0])) for row in view[:3]]
   in_camera = _product(view, axes)
   depth = point[2]
   visible &= (depth > config.near) & (depth < config.far)
+  normal = _normals(in_camera, point, view) if normals else None
   z = jnp.where(visible, depth, 1.0)
 
   fx, fy = camera.intrinsics[0, 0], camera.intrinsics[1, 1]
+  # A camera with skew is one without, before a sheared world.
+  shear = camera.intrinsics[0, 1] / fx
+  point[0] += shear * point[1]
+  in_camera[0] = [
+    x + shear * y for x, y in zip(in_camera[0], in_camera[1], strict=True)
+  ]
   cx, cy = camera.intrinsics[0, 2], camera.intrinsics[1, 2]
   slope_x, slope_y = point[0] / z, point[1] / z
   xy = jnp.stack([fx * slope_x + cx, fy * slope_y + cy], -1)
@@ -170,22 +183,14 @@ def project(
   # J W R S: its rows are the image-plane directions of the principal axes.
   u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
   v = [fy / z * (in_camera[1][k] - slope_y * in_camera[2][k]) for k in range(3)]
-  var_x = sum(x * x for x in u) + config.eps2d
-  var_y = sum(y * y for y in v) + config.eps2d
-  cov = sum(x * y for x, y in zip(u, v, strict=True))
-  # |u x v|^2 + eps (|u|^2 + |v|^2) + eps^2: the determinant without the
-  # cancellation that a needle would suffer.
-  cross = [
-    u[1] * v[2] - u[2] * v[1],
-    u[2] * v[0] - u[0] * v[2],
-    u[0] * v[1] - u[1] * v[0],
-  ]
-  sharp = sum(x * x for x in cross)
-  determinant = sharp + config.eps2d * (var_x + var_y - config.eps2d)
+  *_, determinant = _footprint(*jax.lax.stop_gradient((u, v)), config.eps2d)
+  visible &= jnp.isfinite(determinant)
+  u, v = jax.tree.map(lambda x: jnp.where(visible, x, 0), (u, v))
+  var_x, var_y, cov, sharp, determinant = _footprint(u, v, config.eps2d)
   determinant = jnp.where(visible, determinant, 1.0)
   conic = jnp.stack([var_y, -cov, var_x], -1) / determinant[:, None]
 
-  log_opacity = jax.nn.log_sigmoid(gaussians.opacity_logits)
+  log_opacity = jax.nn.log_sigmoid(logit)
   if config.antialiased:
     # The floor is far below what could be seen, and keeps gradients finite.
     log_opacity += 0.5 * jnp.log(jnp.maximum(sharp / determinant, 1e-12))
@@ -199,7 +204,8 @@ def project(
   visible &= jnp.max(reach, -1) > config.radius_clip
   visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
 
-  direction = gaussians.means - center
+  # Harmonics that are not finite pull at nothing that is not drawn.
+  direction = jnp.stack([jnp.where(visible, x, 1) for x in away], -1)
   direction = direction / jnp.maximum(
     geometry.safe_norm(direction, keepdims=True), 1e-12
   )
@@ -215,7 +221,7 @@ def project(
     color=jnp.maximum(color, 0),
     depth=depth,
     visible=visible,
-    normal=_normals(in_camera, point, view) if normals else None,
+    normal=normal,
     slope=_slopes((u, v), in_camera[2], conic) if slopes else None,
   )
 
@@ -247,14 +253,67 @@ def _product(rows, matrix):
   ]
 
 
-def _local_axes(quats, log_scales):
-  """Rows of R S as `[3][3]` arrays of shape `[N]`."""
+def _proper(gaussians):
+  """Whether Gaussians can be drawn at all, and their parameters as lists.
+
+  Harmless ones stand in for those that can't: zero times a derivative that is
+  not finite would be no number, and there are sums over all Gaussians in the
+  gradients of poses.
+
+  Returns:
+    `[N]` bool, the elements of means, quaternions and logarithms of scales, and
+    the logits of opacity.
+  """
+  mean, quat, log_scale = (
+    jnp.unstack(x, axis=-1)
+    for x in (gaussians.means, gaussians.quats, gaussians.log_scales)
+  )
+  logit = gaussians.opacity_logits
+  conditions = [jnp.abs(x) < _LARGEST_MEAN for x in mean]
+  conditions += [x < _LARGEST_LOG_SCALE for x in log_scale]
+  conditions += [jnp.isfinite(x) for x in quat]
+  conditions += [sum(x * x for x in quat) > 0, ~jnp.isnan(logit)]
+  is_proper = functools.reduce(operator.and_, conditions)
+  mean, log_scale, logit = jax.tree.map(
+    lambda x: jnp.where(is_proper, x, 0), (mean, log_scale, logit)
+  )
+  quat = [jnp.where(is_proper, x, 1) for x in quat]
+  return is_proper, list(mean), quat, log_scale, logit
+
+
+def _footprint(u, v, eps2d):
+  """Variances and covariance on the image, and determinants of the latter.
+
+  Args:
+    u: rows of J W R S.
+    v: likewise.
+    eps2d: see `splat.Config`.
+
+  Returns:
+    Variances along x and y, covariance, the determinant without the low-pass,
+    and with it.
+  """
+  var_x = sum(x * x for x in u) + eps2d
+  var_y = sum(y * y for y in v) + eps2d
+  cov = sum(x * y for x, y in zip(u, v, strict=True))
+  # |u x v|^2 + eps (|u|^2 + |v|^2) + eps^2: the determinant without the
+  # cancellation that a needle would suffer.
+  cross = [
+    u[1] * v[2] - u[2] * v[1],
+    u[2] * v[0] - u[0] * v[2],
+    u[0] * v[1] - u[1] * v[0],
+  ]
+  sharp = sum(x * x for x in cross)
+  return var_x, var_y, cov, sharp, sharp + eps2d * (var_x + var_y - eps2d)
+
+
+def _local_axes(quat, log_scale):
+  """Rows of R S as `[3][3]` arrays of shape `[N]`, from lists of such."""
   # Like `geometry.rotation_from_quat`, one array per element: what is never
   # stacked need not be sliced, and slices are dear in the backward pass.
-  w, x, y, z = jnp.unstack(
-    quats / geometry.safe_norm(quats, keepdims=True), axis=-1
-  )
-  scale = jnp.unstack(jnp.exp(log_scales), axis=-1)
+  norm = jnp.sqrt(sum(x * x for x in quat))
+  w, x, y, z = (x / norm for x in quat)
+  scale = [jnp.exp(x) for x in log_scale]
   rotation = [
     [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
     [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],

@@ -122,13 +122,11 @@ def render(
         f' {camera.height} x {camera.width} pixels'
       )
   if not count:
-    # Sorts and gathers need one; this one is never drawn.
+    # One of zeros, which is not drawn: nothing can be gathered from nothing.
     gaussians, features, screen_probe = jax.tree.map(
-      lambda x: jnp.zeros((1, *np.shape(x)[1:]), jnp.result_type(x)),
+      lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype),
       (gaussians, features, screen_probe),
     )
-    transparent = gaussians.opacity_logits + blocks.TRANSPARENT
-    gaussians = gaussians.replace(opacity_logits=transparent)
   if mesh is not None:
     if len(mesh.axis_names) != 1:
       raise ValueError(f'mesh of axes {mesh.axis_names}, expected one')
@@ -333,11 +331,8 @@ def _rasterize(
     `[1, rows, columns, 1, pixels]` index of the Gaussian in the median, or
     None; `[1]` overflow.
   """
-  rows, columns = tiles.tile_counts(height, width)
-  room = tiles.capacity(len(splats.depth), height, width, config)
-  if num_parts > 1:
-    # Rows of tiles next to each other are about equally full.
-    room = math.ceil(1.1 * room * -(-rows // num_parts) / rows)
+  _, columns = tiles.tile_counts(height, width)
+  room = tiles.capacity(len(splats.depth), height, width, config, num_parts)
   # A barrier, like the one before, keeps XLA from computing what goes in anew
   # inside each of the gathers that read it.
   lists = jax.lax.optimization_barrier(

@@ -1,11 +1,14 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Which Gaussians each tile of an image must blend, nearest first.
 
-All sorts are of single unsigned integers that carry their own position in their
-low bits: on every backend that is several times cheaper than sorting floats or
-key-value pairs, and it makes the sort stable.
+On an accelerator it is the number of kernels that costs, not their work, and
+pairs are sorted in linear time: Gaussians are sorted by depth and then entries
+by tile, stably. On a CPU it is the sorting that costs, that of pairs several
+times as much as that of integers: tile, depth and Gaussian of an entry are one
+integer there, and are sorted once.
 """
 
+import functools
 import math
 
 from flax import struct
@@ -45,16 +48,20 @@ def tile_counts(height, width):
   return -(-height // blocks.TILE_HEIGHT), -(-width // blocks.TILE_WIDTH)
 
 
-def capacity(num_gaussians, height, width, config):
-  """(tile, Gaussian) pairs that an image has room for."""
-  num_tiles = math.prod(tile_counts(height, width))
-  return max(
+def capacity(num_gaussians, height, width, config, num_parts=1):
+  """(tile, Gaussian) pairs that an image or a part of it has room for."""
+  rows, columns = tile_counts(height, width)
+  room = max(
     1,
     int(
       num_gaussians * config.entries_per_gaussian
-      + num_tiles * config.entries_per_tile
+      + rows * columns * config.entries_per_tile
     ),
   )
+  if num_parts > 1:
+    # Rows of tiles next to each other are about equally full.
+    room = math.ceil(1.1 * room * -(-rows // num_parts) / rows)
+  return room
 
 
 def count_entries(splats, height, width):
@@ -62,64 +69,6 @@ def count_entries(splats, height, width):
   _, span = _rectangles(splats, height, width)
   area = jnp.prod(span.astype(jnp.float32), -1)
   return jnp.sum(jnp.where(splats.visible, area, 0))
-
-
-def depth_order(depth, visible, near=0.0, far=np.inf):
-  """`[N]` int32 indices by depth, exact; what is invisible comes last.
-
-  Args:
-    depth: `[N]` metres.
-    visible: `[N]` bool; what is visible lies between `near` and `far`.
-    near: Python float; the closer to `far`, the fewer bits are sorted.
-    far: Python float.
-  """
-  # The bits of positive floats are ordered like the floats.
-  low, high = np.array([near, far], np.float32).view(np.uint32)
-  key = jax.lax.bitcast_convert_type(depth.astype(jnp.float32), jnp.uint32)
-  key = jnp.where(visible, key, high) - low
-  return _stable_order(key, int(high - low).bit_length())
-
-
-def _stable_order(key, key_bits):
-  """`[n]` int32 that sorts `[n]` uint32 keys below 2^key_bits, stably."""
-  bits = max((len(key) - 1).bit_length(), 1)
-  # Short keys leave room for a position within a part at least.
-  if bits > 32 - key_bits >= key_bits:
-    return _order_in_parts(key, key_bits)
-  # Digits, the least significant first, each sorted together with the position
-  # in the order so far: as many bits of the key as a position leaves free.
-  position = jnp.arange(len(key), dtype=jnp.uint32)
-  order = position
-  for shift in range(0, key_bits, 32 - bits):
-    # The bits above the digit are lost on the left.
-    digit = (key[order] if shift else key) >> shift << bits
-    packed = jnp.sort(digit | position)
-    order = order[packed & np.uint32((1 << bits) - 1)]
-  return order.astype(jnp.int32)
-
-
-def _order_in_parts(key, key_bits):
-  """Sorts parts, whose positions are short, and counts where each key goes."""
-  bits = 32 - key_bits
-  parts = -(-len(key) >> bits)
-  count = len(key)
-  # What fills up the last part comes behind all else.
-  key = jnp.pad(
-    key, (0, (parts << bits) - count), constant_values=2**key_bits - 1
-  )
-  position = jnp.arange(1 << bits, dtype=jnp.uint32)
-  packed = jnp.sort(key.reshape(parts, -1) << bits | position, -1)
-  part = jnp.arange(parts, dtype=jnp.int32)[:, None]
-  key = (packed >> bits).astype(jnp.int32)
-  number = jnp.zeros((parts, 1 << key_bits), jnp.int32).at[part, key].add(1)
-  # Of one key, the first part goes first.
-  ends = jnp.cumsum(number.T.ravel()).reshape(-1, parts).T
-  shift = (ends - number) - (jnp.cumsum(number, -1) - number)
-  place = shift[part, key] + position.astype(jnp.int32)
-  source = (packed & np.uint32((1 << bits) - 1)).astype(jnp.int32)
-  order = jnp.zeros(parts << bits, jnp.int32)
-  order = order.at[place].set(source + (part << bits), unique_indices=True)
-  return order[:count]
 
 
 def _rectangles(splats, height, width):
@@ -151,76 +100,272 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
   """
   splats = jax.lax.stop_gradient(splats)
   rows, columns = tile_counts(height, width)
-  tiles = -(-rows // num_parts) * columns
-  order = depth_order(splats.depth, splats.visible, config.near, config.far)
   begin, span = _rectangles(splats, height, width)
   # From here on, rows count those of this part.
   begin_row, end_row = (
     (row - first_row + num_parts - 1) // num_parts
     for row in (begin[:, 1], begin[:, 1] + span[:, 1])
   )
-  begin = jnp.stack([begin[:, 0], begin_row], -1)
-  span = jnp.stack([span[:, 0], end_row - begin_row], -1)
-  area = jnp.where(splats.visible, jnp.prod(span, -1), 0)
-  begin, span, area = begin[order], span[order], area[order]
-  # More than can be counted finds no room anyway.
-  is_countable = jnp.cumsum(area.astype(jnp.float32)) < MOST
-  area = jnp.where(is_countable, area, 0)
+  area = span[:, 0] * (end_row - begin_row)
+  area = jnp.where(splats.visible, area, 0).astype(jnp.uint32)
+  depth, depth_bits = _depth_keys(splats, config)
+  table = jnp.stack([begin[:, 0], begin_row, span[:, 0]], -1)
+  shape = jnp.concatenate(
+    [splats.xy, splats.conic, splats.log_opacity[:, None]], -1
+  )
+  table = jnp.concatenate(
+    [
+      table,
+      jax.lax.bitcast_convert_type(depth, jnp.int32)[:, None],
+      jax.lax.bitcast_convert_type(shape, jnp.int32),
+    ],
+    -1,
+  )
+  build = functools.partial(
+    _lists,
+    depth_bits=depth_bits,
+    room=room,
+    columns=columns,
+    tiles=-(-rows // num_parts) * columns,
+    num_parts=num_parts,
+  )
+  return jax.lax.platform_dependent(
+    table,
+    area,
+    depth,
+    jnp.asarray(first_row, jnp.int32),
+    cpu=functools.partial(build, sorts_once=True),
+    default=functools.partial(build, sorts_once=False),
+  )
+
+
+def _depth_keys(splats, config):
+  """`[N]` uint32 ordered like depth, what is invisible last, and their bits."""
+  # The bits of positive floats are ordered like the floats.
+  low, high = np.array([config.near, config.far], np.float32).view(np.uint32)
+  key = jax.lax.bitcast_convert_type(
+    splats.depth.astype(jnp.float32), jnp.uint32
+  )
+  key = jnp.where(splats.visible, key, high) - low
+  return key, int(high - low).bit_length()
+
+
+def _lists(
+  table,
+  area,
+  depth,
+  first_row,
+  *,
+  depth_bits,
+  room,
+  columns,
+  tiles,
+  num_parts,
+  sorts_once,
+):
+  """See `bin_splats`.
+
+  Args:
+    table: `[N, 10]` int32: column and row of a Gaussian's first tile, its
+      columns of tiles, `depth`, and the bits of its place, conic and
+      logarithmic opacity.
+    area: `[N]` uint32 number of its tiles.
+    depth: `[N]` uint32 keys of `depth_bits` bits.
+    first_row: see `bin_splats`, as for `room` and `num_parts`.
+    depth_bits: static.
+    room: static.
+    columns: static, of tiles.
+    tiles: static, their number in this part.
+    num_parts: static.
+    sorts_once: static, whether tile, depth and Gaussian are one integer.
+  """
+  count = len(table)
+  total = jnp.sum(area)
+  is_countable = jnp.sum(area.astype(jnp.float32)) < MOST
+  fits = is_countable & (total <= room)
+  tile_bits, bits = tiles.bit_length(), count.bit_length()
+  sorts_once &= tile_bits + depth_bits + bits <= 64
+  if sorts_once:
+    # Only what has no room must be known beforehand to be the farthest.
+    order = _order_unless(fits, depth, depth_bits)
+  else:
+    index = jnp.arange(count, dtype=jnp.int32)
+    _, order = _sort_pairs(depth, index, depth_bits)
+  area = area[order]
   ends = jnp.cumsum(area)
-  starts = ends - area
-  overflow = jnp.where(is_countable[-1], jnp.maximum(ends[-1] - room, 0), MOST)
+  # Where the sum has wrapped around, nothing finds room any more.
+  index = jnp.arange(count)
+  wraps = jnp.min(jnp.where(ends < area, index, count))
+  starts = jnp.where(index < wraps, ends - area, np.uint32(room))
 
   # Entry e belongs to the last Gaussian whose entries start at or before it.
   marks = jnp.zeros(room, jnp.int32).at[starts].add(1, mode='drop')
   owner = jnp.cumsum(marks) - 1
-  entry = jnp.arange(room, dtype=jnp.int32)
-  table = jnp.stack([starts, begin[:, 0], begin[:, 1], span[:, 0]], -1)[owner]
-  within = entry - table[:, 0]
-  width_of = jnp.maximum(table[:, 3], 1)
-  # Exact below 2^22 and far cheaper than dividing integers.
-  row = ((within + 0.5) / width_of).astype(jnp.int32)
-  column = table[:, 1] + within - row * width_of
-  row += table[:, 2]
-  gaussian = order[owner]
-  exists = entry < ends[-1]
-  hit = exists & _ellipse_meets_tile(
-    splats, gaussian, row * num_parts + first_row, column
+  start, gaussian = jnp.unstack(
+    jnp.stack([starts.astype(jnp.int32), order], -1)[owner], axis=-1
   )
-  tile = jnp.where(hit, row * columns + column, tiles).astype(jnp.uint32)
-  order = _stable_order(tile, tiles.bit_length())
-  edges = jnp.searchsorted(tile[order], np.arange(tiles + 1, dtype=np.uint32))
-  edges = edges.astype(jnp.int32)
-  gaussian = gaussian[order]
+  column, row, width, depth, *shape = jnp.unstack(table[gaussian], axis=-1)
+  entry = jnp.arange(room, dtype=jnp.int32)
+  within = entry - start
+  width = jnp.maximum(width, 1)
+  # Exact below 2^22 and far cheaper than dividing integers.
+  down = ((within + 0.5) / width).astype(jnp.int32)
+  column += within - down * width
+  row += down
+  hit = (~fits | (entry < total.astype(jnp.int32))) & _ellipse_meets_tile(
+    [jax.lax.bitcast_convert_type(x, jnp.float32) for x in shape],
+    row * num_parts + first_row,
+    column,
+  )
+  tile = jnp.where(hit, row * columns + column, tiles)
 
   size = blocks.BLOCK
-  count = -(-(edges[1:] - edges[:-1]) // size)
-  last = jnp.cumsum(count)
-  first = last - count
-  index = jnp.arange(room // size + tiles, dtype=jnp.int32)
-  tile_of_block = jnp.searchsorted(last, index, side='right').astype(jnp.int32)
-  tile_of_block = jnp.minimum(tile_of_block, tiles - 1)
-  start = edges[tile_of_block] + size * (index - first[tile_of_block])
-  position = start[:, None] + jnp.arange(size)
+  number = jnp.zeros(tiles, jnp.int32).at[tile].add(1, mode='drop')
+  full = -(-number // size)
+  last = jnp.cumsum(full)
+  first = last - full
+  if sorts_once:
+    _, _, gaussian = sort_packed(
+      (tile, tile_bits), (depth, depth_bits), (gaussian, bits)
+    )
+    gaussian, valid, tile = _cut(gaussian, number, first, last)
+  else:
+    gaussian, valid, tile = _sort_filled(
+      tile, jnp.where(hit, gaussian, -1), full * size - number
+    )
+  overflow = jnp.maximum(total, np.uint32(room)) - np.uint32(room)
   return TileLists(
-    gaussian=gaussian[jnp.minimum(position, room - 1)],
-    valid=position < edges[tile_of_block + 1][:, None],
-    tile=tile_of_block,
+    gaussian=gaussian,
+    valid=valid,
+    tile=tile,
     first=first,
-    count=count,
-    overflow=overflow,
+    count=full,
+    overflow=jnp.where(is_countable, overflow, MOST).astype(jnp.int32),
   )
 
 
-def _ellipse_meets_tile(splats, gaussian, row, column):
+def _cut(gaussian, number, first, last):
+  """Blocks of entries that are sorted by tile.
+
+  Args:
+    gaussian: `[room]` of each entry.
+    number: `[tiles]` of entries.
+    first: `[tiles]` first block.
+    last: `[tiles]` last one and 1.
+
+  Returns:
+    `gaussian`, `valid` and `tile` of `TileLists`.
+  """
+  room, tiles, size = len(gaussian), len(number), blocks.BLOCK
+  ends = jnp.cumsum(number)
+  index = jnp.arange((room + (size - 1) * tiles) // size, dtype=jnp.int32)
+  tile = jnp.searchsorted(last, index, side='right').astype(jnp.int32)
+  tile = jnp.minimum(tile, tiles - 1)
+  start = (ends - number)[tile] + size * (index - first[tile])
+  position = start[:, None] + jnp.arange(size)
+  valid = position < ends[tile][:, None]
+  return gaussian[jnp.minimum(position, room - 1)], valid, tile
+
+
+def _sort_filled(tile, gaussian, missing):
+  """Blocks of entries, whose lists are filled up to blocks before the sort.
+
+  So what is sorted need not be gathered.
+
+  Args:
+    tile: `[room]` of each entry, as many as there are where there is none.
+    gaussian: `[room]` likewise, -1 where there is none.
+    missing: `[tiles]` what fills up the last block of each tile.
+
+  Returns:
+    `gaussian`, `valid` and `tile` of `TileLists`.
+  """
+  tiles, size = len(missing), blocks.BLOCK
+  is_filler = jnp.arange(size - 1) < missing[:, None]
+  filler = jnp.where(is_filler, jnp.arange(tiles)[:, None], tiles).ravel()
+  tile, gaussian = _sort_pairs(
+    jnp.concatenate([tile, filler]),
+    jnp.pad(gaussian, (0, len(filler)), constant_values=-1),
+    tiles.bit_length(),
+  )
+  whole = len(tile) // size * size
+  gaussian = gaussian[:whole].reshape(-1, size)
+  tile = jnp.minimum(tile[:whole:size], tiles - 1)
+  return jnp.maximum(gaussian, 0), gaussian >= 0, tile
+
+
+def _sort_pairs(key, value, key_bits):
+  """Sorts `[n]` keys below 2^key_bits stably, and `[n]` values along.
+
+  Under `vmap` all are sorted at once, if the number of the image fits before
+  the key: XLA sorts few large batches on GPUs by comparisons, but a single one
+  by radix (`IsCubSortFasterOnH100` in its sort_rewriter.cc).
+  """
+
+  def run(key, value):
+    images, count = key.shape
+    if key_bits + (images - 1).bit_length() > 32:
+      return jax.lax.sort((key, value), num_keys=1)
+    image = jnp.arange(images, dtype=jnp.uint32)[:, None] << key_bits
+    key, value = jax.lax.sort(
+      ((key | image).ravel(), value.ravel()), num_keys=1
+    )
+    key &= np.uint32(2**key_bits - 1)
+    return key.reshape(images, count), value.reshape(images, count)
+
+  key, value = blocks.join_batches(run, {})(
+    key.astype(jnp.uint32)[None], value[None]
+  )
+  return key[0].astype(jnp.int32), value[0]
+
+
+def sort_packed(*fields):
+  """Sorts rows of `[n]` fields, each below a power of two, by all of them.
+
+  Args:
+    *fields: pairs of what is not negative, and its bits; 64 in all at most.
+  """
+  with jax.enable_x64(True):
+    packed = jnp.zeros_like(fields[0][0], jnp.uint64)
+    for field, bits in fields:
+      packed = packed << np.uint64(bits) | field.astype(jnp.uint64)
+    packed = jax.lax.sort(packed)
+    found = []
+    for _, bits in reversed(fields):
+      found.append((packed & np.uint64(2**bits - 1)).astype(jnp.int32))
+      packed >>= np.uint64(bits)
+  return found[::-1]
+
+
+def _order_unless(fits, depth, depth_bits):
+  """`[N]` int32 indices by depth, or as they are where all images fit."""
+
+  def run(fits, depth):
+    index = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 1)
+
+    def ordered(depth):
+      bits = depth.shape[1].bit_length()
+      return jax.vmap(
+        lambda *x: sort_packed((x[0], depth_bits), (x[1], bits))[1]
+      )(depth, index)
+
+    return jax.lax.cond(jnp.all(fits), lambda _: index, ordered, depth)
+
+  return blocks.join_batches(run, {})(fits[None], depth[None])[0]
+
+
+def _ellipse_meets_tile(shape, row, column):
   """Whether alpha reaches 1/255 somewhere among a tile's pixel centres.
 
   Sigma is convex, so over a rectangle that does not hold its minimum it is
   least on the edges, where it is a parabola in one coordinate.
+
+  Args:
+    shape: six `[n]`: place, conic and logarithm of the opacity.
+    row: `[n]` of the tile.
+    column: likewise.
   """
-  table = jnp.concatenate(
-    [splats.xy, splats.conic, splats.log_opacity[:, None]], -1
-  )[gaussian]
-  x, y, a, b, c, log_opacity = jnp.moveaxis(table, -1, 0)
+  x, y, a, b, c, log_opacity = shape
   left = column * blocks.TILE_WIDTH + 0.5 - x
   right = left + (blocks.TILE_WIDTH - 1)
   top = row * blocks.TILE_HEIGHT + 0.5 - y

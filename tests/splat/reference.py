@@ -73,6 +73,8 @@ def image(parameters, camera, background, poses, held=None, config=None):
     m = view @ poses[i]
     point = m[:3, :3] @ parameters['means'][i] + m[:3, 3]
     x, y, z = point
+    shear = K[0, 1] / K[0, 0]
+    x += shear * y
     if not config.near < z < config.far:
       continue
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
@@ -83,7 +85,12 @@ def image(parameters, camera, background, poses, held=None, config=None):
     ty = z * np.clip(
       y / z, -cy / fy - 0.3 * tan_y, (height - cy) / fy + 0.3 * tan_y
     )
-    J = np.array([[fx / z, 0, -fx * tx / z**2], [0, fy / z, -fy * ty / z**2]])
+    J = np.array(
+      [
+        [fx / z, K[0, 1] / z, -fx * tx / z**2],
+        [0, fy / z, -fy * ty / z**2],
+      ]
+    )
     R = _rotation(parameters['quats'][i])
     S = np.diag(np.exp(2 * parameters['log_scales'][i]))
     cov = J @ m[:3, :3] @ R @ S @ R.T @ m[:3, :3].T @ J.T

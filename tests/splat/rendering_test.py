@@ -1,8 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """The rasterizer against a per-pixel reference in float64."""
 
+import contextlib
 import functools
 import sys
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -70,6 +72,24 @@ def _render(
 
 
 BACKGROUND = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)
+
+
+def test_a_camera_with_skew_equals_the_reference():
+  g = _gaussians(24, 8)
+  camera = _camera()
+  camera = camera.replace(intrinsics=camera.intrinsics.at[0, 1].set(9.0))
+  rendered = jax.jit(
+    lambda g: splat.render(g, camera, jnp.asarray(BACKGROUND), config=CONFIG)
+  )(g)
+  expected, _, _ = reference.image(
+    reference.double(g), camera, BACKGROUND, np.tile(np.eye(4), (24, 1, 1))
+  )
+  error = np.abs(np.asarray(_image(rendered)) - expected)
+  error[..., 3] /= 1 + expected[..., 3]
+  assert np.mean(error > 2e-4) < 2e-3, error.max()
+  xy, _ = geometry.project(camera, g.means)
+  splats = jax.jit(project.project, static_argnums=2)(g, camera, CONFIG)
+  np.testing.assert_allclose(splats.xy, xy, atol=1e-3)
 
 
 def _check(gaussians, tolerance=2e-4):
@@ -316,28 +336,136 @@ def test_vmap_equals_a_loop_in_images_and_gradients():
   )
 
 
-def test_depth_order_is_exact_and_stable():
+@pytest.mark.parametrize('platform', ['cpu', 'cuda'])
+@pytest.mark.parametrize('far', [1000.0, 1e38])
+def test_lists_are_by_depth_and_stable(platform, far):
+  count = 5000
   rng = np.random.default_rng(0)
-  depth = rng.uniform(1, 100, 5000).astype(np.float32)
+  depth = rng.uniform(1, 100, count).astype(np.float32)
   depth[100:200] = np.nextafter(depth[:100], np.float32(1e9))
   depth[200:300] = depth[:100]
-  visible = rng.uniform(size=5000) < 0.8
-  order = tiles.depth_order(jnp.asarray(depth), jnp.asarray(visible))
+  visible = rng.uniform(size=count) < 0.8
+  # All of them cover the one tile there is.
+  splats = project.Splats(
+    xy=np.full((count, 2), 4, np.float32),
+    conic=np.full((count, 3), 0.01, np.float32) * np.float32([1, 0, 1]),
+    reach=np.full((count, 2), 9, np.float32),
+    log_opacity=np.zeros(count, np.float32),
+    color=np.zeros((count, 3), np.float32),
+    depth=depth,
+    visible=visible,
+  )
   expected = np.argsort(np.where(visible, depth, np.inf), kind='stable')
-  np.testing.assert_array_equal(order, expected)
-  order = tiles.depth_order(jnp.asarray(depth), jnp.asarray(visible), 1, 101)
-  np.testing.assert_array_equal(order, expected)
+  expected = expected[: visible.sum()]
+  config = splat.Config(far=far)
+
+  @functools.partial(jax.jit, static_argnums=1)
+  def lists(splats, room):
+    return tiles.bin_splats(splats, 8, 8, room, config)
+
+  with _as_on(platform):
+    for room in (4500, 400):
+      found = lists(splats, room)
+      gaussian = np.asarray(found.gaussian)[np.asarray(found.valid)]
+      np.testing.assert_array_equal(gaussian, expected[:room])
+      assert found.overflow == max(len(expected) - room, 0)
+
+
+@contextlib.contextmanager
+def _as_on(platform):
+  """Lets this machine do what another platform would."""
+
+  def choose(*arguments, default, **functions):
+    return functions.get(platform, default)(*arguments)
+
+  with mock.patch.object(jax.lax, 'platform_dependent', choose):
+    yield
+
+
+@pytest.mark.parametrize('room', [1000, 300])
+def test_lists_of_a_batch_are_those_of_its_images_on_every_platform(room):
+  camera = _camera(40, 64)
+  images = [_gaussians(150, seed) for seed in range(3)]
+  splats = [
+    jax.jit(project.project, static_argnums=2)(g, camera, CONFIG)
+    for g in images
+  ]
+
+  def lists(splats):
+    return tiles.bin_splats(splats, 40, 64, room, CONFIG)
+
+  found = {'one': [jax.jit(lists)(s) for s in splats]}
+  for platform in ('cpu', 'cuda'):
+    with _as_on(platform):
+      batch = jax.jit(jax.vmap(lists))(types.stack(splats))
+    found[platform] = [types.take(batch, i) for i in range(3)]
+  overflows = [int(one.overflow) for one in found['one']]
+  assert any(overflows) == (room == 300), overflows
+
+  def by_tile(lists):
+    lists = jax.device_get(lists)
+    return [
+      lists.gaussian[first : first + count][
+        lists.valid[first : first + count]
+      ].tolist()
+      for first, count in zip(lists.first, lists.count, strict=True)
+    ], int(lists.overflow)
+
+  for one, *others in zip(*found.values(), strict=True):
+    for other in others:
+      assert by_tile(one) == by_tile(other)
 
 
 @pytest.mark.parametrize(
-  ('count', 'key_bits'), [(1, 3), (5000, 14), (300_000, 14), (300_000, 27)]
+  ('name', 'value'),
+  [
+    ('quats', 0),
+    ('quats', np.nan),
+    ('means', np.nan),
+    ('means', np.inf),
+    ('means', 1e30),
+    ('log_scales', np.nan),
+    ('log_scales', np.inf),
+    ('log_scales', 57),
+    ('log_scales', 30),
+    ('opacity_logits', np.nan),
+  ],
 )
-def test_sort_is_stable_whether_in_digits_or_in_parts(count, key_bits):
-  rng = np.random.default_rng(0)
-  key = rng.integers(2**key_bits, size=count).astype(np.uint32)
-  key[: count // 3] = 2**key_bits - 1
-  order = jax.jit(tiles._stable_order, static_argnums=1)(key, key_bits)
-  np.testing.assert_array_equal(order, np.argsort(key, kind='stable'))
+def test_what_cannot_be_drawn_has_no_part_in_image_and_gradients(name, value):
+  g = _gaussians(8, 4)
+  bad = g.replace(**{name: getattr(g, name).at[0].set(value)})
+  absent = g.replace(opacity_logits=g.opacity_logits.at[0].set(-30))
+  loss, (found, pose) = _gradients(bad)
+  expected_loss, (expected, expected_pose) = _gradients(absent)
+  np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+  found['pose'], expected['pose'] = pose, expected_pose
+  for key, wanted in expected.items():
+    assert key == 'pose' or not np.any(found[key][0]), key
+    np.testing.assert_allclose(
+      found[key], wanted, atol=1e-5 * np.abs(wanted).max(), err_msg=key
+    )
+
+
+@jax.jit
+def _gradients(gaussians):
+  """Of parameters and of the camera's pose, after the loss."""
+
+  def loss(parameters, view):
+    image, _ = _render(
+      gaussians.replace(**parameters), jnp.asarray(BACKGROUND), view=view
+    )
+    return jnp.sum(image * WEIGHTS)
+
+  parameters = {k: getattr(gaussians, k) for k in reference.PARAMETERS}
+  return jax.value_and_grad(loss, (0, 1))(parameters, jnp.eye(4))
+
+
+def test_nothing_at_all_shows_the_background():
+  empty = jax.tree.map(lambda x: x[:0], _gaussians(3))
+  image, overflow = _render(empty, jnp.asarray(BACKGROUND))
+  np.testing.assert_allclose(image[..., :3], BACKGROUND, atol=1e-6)
+  assert not np.any(image[..., 3:])
+  assert overflow == 0
 
 
 def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
