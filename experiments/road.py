@@ -32,6 +32,7 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 from rdrl import world
+from rdrl.splat import backends
 
 SOURCES = ('world', 'kitti', 'prepared')
 STAGES = (
@@ -123,6 +124,8 @@ def run(request, workdir, until=STAGES[-1]):
     _check_world(request.config)
   _check_stages(request.config, until)
   training.config.record(workdir, request)
+  name = backends.resolve(request.config.splat.backend)
+  print(f'{backends.describe(jax.devices()[0])}: {name} blends', flush=True)
   road = Road(request, pathlib.Path(workdir))
   for name in STAGES[: STAGES.index(until) + 1]:
     with road.timed(name):

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Annotated
 
 from rdrl import ranges
-from rdrl.splat import blocks
+from rdrl.splat import backends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Config:
   antialiased: bool = False
   radius_clip: ranges.NotNegative = 0.0
   max_alpha: Annotated[float, ranges.Range(0.01, 0.999999)] = 0.999
-  backend: Annotated[str, ranges.OneOf(('auto', *blocks.BACKENDS))] = 'auto'
+  backend: Annotated[str, ranges.OneOf(backends.NAMES)] = 'auto'
   image_dtype: Annotated[str, ranges.OneOf(('float32', 'bfloat16'))] = 'float32'
   entries_per_gaussian: ranges.NotNegative = 2.5
   entries_per_tile: ranges.NotNegative = 80.0
