@@ -1,5 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-from experiments.bench import compiled
+from tests import programs
+
+compiled = programs.load('bench.compiled')
 
 _HLO = """HloModule jit_f
 
