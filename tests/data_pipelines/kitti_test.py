@@ -1,6 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """KITTI drives, made up and real, and ways to spoil one."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -16,6 +17,7 @@ from data_pipelines import command
 from data_pipelines import kitti
 from data_pipelines import moving
 from rdrl import geometry
+from rdrl import interrupts
 from rdrl import logs
 from rdrl import types
 
@@ -467,6 +469,9 @@ def test_a_spoilt_drive_ends_in_one_line_and_writes_nothing(
       '--num_agents=2' if spoil is too_many_agents else '--num_agents=3',
     ],
   )
+  # This process goes on.
+  monkeypatch.setattr(os, '_exit', sys.exit)
+  monkeypatch.setattr(interrupts, 'cleaning_up', contextlib.nullcontext)
   try:
     with pytest.raises(SystemExit) as end:
       command.run(kitti.main, kitti._FLAGS, ['data_dir', 'out_dir'])
