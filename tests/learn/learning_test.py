@@ -141,6 +141,7 @@ def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):
   assert _collided(env, policy) == 1
 
 
+@pytest.mark.slow
 def test_steps_per_call_do_not_change_what_is_imitated(
   env, learnt, monkeypatch
 ):

@@ -53,6 +53,7 @@ def test_new_network_halves_the_guess(new_params):
   np.testing.assert_allclose(velocity, -1.5, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_moving_the_clip_moves_the_velocity(params):
   # Attention and convolutions have no sense of place except at the border.
   noisy, context, guess, angle = _inputs(2, 64, 16)
@@ -83,6 +84,7 @@ def test_velocity_depends_on_the_noise_level(params):
   assert np.abs(difference).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('angle', [0.0, np.pi / 2])
 def test_gradient_is_finite_at_extreme_times(params, angle):
   noisy, context, guess, _ = _inputs()

@@ -233,6 +233,7 @@ def test_a_higher_degree_is_cut_to_its_lower_bands(road):
   np.testing.assert_allclose(_image(found), _image(flat), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scenes_padded_to_one_budget_stack_and_look_as_before(road):
   scene = _scene(road)
   asset = assets.extract(scene, CAR, 'car')
@@ -338,6 +339,7 @@ def test_a_walker_is_frozen_in_its_stride(road):
     assert (np.abs(truth - found).max() < 1e-5) == is_alike
 
 
+@pytest.mark.slow
 def test_padding_reaches_bodies(road):
   scene = _with_bodies(_scene(road), [types.RIGID] * 4)
   padded = assets.pad(scene, num_agents=6)

@@ -267,6 +267,7 @@ def test_maps_over_moments():
     np.testing.assert_allclose(together.quats[t], alone.quats, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_points_go_back_to_the_bone_that_they_were_on():
   # Far from joints, where one bone holds nearly all.
   ends, _ = bodies.rest_bones(SIZE)
@@ -429,6 +430,7 @@ def _fitted(is_rigid):
   return config, splat.fit(_walking_log(), config, jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_lidar_tells_the_stride():
   log = _walking_log()
   steps = fitting.training_steps(log, CONFIG)

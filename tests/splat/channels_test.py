@@ -149,6 +149,7 @@ def test_antialiased_mode_equals_the_reference():
   assert jnp.max(jnp.abs(rendered.color - _render(gaussians).color)) > 0.01
 
 
+@pytest.mark.slow
 def test_radius_clip_leaves_out_what_is_small():
   gaussians = _gaussians(2).replace(
     means=jnp.array([[-0.5, 0, 2], [0.5, 0, 2]]),
@@ -161,6 +162,7 @@ def test_radius_clip_leaves_out_what_is_small():
   assert jnp.any(clipped.color != _render(gaussians).color)
 
 
+@pytest.mark.slow
 def test_capacity_is_room_enough_and_not_much_more():
   gaussians = _gaussians(300)
   cameras = jax.tree.map(lambda x: x[None], CAMERA)

@@ -102,6 +102,7 @@ def _render(scene, time):
   return splat.render_moment(scene, _cameras(), _agents(), CONFIG, time=time)
 
 
+@pytest.mark.slow
 def test_a_blank_field_leaves_a_node_rigid_bit_for_bit():
   scene = _scene(True)
   moved, missing = POSED(

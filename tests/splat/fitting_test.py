@@ -363,6 +363,7 @@ def test_a_fit_that_meets_nan_stops_and_keeps_the_last_good_checkpoint(
   )
 
 
+@pytest.mark.slow
 def test_many_steps_per_call_make_the_same_scene(monkeypatch):
   calls, step = [], optimise.step
 

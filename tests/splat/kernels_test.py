@@ -140,6 +140,7 @@ def test_needs_no_zeros_in_a_gpu_of_mosaic():
   _check('mosaic_gpu', params, (3, 20, 0))
 
 
+@pytest.mark.slow
 def test_lists_may_be_longer_than_a_call(monkeypatch):
   # One of the calls begins in the midst of a tile.
   monkeypatch.setattr(mosaic_tpu, 'MOST_BLOCKS', 2)

@@ -382,6 +382,7 @@ def _as_on(platform):
     yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('room', [1000, 300])
 def test_lists_of_a_batch_are_those_of_its_images_on_every_platform(room):
   camera = _camera(40, 64)

@@ -62,6 +62,7 @@ def _views(*cameras):
   return cameras, agents, np.zeros(count, np.int32)
 
 
+@pytest.mark.slow
 def test_fisher_is_the_sum_of_squared_derivatives():
   scene, camera = _scene(), _camera()
 
@@ -170,6 +171,7 @@ def test_what_is_misplaced_is_missed_where_the_image_is_steep():
   np.testing.assert_allclose(ratio, 1, atol=0.15)
 
 
+@pytest.mark.slow
 def test_levels_are_weighed_by_views_that_they_do_not_come_from():
   scene, camera = _scene(), _camera()
   color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
