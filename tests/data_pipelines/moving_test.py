@@ -259,6 +259,7 @@ def test_sweeps_that_are_missing_hide_nobody(busy, found):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', [1, 2])
 def test_in_the_built_in_world_what_drives_is_found_and_nothing_else(seed):
   config = world.Config(

@@ -24,6 +24,7 @@ def _lines(capsys, *names, seconds=1e4):
   return {x['case']: x for x in rest}
 
 
+@pytest.mark.slow
 def test_rollouts_are_timed(capsys):
   (line,) = _lines(capsys, 'rollouts').values()
   assert line['case'] == 'rollout, 100 in 4 environments'

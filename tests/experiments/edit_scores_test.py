@@ -94,6 +94,7 @@ def _score(drive, monkeypatch, agents_of):
   )
 
 
+@pytest.mark.slow
 def test_the_world_itself_reaches_the_top(drive, monkeypatch):
   scores, pictures = _score(drive, monkeypatch, lambda agents: agents)
   assert [car['agent'] for car in scores['cars']] == [1, 2]

@@ -324,6 +324,7 @@ def test_guidance_brings_the_adversary_to_the_ego(untrained, traffic):
   assert apart[1.0] < apart[0.0] - 0.5
 
 
+@pytest.mark.slow
 def test_guidance_keeps_on_the_road(untrained, traffic):
   view = learned.look(traffic, NOW, 0, CONFIG, 2)
   # The road ends half a metre to the right of car 2, which drives there.
@@ -390,6 +391,7 @@ def test_a_proposal_late_in_the_recording_has_the_ego_go_straight_on(
   )
 
 
+@pytest.mark.slow
 def test_partial_diffusion_keeps_what_little_noise_leaves(untrained, place):
   proposed = jax.tree.map(np.copy, types.take(place.tracks, (slice(None), 1)))
   # Half as fast from the next step on, which nobody was seen to do.

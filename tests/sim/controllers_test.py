@@ -110,6 +110,7 @@ def test_an_agent_changes_lanes_in_the_environment(road, street):
   assert not np.any(drive.events.dynamic_collision)
 
 
+@pytest.mark.slow
 def test_the_ego_runs_a_light_at_stop_and_not_at_go(road, street):
   still = road.straight(-190, 5.25, 0)
   for x, runs in ((60, True), (30, False)):
