@@ -220,7 +220,7 @@ def read_raw(
     )
   steps = np.arange(start, end)
   times = drive.times[steps]
-  times_lib.check(times, drive.times_source, start)
+  logs.check_times(times, drive.times_source, start)
   _check_together(drive, steps)
 
   world_from_imu = drive.world_from_imu(steps)

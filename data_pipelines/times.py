@@ -1,8 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Whether a recording keeps time, and whether what it says of places can be.
+"""Whether what a recording says of places and times can be.
 
-Whatever comes after a pipeline takes two steps of a log to be
-`types.TIME_STEP` apart: a gap of a second would be played in a tenth of it.
+Whether it keeps time is up to `logs.check_times`, as for prepared logs.
 """
 
 import numpy as np
@@ -11,9 +10,6 @@ from rdrl import logs
 
 # m/s above which nothing drives: a position that asks for more is a mistake.
 MAX_SPEED = 100.0
-
-# The rule is that of whoever reads prepared logs as well.
-check = logs.check_times
 
 
 def check_way(xyz, times, source, first=0):

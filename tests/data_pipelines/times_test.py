@@ -24,7 +24,7 @@ STEPS = 0.1 * np.arange(20)
   ],
 )
 def test_steps_of_a_tenth_of_a_second_keep_time(stamps):
-  times.check(stamps, 'a.txt: times')
+  logs.check_times(stamps, 'a.txt: times')
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_steps_of_a_tenth_of_a_second_keep_time(stamps):
 )
 def test_what_does_not_keep_time_is_named_by_step_and_gap(stamps, named):
   with pytest.raises(logs.LogError) as error:
-    times.check(stamps, 'a.txt: times')
+    logs.check_times(stamps, 'a.txt: times')
   assert str(error.value).startswith('a.txt: times: ')
   assert named in str(error.value)
 
@@ -51,8 +51,8 @@ def test_what_does_not_keep_time_is_named_by_step_and_gap(stamps, named):
 def test_the_longest_stretch_without_a_gap_is_told():
   late = STEPS + 1.0 * (np.arange(20) > 2) + 1.0 * (np.arange(20) > 11)
   with pytest.raises(logs.LogError, match=r'longest .*: 9 steps from 103'):
-    times.check(late, 'a', first=100)
-  times.check(late[3:12], 'a')
+    logs.check_times(late, 'a', first=100)
+  logs.check_times(late[3:12], 'a')
 
 
 def test_nothing_goes_faster_than_anything_drives():
