@@ -16,7 +16,10 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 def safe_norm(x, axis=-1, keepdims=False):
   """Euclidean norm whose gradient at zero is zero, not NaN."""
-  squared = jnp.sum(x * x, axis, keepdims=keepdims)
+  return _safe_sqrt(jnp.sum(x * x, axis, keepdims=keepdims))
+
+
+def _safe_sqrt(squared):
   is_zero = squared == 0
   return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, squared)))
 
@@ -227,31 +230,31 @@ def project_to_polyline(xy, line, valid=None, farther=None):
     along the end segments; signed offset `[]`, positive to the left; heading
     `[]` of the segment; index `[]` of the segment.
   """
-  start, end = line[:-1], line[1:]
-  segment = end - start
-  length = safe_norm(segment)
-  direction = segment / jnp.maximum(length, 1e-9)[:, None]
+  # x and y apart, and no argmin: XLA makes loops of trailing axes of two and of
+  # argmin on a CPU, which take six times as long.
+  start_x, start_y = line[:-1, 0], line[:-1, 1]
+  step_x, step_y = line[1:, 0] - start_x, line[1:, 1] - start_y
+  length = _safe_sqrt(step_x**2 + step_y**2)
+  unit = jnp.maximum(length, 1e-9)
+  step_x, step_y = step_x / unit, step_y / unit
   usable = length > 1e-6
   if valid is not None:
     usable &= valid[1:]
-  index = jnp.arange(len(segment))
+  index = jnp.arange(len(length))
   first = jnp.argmax(usable)
-  last = len(segment) - 1 - jnp.argmax(usable[::-1])
-  relative = xy - start
-  along = jnp.sum(relative * direction, -1)
+  last = len(length) - 1 - jnp.argmax(usable[::-1])
+  x, y = xy[0] - start_x, xy[1] - start_y
   low = jnp.where(index == first, -jnp.inf, 0.0)
   high = jnp.where(index == last, jnp.inf, length)
-  along = jnp.clip(along, low, high)
-  distance = safe_norm(relative - along[:, None] * direction)
+  along = jnp.clip(x * step_x + y * step_y, low, high)
+  distance = _safe_sqrt((x - along * step_x) ** 2 + (y - along * step_y) ** 2)
   apart = distance if farther is None else distance + farther
-  nearest = jnp.argmin(jnp.where(usable, apart, jnp.inf))
+  apart = jnp.where(usable, apart, jnp.inf)
+  nearest = jnp.min(jnp.where(apart == jnp.min(apart), index, last))
   begin = jnp.cumsum(jnp.where(usable, length, 0)) - length
-  cross = (
-    direction[nearest, 0] * relative[nearest, 1]
-    - direction[nearest, 1] * relative[nearest, 0]
-  )
+  cross = step_x[nearest] * y[nearest] - step_y[nearest] * x[nearest]
   offset = jnp.where(cross >= 0, 1, -1) * distance[nearest]
-  heading = jnp.arctan2(direction[nearest, 1], direction[nearest, 0])
+  heading = jnp.arctan2(step_y[nearest], step_x[nearest])
   return begin[nearest] + along[nearest], offset, heading, nearest
 
 
