@@ -152,8 +152,9 @@ def project(
   ]
   if node_poses is not None:
     away = [sum(pose[k][i] * away[k] for k in range(3)) for i in range(3)]
-  point = [sum(map(operator.mul, row, [*mean, 1.0])) for row in view[:3]]
-  in_camera = _product(view, axes)
+  turned = _turned(view[:3, :3], [[*axes[i], mean[i]] for i in range(3)])
+  in_camera = [row[:3] for row in turned]
+  point = [turned[i][3] + view[i, 3] for i in range(3)]
   depth = point[2]
   visible &= (depth > config.near) & (depth < config.far)
   normal = _normals(in_camera, point, view) if normals else None
@@ -181,8 +182,8 @@ def project(
   )
 
   # J W R S: its rows are the image-plane directions of the principal axes.
-  u = [fx / z * (in_camera[0][k] - slope_x * in_camera[2][k]) for k in range(3)]
-  v = [fy / z * (in_camera[1][k] - slope_y * in_camera[2][k]) for k in range(3)]
+  u = [fx * (in_camera[0][k] - slope_x * in_camera[2][k]) / z for k in range(3)]
+  v = [fy * (in_camera[1][k] - slope_y * in_camera[2][k]) / z for k in range(3)]
   *_, determinant = _footprint(*jax.lax.stop_gradient((u, v)), config.eps2d)
   visible &= jnp.isfinite(determinant)
   u, v = jax.tree.map(lambda x: jnp.where(visible, x, 0), (u, v))
@@ -194,15 +195,13 @@ def project(
   if config.antialiased:
     # The floor is far below what could be seen, and keeps gradients finite.
     log_opacity += 0.5 * jnp.log(jnp.maximum(sharp / determinant, 1e-12))
-  cutoff = 2 * (log_opacity - np.log(blocks.MIN_ALPHA))
-  visible &= cutoff > 0
-  reach = jnp.sqrt(
-    jax.lax.stop_gradient(
-      jnp.maximum(cutoff, 0)[:, None] * jnp.stack([var_x, var_y], -1)
-    )
-  )
-  visible &= jnp.max(reach, -1) > config.radius_clip
   visible &= jnp.isfinite(jnp.sum(conic, -1) + jnp.sum(xy, -1))
+  cutoff = 2 * (log_opacity - np.log(blocks.MIN_ALPHA))
+  cutoff = jnp.where(visible, jnp.maximum(cutoff, 0), 0)
+  reach = jnp.sqrt(
+    jax.lax.stop_gradient(cutoff[:, None] * jnp.stack([var_x, var_y], -1))
+  )
+  visible = jnp.max(reach, -1) > config.radius_clip
 
   # Harmonics that are not finite pull at nothing that is not drawn.
   direction = jnp.stack([jnp.where(visible, x, 1) for x in away], -1)
@@ -245,12 +244,30 @@ def _normals(in_camera, point, view):
   return sum(normal[:, i, None] * view[i, :3] for i in range(3))
 
 
-def _product(rows, matrix):
-  """Rows of a 3x3 product, the elements in lists."""
+def _product(left, right):
+  """Rows of a product, the elements of all three matrices in lists of rows."""
   return [
-    [sum(rows[i][j] * matrix[j][k] for j in range(3)) for k in range(3)]
-    for i in range(3)
+    [sum(row[j] * right[j][k] for j in range(3)) for k in range(len(right[0]))]
+    for row in left
   ]
+
+
+def _turned(rotation, rows):
+  """`_product` with one `[3, 3]` matrix for all Gaussians.
+
+  XLA for CPUs repeats what comes before in each of the loops that come after,
+  above all in those of gradients, but not across a matrix product.
+  """
+  width = len(rows[0])
+
+  def in_one(rotation, rows):
+    flat = jnp.stack([jnp.stack(row) for row in rows]).reshape(3, -1)
+    turned = jnp.matmul(rotation, flat, precision=jax.lax.Precision.HIGHEST)
+    return [list(jnp.unstack(row)) for row in turned.reshape(3, width, -1)]
+
+  return jax.lax.platform_dependent(
+    rotation, rows, cpu=in_one, default=_product
+  )
 
 
 def _proper(gaussians):
