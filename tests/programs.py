@@ -1,9 +1,53 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Experiments as modules: many are loaded by the tests of one process."""
+"""Experiments as modules and as commands, both without a process for each."""
 
 import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
 
 from absl import flags
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+_MANY = """
+import importlib, json, sys
+from absl import flags
+from absl.testing import flagsaver
+program = importlib.import_module(sys.argv[1])
+for arguments in json.loads(sys.argv[2]):
+  with flagsaver.flagsaver():
+    try:
+      program.main(flags.FLAGS([sys.argv[1], *arguments]))
+      print('fine')
+    except (ValueError, OSError) as error:
+      print('error:', error)
+"""
+
+
+def run(*words):
+  """A finished process of this Python on a CPU, from the repository's root."""
+  return subprocess.run(
+    [sys.executable, *words],
+    cwd=ROOT,
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    timeout=1500,
+    check=False,
+  )
+
+
+def outcomes(name, lines):
+  """What `experiments.<name>` says to each line of arguments, one a line.
+
+  All in one process, since starting one takes longest.
+  """
+  done = run('-c', _MANY, f'experiments.{name}', json.dumps(lines))
+  assert done.returncode == 0, done.stderr
+  return done.stdout.splitlines()
 
 
 def load(name):

@@ -2,9 +2,6 @@
 """A fitted scene is edited on the command line; mistakes end in one line."""
 
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
 import jax
@@ -16,41 +13,13 @@ from experiments import road as stages
 from rdrl import splat
 from rdrl import training
 from rdrl import types
+from tests import programs
 
-ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 3
-
-# Every line of arguments in one process, since starting one takes longest.
-_MANY = """
-import json, sys
-from absl import flags
-from absl.testing import flagsaver
-from experiments import edit_scene
-for arguments in json.loads(sys.argv[1]):
-  with flagsaver.flagsaver():
-    try:
-      flags.FLAGS(['edit_scene', *arguments])
-      edit_scene.main(['edit_scene'])
-      print('fine')
-    except (ValueError, OSError) as error:
-      print('error:', error)
-"""
-
-
-def _run(*arguments):
-  return subprocess.run(
-    [sys.executable, *arguments],
-    cwd=ROOT,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
-    capture_output=True,
-    text=True,
-    timeout=300,
-    check=False,
-  )
 
 
 def _edit(*arguments):
-  return _run('-m', 'experiments.edit_scene', *arguments)
+  return programs.run('-m', 'experiments.edit_scene', *arguments)
 
 
 def _scene(road):
@@ -189,9 +158,7 @@ def test_mistakes_and_their_messages(fitted, tmp_path):
     ([work, '--score', out], 'no fit of the built-in world'),
     ([f'--workdir={tmp_path}', '--list'], 'scenes: no fitted scene'),
   ]
-  done = _run('-c', _MANY, json.dumps([arguments for arguments, _ in cases]))
-  lines = done.stdout.splitlines()
-  assert len(lines) == len(cases), done.stderr
+  lines = programs.outcomes('edit_scene', [arguments for arguments, _ in cases])
   for (arguments, message), line in zip(cases, lines, strict=True):
     assert line.startswith('error:') and message in line, (arguments, line)
   assert not (tmp_path / 'out').exists()

@@ -2,17 +2,13 @@
 """A drive becomes a scene and a page, also after a kill."""
 
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
 import pytest
 
 from rdrl import training
 from rdrl import types
-
-ROOT = pathlib.Path(__file__).parents[2]
+from tests import programs
 
 SMALL = (
   '--preset=quickstart',
@@ -29,15 +25,7 @@ SMALL = (
 
 
 def _run(*arguments):
-  return subprocess.run(
-    [sys.executable, '-m', 'experiments.fit_scene', *arguments],
-    cwd=ROOT,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
-    capture_output=True,
-    text=True,
-    timeout=400,
-    check=False,
-  )
+  return programs.run('-m', 'experiments.fit_scene', *arguments)
 
 
 @pytest.mark.slow
@@ -67,19 +55,20 @@ def test_a_scene_and_its_page(tmp_path):
   assert 'seed' in other.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-  ('argument', 'part'),
-  [
-    ('--preset=pod', '--preset=pod'),
-    ('--streets=one', '--streets=one'),
-    ('--offsets=far', '--offsets=far'),
-    ('--log=kitti', '--data_dir: not set'),
-  ],
-)
-def test_mistakes_end_in_one_line(tmp_path, argument, part):
-  result = _run(f'--workdir={tmp_path}/run', argument)
+def test_a_mistake_is_one_line_and_a_failure(tmp_path):
+  result = _run(f'--workdir={tmp_path}/run', '--log=kitti')
   assert result.returncode == 1
-  assert part in result.stderr.splitlines()[-1]
+  assert '--data_dir: not set' in result.stderr.splitlines()[-1]
+  assert not (tmp_path / 'run').exists()
+
+
+def test_mistakes_and_their_messages(tmp_path):
+  mistakes = '--preset=pod', '--streets=one', '--offsets=far'
+  lines = programs.outcomes(
+    'fit_scene', [[f'--workdir={tmp_path}/run', x] for x in mistakes]
+  )
+  for mistake, line in zip(mistakes, lines, strict=True):
+    assert line.startswith('error:') and mistake in line
   assert not (tmp_path / 'run').exists()
 
 
