@@ -1,6 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A straight road along x for tests: two lanes each way, walls beside it."""
 
+import os
+import shutil
+import tempfile
+
 from flax import struct
 import jax
 import jax.numpy as jnp
@@ -14,6 +18,18 @@ from rdrl import types
 LANES = (-5.25, -1.75, 1.75, 5.25)
 HALF_ROAD, HALF_STREET = 9.3, 11.0
 CAR = (4.6, 1.9, 1.5)
+
+
+def pytest_configure(config):
+  """What files of tests and the processes they start have in common is compiled
+  once a session.
+  """
+  if not hasattr(config, 'workerinput'):
+    folder = tempfile.mkdtemp(prefix='rdrl_programs_')
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ['RDRL_CACHE'] = folder
+  jax.config.update('jax_compilation_cache_dir', os.environ['RDRL_CACHE'])
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 @pytest.fixture(autouse=True, scope='module')

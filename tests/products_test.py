@@ -175,6 +175,18 @@ def _rendering(scene):
   return rendered, geometry.project(camera, scene.gaussians.means)
 
 
+def _lockstep(scene):
+  """The gradients of an image by the form for accelerators."""
+  config = dataclasses.replace(FIT, backend='lockstep')
+  camera, agents = _traced((_cameras(), _agents(AGENTS)))
+
+  def brightness(gaussians):
+    seen = scene.replace(gaussians=gaussians)
+    return jnp.sum(splat.render_scene(seen, camera, agents, 0, config).color)
+
+  return jax.grad(brightness, allow_int=True)(_traced(scene.gaussians))
+
+
 def _trust(scene):
   """Information, errors and normal equations of one view."""
   view = _traced((_cameras(), _agents(AGENTS), np.int32(0)))
@@ -330,6 +342,7 @@ NETWORKS_OF = {
 CASES = {
   'fit': _fit_step,
   'rendering': _rendering,
+  'lockstep': _lockstep,
   'trust': _trust,
   'scores of images': _scores_of_images,
   'scores of drives': _scores_of_drives,

@@ -103,9 +103,10 @@ class Run:
 
   def _follow(self):
     for line in self.process.stdout:
-      name, _, seconds = line.removesuffix(' s\n').partition(': ')
-      if name in road.STAGES:
-        self.seconds[name] = float(seconds)
+      name, _, value = line.partition(': ')
+      # The last line says where the report is, not how long it took.
+      if name in road.STAGES and value.endswith(' s\n'):
+        self.seconds[name] = float(value.removesuffix(' s\n'))
         self.stage = road.STAGES.index(name) + 1
 
   def _listen(self):
