@@ -478,6 +478,21 @@ class Road:
 
 
 @struct.dataclass
+class Way:
+  """How far a drive came along its reference path.
+
+  Attributes:
+    arc: `[S]` metres of the ego along the path.
+    offset: `[S]` metres of the ego to its left.
+    expert: `[]` metres that the expert covers in the same time.
+  """
+
+  arc: Array
+  offset: Array
+  expert: Array
+
+
+@struct.dataclass
 class Drive:
   """The record of one rollout: all that any metric needs.
 
@@ -504,6 +519,7 @@ class Drive:
     behaviour: `[]` int32.
     road: `[S]` where the ego was; None in a record that does not tell.
     reference_road: `[S]` where the reference was, likewise.
+    way: None in a record; see `report.signals.located`.
   """
 
   agents: AgentState
@@ -523,6 +539,7 @@ class Drive:
   behaviour: Array
   road: Road | None = None
   reference_road: Road | None = None
+  way: Way | None = None
 
 
 def take(tree, index):

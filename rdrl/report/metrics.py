@@ -20,6 +20,7 @@ from rdrl.report import navsim
 from rdrl.report import nuplan
 from rdrl.report import rad
 from rdrl.report import safety
+from rdrl.report import signals
 from rdrl.report import statistics
 
 
@@ -150,6 +151,7 @@ _BATCH_SIZE = 16
 
 @functools.partial(jax.jit, static_argnames='names')
 def _scores(drives, names):
+  drives = jax.vmap(signals.located)(drives)
   return {name: jax.vmap(METRICS[name].function)(drives) for name in names}
 
 

@@ -73,6 +73,26 @@ def along_path(drive):
 
   Beyond its ends the path goes on straight.
   """
+  way = located(drive).way
+  return way.arc, way.offset
+
+
+def expert_way(drive):
+  """Metres that the expert covers in the time that the record has room for.
+
+  That is from where the reference runs along the path on for as many whole
+  decisions as the record and the path have, however early the drive ended.
+  """
+  return located(drive).way.expert
+
+
+def located(drive):
+  """`drive` with its `types.Way`, if it has none yet.
+
+  A dozen scores ask for it, and XLA does not see that their loops are one.
+  """
+  if drive.way is not None:
+    return drive
   (points, used, progress), start = _path(drive)
   ego = types.take(drive.agents, (slice(None), 0))
   heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
@@ -82,21 +102,12 @@ def along_path(drive):
     return arc, (arc, offset)
 
   states = ego.xy, ego.speed[:, None] * heading
-  _, found = jax.lax.scan(step, progress[start], states)
-  return found
-
-
-def expert_way(drive):
-  """Metres that the expert covers in the time that the record has room for.
-
-  That is from where the reference runs along the path on for as many whole
-  decisions as the record and the path have, however early the drive ended.
-  """
-  (_, _, progress), start = _path(drive)
+  _, (arc, offset) = jax.lax.scan(step, progress[start], states)
   room = jnp.sum(drive.path.valid) - 1 - start
   whole = room // substeps(drive) * substeps(drive)
   end = start + jnp.minimum(whole, len(drive.valid) - 1)
-  return progress[end] - progress[start]
+  expert = progress[end] - progress[start]
+  return drive.replace(way=types.Way(arc=arc, offset=offset, expert=expert))
 
 
 @struct.dataclass
