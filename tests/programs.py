@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Experiments as modules and as commands, both without a process for each."""
+"""Experiments as modules of one process, and as commands."""
 
 import importlib
 import json
@@ -13,21 +13,20 @@ from absl import flags
 ROOT = pathlib.Path(__file__).parents[1]
 
 _MANY = """
-import importlib, json, sys
+import contextlib, importlib, json, sys
 from absl import flags
 from absl.testing import flagsaver
+from rdrl.training import cli
 program = importlib.import_module(sys.argv[1])
 for arguments in json.loads(sys.argv[2]):
-  with flagsaver.flagsaver():
-    try:
-      program.main(flags.FLAGS([sys.argv[1], *arguments]))
+  with flagsaver.flagsaver(), contextlib.redirect_stderr(sys.stdout):
+    argv = flags.FLAGS([sys.argv[1], *arguments])
+    if not cli.guarded(program.main, argv):
       print('fine')
-    except (ValueError, OSError) as error:
-      print('error:', error)
 """
 
 
-def run(*words):
+def run(*words, timeout=300):
   """A finished process of this Python on a CPU, from the repository's root."""
   return subprocess.run(
     [sys.executable, *words],
@@ -35,17 +34,19 @@ def run(*words):
     env=os.environ | {'JAX_PLATFORMS': 'cpu'},
     capture_output=True,
     text=True,
-    timeout=1500,
+    timeout=timeout,
     check=False,
   )
 
 
-def outcomes(name, lines):
+def outcomes(name, lines, timeout=300):
   """What `experiments.<name>` says to each line of arguments, one a line.
 
   All in one process, since starting one takes longest.
   """
-  done = run('-c', _MANY, f'experiments.{name}', json.dumps(lines))
+  done = run(
+    '-c', _MANY, f'experiments.{name}', json.dumps(lines), timeout=timeout
+  )
   assert done.returncode == 0, done.stderr
   return done.stdout.splitlines()
 

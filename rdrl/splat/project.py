@@ -201,6 +201,8 @@ def project(
   reach = jnp.sqrt(
     jax.lax.stop_gradient(cutoff[:, None] * jnp.stack([var_x, var_y], -1))
   )
+  # From a root, which XLA for CPUs keeps: it would find all else anew wherever
+  # `visible` is asked for.
   visible = jnp.max(reach, -1) > config.radius_clip
 
   # Harmonics that are not finite pull at nothing that is not drawn.

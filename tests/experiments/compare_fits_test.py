@@ -2,9 +2,6 @@
 """Parts of a fit are compared, and a comparison goes on where it stopped."""
 
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -13,18 +10,10 @@ from tests import programs
 
 compare_fits = programs.load('compare_fits')
 
-ROOT = pathlib.Path(__file__).parents[2]
-
 
 def _run(*arguments):
-  return subprocess.run(
-    [sys.executable, '-m', 'experiments.compare_fits', *arguments],
-    cwd=ROOT,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
-    capture_output=True,
-    text=True,
-    timeout=1500,
-    check=False,
+  return programs.run(
+    '-m', 'experiments.compare_fits', *arguments, timeout=1500
   )
 
 

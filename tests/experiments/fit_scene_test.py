@@ -25,7 +25,7 @@ SMALL = (
 
 
 def _run(*arguments):
-  return programs.run('-m', 'experiments.fit_scene', *arguments)
+  return programs.run('-m', 'experiments.fit_scene', *arguments, timeout=400)
 
 
 @pytest.mark.slow

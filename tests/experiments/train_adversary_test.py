@@ -3,10 +3,6 @@
 
 import dataclasses
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +18,6 @@ from rdrl.scenario import learned
 from tests import programs
 
 train_adversary = programs.load('train_adversary')
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 CONFIG = learned.Config(
   num_agents=3,
@@ -228,23 +222,6 @@ SMALL = (
   'sampler_steps=3',
 )
 
-# Every line of arguments in one process, since starting one takes longest.
-_MANY = """
-import json, sys
-from absl import flags
-from experiments import train_adversary
-own = flags.FLAGS.get_flags_for_module('experiments.train_adversary')
-for arguments in json.loads(sys.argv[1]):
-  for flag in own:
-    flag.unparse()
-  flags.FLAGS(['train_adversary', *arguments])
-  try:
-    train_adversary.main(['train_adversary'])
-    print('fine')
-  except (ValueError, OSError) as error:
-    print('error:', error)
-"""
-
 
 @pytest.mark.slow
 def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
@@ -270,23 +247,15 @@ def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
   lines = [arguments('new', mistake) for mistake in mistakes]
   lines += [arguments('run'), arguments('run')]
   lines += [arguments('run', '--set=num_steps=4')]
-  done = subprocess.run(
-    [sys.executable, '-c', _MANY, json.dumps(lines)],
-    cwd=ROOT,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
-    capture_output=True,
-    text=True,
-    timeout=600,
-    check=True,
-  )
-  told = [x for x in done.stdout.splitlines() if x.startswith(('fine', 'err'))]
+  said = programs.outcomes('train_adversary', lines, timeout=600)
+  told = [x for x in said if x.startswith(('fine', 'err'))]
   for line, message in zip(told, mistakes.values(), strict=False):
     assert message in line
   assert told[4:6] == ['fine', 'fine']
   assert 'num_steps is 3, this run wants 4' in told[6]
   assert not (tmp_path / 'new').exists()
 
-  tables = [x for x in done.stdout.splitlines() if x.startswith('|')]
+  tables = [x for x in said if x.startswith('|')]
   assert len(tables) % 2 == 0
   assert tables[: len(tables) // 2] == tables[len(tables) // 2 :]
   scores = json.loads((tmp_path / 'run' / 'scores.json').read_text())['scores']
