@@ -12,15 +12,19 @@ from absl import flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 
+# Its own flags alone are set back: `flagsaver` would drop those of libraries
+# that are imported on the way.
 _MANY = """
 import contextlib, importlib, json, sys
 from absl import flags
-from absl.testing import flagsaver
 from rdrl.training import cli
 program = importlib.import_module(sys.argv[1])
+own = flags.FLAGS.get_flags_for_module(sys.argv[1])
 for arguments in json.loads(sys.argv[2]):
-  with flagsaver.flagsaver(), contextlib.redirect_stderr(sys.stdout):
-    argv = flags.FLAGS([sys.argv[1], *arguments])
+  for flag in own:
+    flag.unparse()
+  argv = flags.FLAGS([sys.argv[1], *arguments])
+  with contextlib.redirect_stderr(sys.stdout):
     if not cli.guarded(program.main, argv):
       print('fine')
 """

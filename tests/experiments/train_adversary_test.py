@@ -196,7 +196,11 @@ def data_dir(road, tmp_path_factory):
       pipeline.make_log(
         name=f'street-{number}',
         times=types.TIME_STEP * np.arange(STEPS),
-        tracks=place.tracks,
+        xyz=np.concatenate(
+          [place.tracks.xy, place.tracks.z[..., None]], -1
+        ).astype(float),
+        yaw=place.tracks.yaw,
+        valid=place.tracks.valid,
         sizes=place.sizes,
         classes=place.classes,
         make_map=lambda ego, radius, lane_map=lane_map: lane_map,
@@ -241,7 +245,7 @@ def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
   mistakes = {
     '--steps=5,x': '--steps=5,x: expected whole numbers',
     '--guide=speed=1.0': "no field 'speed'",
-    '--set=knot_steps=3': 'knot_steps 3 does not divide',
+    '--set=knot_steps=3': 'knot_steps=3: expected a divisor of future_steps',
     '--held_out=3': '--held_out=3: expected 1 to 2',
   }
   lines = [arguments('new', mistake) for mistake in mistakes]
