@@ -15,7 +15,7 @@ test: .venv/ready
 	$(BIN)/python -m pytest -q -n 2 --dist=loadfile
 
 test-slow: .venv/ready
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist=loadfile --optimised -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -20,6 +20,22 @@ HALF_ROAD, HALF_STREET = 9.3, 11.0
 CAR = (4.6, 1.9, 1.5)
 
 
+# XLA's newer emitters of loops for CPUs take as long to compile as all the rest
+# of a program, LLVM's optimisations most of what then remains.
+_QUICK = (
+  '--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters'
+  ' --xla_backend_optimization_level=0'
+)
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    '--optimised',
+    action='store_true',
+    help='Compile programs as users have them; else for running them once.',
+  )
+
+
 def pytest_configure(config):
   """What files of tests and the processes they start have in common is compiled
   once a session.
@@ -28,6 +44,8 @@ def pytest_configure(config):
     folder = tempfile.mkdtemp(prefix='rdrl_programs_')
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ['RDRL_CACHE'] = folder
+    if not config.getoption('optimised'):
+      os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {_QUICK}'
   jax.config.update('jax_compilation_cache_dir', os.environ['RDRL_CACHE'])
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 

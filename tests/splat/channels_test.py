@@ -48,6 +48,9 @@ def _render(gaussians, config=CONFIG, **options):
   return splat.render(gaussians, CAMERA, jnp.zeros(3), config=config, **options)
 
 
+CONTRIBUTIONS = jax.jit(splat.contributions, static_argnames='config')
+
+
 def test_colours_as_features_are_blended_like_colours():
   gaussians = _gaussians()
   flat = gaussians.replace(sh=gaussians.sh[:, :1])
@@ -65,9 +68,7 @@ def test_colours_as_features_are_blended_like_colours():
 def test_contributions_are_the_transpose_of_blending():
   gaussians = _gaussians()
   ones = jnp.ones((HEIGHT, WIDTH, 1))
-  all_of_it, overflow = splat.contributions(
-    gaussians, CAMERA, ones, config=CONFIG
-  )
+  all_of_it, overflow = CONTRIBUTIONS(gaussians, CAMERA, ones, config=CONFIG)
   assert overflow == 0
   np.testing.assert_allclose(
     jnp.sum(all_of_it), jnp.sum(_render(gaussians).alpha), rtol=1e-5
@@ -76,7 +77,7 @@ def test_contributions_are_the_transpose_of_blending():
   hidden = gaussians.replace(
     opacity_logits=gaussians.opacity_logits.at[0].set(-30)
   )
-  rest, _ = splat.contributions(hidden, CAMERA, ones, config=CONFIG)
+  rest, _ = CONTRIBUTIONS(hidden, CAMERA, ones, config=CONFIG)
   assert rest[0, 0] == 0
   assert jnp.all(rest[1:] >= all_of_it[1:] - 1e-4)
 
@@ -99,14 +100,16 @@ def test_normals_are_those_of_discs_that_face_the_camera():
   # The same through a world that is turned: normals are in the world.
   poses = jnp.stack([jnp.eye(4), turn])
   camera = CAMERA.replace(camera_from_world=jnp.linalg.inv(turn))
-  turned = splat.render(
-    discs.replace(node=jnp.ones(COUNT, jnp.int32)),
-    camera,
-    jnp.zeros(3),
-    node_poses=poses,
-    channels=('normal',),
-    config=CONFIG,
-  )
+  turned = jax.jit(
+    lambda gaussians: splat.render(
+      gaussians,
+      camera,
+      jnp.zeros(3),
+      node_poses=poses,
+      channels=('normal',),
+      config=CONFIG,
+    )
+  )(discs.replace(node=jnp.ones(COUNT, jnp.int32)))
   np.testing.assert_allclose(
     turned.normal, straight.normal @ turn[:3, :3].T, atol=1e-5
   )

@@ -20,6 +20,7 @@ from rdrl.splat import tiles
 from tests.splat import reference
 
 HEIGHT, WIDTH = 20, 36
+NUM = 200
 CONFIG = splat.Config(entries_per_gaussian=16.0)
 
 
@@ -53,8 +54,30 @@ def _image(rendered):
   )
 
 
+def _padded(gaussians):
+  """`NUM` of them, the last ones absent: tests then share their programs."""
+  num = NUM - len(gaussians.node)
+  return jax.tree.map(
+    lambda x, filler: jnp.concatenate([x, filler[:num]]),
+    gaussians,
+    _absent(gaussians.sh.shape[1]),
+  )
+
+
+@functools.cache
+def _absent(num_sh):
+  g = _gaussians(NUM, 99, num_sh)
+  return g.replace(opacity_logits=jnp.full(NUM, -30.0))
+
+
+def _render(gaussians, background, config=CONFIG, **nodes_and_view):
+  """Image and overflow; `_draw` of as many Gaussians as ever."""
+  background = jnp.broadcast_to(background, (HEIGHT, WIDTH, 3))
+  return _draw(_padded(gaussians), background, config=config, **nodes_and_view)
+
+
 @functools.partial(jax.jit, static_argnames='config')
-def _render(
+def _draw(
   gaussians, background, poses=None, valid=None, view=None, config=CONFIG
 ):
   camera = _camera()
@@ -69,6 +92,33 @@ def _render(
     config=config,
   )
   return _image(rendered), rendered.overflow
+
+
+WEIGHTS = np.random.default_rng(9).normal(size=(HEIGHT, WIDTH, 5))
+
+
+def _gradients(gaussians, background, poses=None):
+  """Loss and its gradients by parameters, background, poses and view."""
+  loss, (parameters, *others) = _differentiate(
+    _padded(gaussians), jnp.asarray(background), poses, jnp.eye(4)
+  )
+  num = len(gaussians.node)
+  return loss, ({k: x[:num] for k, x in parameters.items()}, *others)
+
+
+@jax.jit
+def _differentiate(gaussians, background, poses, view):
+
+  def loss(parameters, background, poses, view):
+    image, _ = _draw(
+      gaussians.replace(**parameters), background, poses, view=view
+    )
+    return jnp.sum(image * WEIGHTS)
+
+  parameters = {k: getattr(gaussians, k) for k in reference.PARAMETERS}
+  return jax.value_and_grad(loss, (0, 1, 2, 3))(
+    parameters, background, poses, view
+  )
 
 
 BACKGROUND = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)
@@ -93,7 +143,7 @@ def test_a_camera_with_skew_equals_the_reference():
 
 
 def _check(gaussians, tolerance=2e-4):
-  image, overflow = _render(gaussians, jnp.asarray(BACKGROUND))
+  image, overflow = _render(gaussians, BACKGROUND)
   eye = np.tile(np.eye(4), (len(gaussians.node), 1, 1))
   expected, _, _ = reference.image(
     reference.double(gaussians), _camera(), BACKGROUND, eye
@@ -146,11 +196,11 @@ def test_degenerate_gaussians_equal_the_reference():
 def test_nothing_in_view_shows_the_background_with_zero_gradients():
   g = _gaussians(24)
   g = g.replace(means=g.means * jnp.array([1, 1, -1.0]))
-  image, _ = _render(g, jnp.asarray(BACKGROUND))
+  image, _ = _render(g, BACKGROUND)
   np.testing.assert_allclose(image[..., :3], BACKGROUND, atol=1e-6)
   assert not np.any(image[..., 3:])
-  gradient = jax.grad(lambda m: _loss(g.replace(means=m)))(g.means)
-  assert not np.any(gradient)
+  _, (gradients, *_) = _gradients(g, BACKGROUND)
+  assert not any(map(np.any, gradients.values()))
 
 
 def test_an_opaque_wall_hides_what_is_behind():
@@ -169,23 +219,13 @@ def test_an_opaque_wall_hides_what_is_behind():
   np.testing.assert_allclose(image[..., 4], 1, atol=1e-2)
 
 
-WEIGHTS = np.random.default_rng(9).normal(size=(HEIGHT, WIDTH, 5))
-
-
-def _loss(gaussians, background=BACKGROUND, poses=None, view=None):
-  image = _render(gaussians, jnp.asarray(background), poses, view=view)[0]
-  return jnp.sum(image * WEIGHTS)
-
-
 @pytest.mark.parametrize('seed', [0, 1])
 def test_gradients_equal_central_differences_of_the_reference(seed):
   g = _gaussians(8, seed)
   parameters = reference.double(g)
   eye = np.tile(np.eye(4), (8, 1, 1))
   _, held, _ = reference.image(parameters, _camera(), BACKGROUND, eye)
-  found = jax.grad(
-    lambda p: _loss(g.replace(**p)),
-  )({name: getattr(g, name) for name in reference.PARAMETERS})
+  _, (found, *_) = _gradients(g, BACKGROUND)
   for name in reference.PARAMETERS:
 
     def loss(value, name=name):
@@ -220,7 +260,9 @@ def test_gradients_of_background_camera_and_node_poses():
   expected, held, _ = reference.image(
     parameters, _camera(), BACKGROUND, poses[node]
   )
-  image, _ = _render(g, jnp.asarray(BACKGROUND), jnp.asarray(poses))
+  image, _ = _render(
+    g, BACKGROUND, poses=jnp.asarray(poses), valid=jnp.ones(3, bool)
+  )
   np.testing.assert_allclose(image[..., :3], expected[..., :3], atol=1e-3)
 
   def reference_loss(view=None, poses=poses, background=BACKGROUND):
@@ -231,9 +273,7 @@ def test_gradients_of_background_camera_and_node_poses():
     )
     return np.sum(image * WEIGHTS)
 
-  gradients = jax.grad(_loss, (1, 2, 3))(
-    g, jnp.asarray(BACKGROUND), jnp.asarray(poses), jnp.eye(4)
-  )
+  _, (_, *gradients) = _gradients(g, BACKGROUND, jnp.asarray(poses))
   by_background = reference.central_differences(
     lambda x: reference_loss(background=x), np.zeros(3)
   )
@@ -281,16 +321,14 @@ def test_overflow_is_counted_and_drops_the_farthest():
     jnp.zeros(3),
     config=splat.Config(entries_per_gaussian=4.0, entries_per_tile=0.0),
   )
-  assert overflow == 64 * num_tiles - 4 * 64
-  nearest = jnp.argsort(g.means[:, 2])[: 4 * 64 // num_tiles]
+  assert overflow == 64 * num_tiles - 4 * NUM
+  nearest = jnp.argsort(g.means[:, 2])[: 4 * NUM // num_tiles]
   kept = g.replace(
     opacity_logits=jnp.full(64, -30.0)
     .at[nearest]
     .set(g.opacity_logits[nearest])
   )
-  part, overflow = _render(
-    kept, jnp.zeros(3), config=splat.Config(entries_per_gaussian=32.0)
-  )
+  part, overflow = _render(kept, jnp.zeros(3))
   assert overflow == 0
   # Of the next Gaussian the first tiles only found room.
   np.testing.assert_allclose(image[-4:, -4:], part[-4:, -4:], atol=1e-5)
@@ -301,12 +339,14 @@ def test_node_that_is_not_valid_is_not_drawn():
   node = jnp.arange(8, dtype=jnp.int32) % 2
   poses = jnp.tile(jnp.eye(4), (3, 1, 1))
   hidden, _ = _render(
-    g.replace(node=node), jnp.zeros(3), poses, jnp.zeros(3, bool)
+    g.replace(node=node), jnp.zeros(3), poses=poses, valid=jnp.zeros(3, bool)
   )
   background = g.replace(
     opacity_logits=jnp.where(node == 0, g.opacity_logits, -30)
   )
-  alone, _ = _render(background, jnp.zeros(3), poses, jnp.ones(3, bool))
+  alone, _ = _render(
+    background, jnp.zeros(3), poses=poses, valid=jnp.ones(3, bool)
+  )
   np.testing.assert_allclose(hidden, alone, atol=1e-6)
 
 
@@ -316,7 +356,7 @@ def test_vmap_equals_a_loop_in_images_and_gradients():
   scenes = jax.tree.map(jnp.asarray, scenes)
 
   def loss(means, gaussians):
-    image, _ = _render(gaussians.replace(means=means), jnp.asarray(BACKGROUND))
+    image, _ = _draw(gaussians.replace(means=means), jnp.asarray(BACKGROUND))
     return jnp.sum(image * WEIGHTS), image
 
   both = jax.jit(jax.value_and_grad(loss, has_aux=True))
@@ -436,29 +476,15 @@ def test_what_cannot_be_drawn_has_no_part_in_image_and_gradients(name, value):
   g = _gaussians(8, 4)
   bad = g.replace(**{name: getattr(g, name).at[0].set(value)})
   absent = g.replace(opacity_logits=g.opacity_logits.at[0].set(-30))
-  loss, (found, pose) = _gradients(bad)
-  expected_loss, (expected, expected_pose) = _gradients(absent)
+  loss, (found, *_, view) = _gradients(bad, BACKGROUND)
+  expected_loss, (expected, *_, expected_view) = _gradients(absent, BACKGROUND)
   np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-  found['pose'], expected['pose'] = pose, expected_pose
+  found['view'], expected['view'] = view, expected_view
   for key, wanted in expected.items():
-    assert key == 'pose' or not np.any(found[key][0]), key
+    assert key == 'view' or not np.any(found[key][0]), key
     np.testing.assert_allclose(
       found[key], wanted, atol=1e-5 * np.abs(wanted).max(), err_msg=key
     )
-
-
-@jax.jit
-def _gradients(gaussians):
-  """Of parameters and of the camera's pose, after the loss."""
-
-  def loss(parameters, view):
-    image, _ = _render(
-      gaussians.replace(**parameters), jnp.asarray(BACKGROUND), view=view
-    )
-    return jnp.sum(image * WEIGHTS)
-
-  parameters = {k: getattr(gaussians, k) for k in reference.PARAMETERS}
-  return jax.value_and_grad(loss, (0, 1))(parameters, jnp.eye(4))
 
 
 def test_nothing_at_all_shows_the_background():
@@ -500,10 +526,10 @@ def test_tile_lists_hold_exactly_the_tiles_that_an_ellipse_touches():
 
 
 def test_new_values_do_not_recompile():
-  render = jax.jit(lambda g: splat.render(g, _camera(), jnp.zeros(3)).color)
-  render(_gaussians(16, 0))
-  render(_gaussians(16, 1))
-  assert render._cache_size() == 1
+  _render(_gaussians(16, 0), BACKGROUND)
+  compiled = _draw._cache_size()
+  _render(_gaussians(16, 1), BACKGROUND)
+  assert _draw._cache_size() == compiled
 
 
 if __name__ == '__main__':

@@ -20,6 +20,12 @@ AGENTS = types.AgentState(
   *(jnp.zeros((1, 2)), jnp.zeros(1), jnp.zeros(1), jnp.zeros(1)),
   valid=jnp.ones(1, bool),
 )
+CONTRIBUTIONS = jax.jit(splat.contributions, static_argnames='config')
+
+
+@jax.jit
+def _seen(scene, camera):
+  return splat.render_scene(scene, camera, AGENTS, 0, CONFIG)
 
 
 def _camera(x=0.0, turned=False):
@@ -68,7 +74,7 @@ def test_fisher_is_the_sum_of_squared_derivatives():
 
   def image(parameters):
     one = scene.replace(gaussians=scene.gaussians.replace(**parameters))
-    return splat.render_scene(one, camera, AGENTS, 0, CONFIG).color.ravel()
+    return _seen(one, camera).color.ravel()
 
   parameters = {'sh': scene.gaussians.sh, 'means': scene.gaussians.means}
   exact = jax.tree.map(
@@ -125,7 +131,7 @@ def test_information_gain_is_large_where_nothing_was_seen():
   known = gain(trust.deviations(seen, noise))
   guessed = gain(trust.deviations(jax.tree.map(jnp.zeros_like, seen), noise))
   assert known.shape == (HEIGHT, WIDTH)
-  covered = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).alpha > 0.3
+  covered = _seen(scene, camera).alpha > 0.3
   assert np.mean(guessed[covered]) > 3 * np.mean(known[covered])
   # What differs from the truth by more than noise is not known either.
   missed = trust.Discrepancy(
@@ -136,14 +142,14 @@ def test_information_gain_is_large_where_nothing_was_seen():
   wrong = gain(trust.deviations(seen, noise), discrepancy=missed)
   assert np.mean(wrong[covered]) > np.mean(known[covered]) + 0.5
   # The sky hangs on no Gaussian.
-  nothing = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).alpha == 0
+  nothing = _seen(scene, camera).alpha == 0
   np.testing.assert_allclose(known[nothing], 0, atol=5e-3)
 
 
 def _discrepancy(errors):
   """Of a scene whose two recordings differ from it by `[H, W]` either way."""
   scene, camera = _scene(), _camera()
-  color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
+  color = _seen(scene, camera).color
   images = jnp.stack([color + errors[..., None], color - errors[..., None]])
   return trust.discrepancy(scene, *_views(camera, camera), images, CONFIG)
 
@@ -160,7 +166,7 @@ def test_one_error_everywhere_is_expected_everywhere():
 @pytest.mark.slow
 def test_what_is_misplaced_is_missed_where_the_image_is_steep():
   scene, camera = _scene(), _camera()
-  color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
+  color = _seen(scene, camera).color
   steep = sum(jnp.mean(x**2, -1) for x in jnp.gradient(color, axis=(0, 1)))
   error = 2 * jnp.sqrt(steep + 10 / 255**2)
   found = _discrepancy(error)
@@ -174,7 +180,7 @@ def test_what_is_misplaced_is_missed_where_the_image_is_steep():
 @pytest.mark.slow
 def test_levels_are_weighed_by_views_that_they_do_not_come_from():
   scene, camera = _scene(), _camera()
-  color = splat.render_scene(scene, camera, AGENTS, 0, CONFIG).color
+  color = _seen(scene, camera).color
   ramp = 0.02 * 10 ** (jnp.arange(WIDTH) / WIDTH)[None, :, None]
 
   def weight(*errors):
@@ -194,7 +200,7 @@ def test_what_misses_more_has_the_higher_level():
   errors = jnp.where(jnp.arange(WIDTH) < WIDTH // 2, 0.02, 0.2)
   found = _discrepancy(jnp.broadcast_to(errors, (HEIGHT, WIDTH)))
   weights = jnp.stack([errors < 0.1, errors > 0.1], -1).astype(jnp.float32)
-  shares, _ = splat.contributions(
+  shares, _ = CONTRIBUTIONS(
     scene.gaussians,
     camera,
     jnp.broadcast_to(weights, (HEIGHT, WIDTH, 2)),
