@@ -29,7 +29,8 @@ def start(distributed=False):
     # Which would take SIGTERM for itself; `interrupts` has it.
     jax.config.update('jax_enable_preemption_service', False)
     jax.distributed.initialize(**_process_from_environment())
-  cache = os.environ.get('RDRL_CACHE', os.path.join('.cache', 'xla'))
+  # An empty name would be the folder at hand.
+  cache = os.environ.get('RDRL_CACHE') or os.path.join('.cache', 'xla')
   jax.config.update('jax_compilation_cache_dir', os.path.abspath(cache))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
