@@ -61,8 +61,10 @@ with interrupts.cleaning_up():
 
 
 def _start(body, *arguments):
+  # From Python 3.12 on it warns of every fork beside threads.
+  quiet = 'ignore:This process:DeprecationWarning'
   return subprocess.Popen(
-    [sys.executable, '-c', _BEGIN + body, *arguments],
+    [sys.executable, '-W', quiet, '-c', _BEGIN + body, *arguments],
     cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,

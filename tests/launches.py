@@ -4,6 +4,13 @@
 from unittest import mock
 
 import jax
+from jax.sharding import AbstractDevice
+from jax.sharding import AbstractMesh
+
+_DEVICES = {
+  'cuda': AbstractDevice('NVIDIA H100', num_cores=None, platform='gpu'),
+  'tpu': AbstractDevice('TPU v5 lite', num_cores=1, platform='tpu'),
+}
 
 # What begins a kernel of its own, or several. Elementwise operations,
 # broadcasts, slices and concatenations are left out, which XLA computes inside
@@ -19,6 +26,19 @@ UNFUSABLE = (
   'sort',
   'while',
 )
+
+# Sums along an axis, from JAX 0.11 on.
+_RENAMED = {'chlo.scan': 'stablehlo.reduce_window'}
+
+
+def on(platform):
+  """A context in which Pallas lowers for a device that is not here.
+
+  Args:
+    platform: 'cuda' or 'tpu'.
+  """
+  mesh = AbstractMesh((1,), ('x',), abstract_device=_DEVICES[platform])
+  return jax.sharding.use_abstract_mesh(mesh)
 
 
 def unfusable(function, *arguments, platform='cuda'):
@@ -36,7 +56,7 @@ def unfusable(function, *arguments, platform='cuda'):
   """
   backend = {'cuda': 'gpu'}.get(platform, platform)
   # Away from their platform, kernels are interpreted.
-  with mock.patch.object(jax, 'default_backend', lambda: backend):
+  with mock.patch.object(jax, 'default_backend', lambda: backend), on(platform):
     traced = jax.jit(function).trace(*arguments)
     module = traced.lower(lowering_platforms=(platform,)).compiler_ir()
   functions = {
@@ -48,7 +68,8 @@ def unfusable(function, *arguments, platform='cuda'):
     for region in operation.regions:
       for block in region.blocks:
         for inner in block.operations:
-          dialect, _, name = inner.operation.name.partition('.')
+          full = _RENAMED.get(inner.operation.name, inner.operation.name)
+          dialect, _, name = full.partition('.')
           if dialect == 'stablehlo' and name in UNFUSABLE:
             yield name, tuple(inner.operands[0].type.shape)
           elif name == 'call':

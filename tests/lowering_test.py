@@ -6,8 +6,6 @@ import re
 import sys
 
 import jax
-from jax.sharding import AbstractDevice
-from jax.sharding import AbstractMesh
 import numpy as np
 import pytest
 
@@ -19,6 +17,7 @@ from rdrl import training
 from rdrl import types
 from rdrl.learn import ppo
 from rdrl.splat import optimise
+from tests import launches
 
 COUNT, HEIGHT, WIDTH = 64, 16, 24
 VIEWS, STEPS, AGENTS, POINTS = 3, 4, 2, 8
@@ -27,10 +26,6 @@ VIEWS, STEPS, AGENTS, POINTS = 3, 4, 2, 8
 PLATFORMS = {
   'cuda': ('gpu', 'triton', '__gpu$xla.gpu.triton'),
   'tpu': ('tpu', 'mosaic', 'tpu_custom_call'),
-}
-DEVICES = {
-  'cuda': AbstractDevice('NVIDIA H100', num_cores=None, platform='gpu'),
-  'tpu': AbstractDevice('TPU v5 lite', num_cores=1, platform='tpu'),
 }
 
 
@@ -56,9 +51,7 @@ def _config(platform):
 
 def _kernels(platform, function, *arguments):
   """How many kernels the blend is, in what `function` is lowered to."""
-  # Pallas asks which one.
-  mesh = AbstractMesh((1,), ('x',), abstract_device=DEVICES[platform])
-  with jax.sharding.use_abstract_mesh(mesh):
+  with launches.on(platform):
     lowered = function.trace(*arguments).lower(lowering_platforms=(platform,))
   calls = re.findall(r'custom_call @(\S+?)\(', lowered.as_text())
   return calls.count(PLATFORMS[platform][2])

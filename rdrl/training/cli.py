@@ -8,6 +8,7 @@ import sys
 from absl import app
 from absl import flags
 from absl import logging
+import tqdm
 
 from rdrl import interrupts
 
@@ -44,7 +45,9 @@ def guarded(function, *arguments):
   try:
     return function(*arguments)
   except (ValueError, OSError, FloatingPointError) as error:
-    print(f'error: {_one_line(error)}', file=sys.stderr)
+    # Progress bars of other threads leave the cursor where they end.
+    begin = '\n' if getattr(tqdm.tqdm, '_instances', None) else ''
+    print(f'{begin}error: {_one_line(error)}', file=sys.stderr)
     return 1
 
 

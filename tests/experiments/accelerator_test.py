@@ -42,16 +42,6 @@ def test_images_are_compared_and_timed(capsys):
   assert len(lines) == 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-  'suite, rate', [('fit', 'steps_per_s'), ('ppo', 'decisions_per_s')]
-)
-def test_learning_is_timed_and_compiled_once(capsys, suite, rate):
-  (line,) = _lines(capsys, suite).values()
-  assert line['case'].startswith(suite)
-  assert line[rate] > 0 and line['recompilations'] == 0
-
-
 def test_what_differs_is_counted():
   image = np.zeros((2, 3, 3))
   truth = image, {'means': np.array([3.0, 4.0])}

@@ -10,14 +10,13 @@ import jax
 from jax.experimental.pallas import mosaic_gpu as plgpu
 from jax.experimental.pallas import tpu as pltpu
 import jax.numpy as jnp
-from jax.sharding import AbstractDevice
-from jax.sharding import AbstractMesh
 import numpy as np
 import pytest
 
 from rdrl.splat import blocks
 from rdrl.splat import kernels
 from rdrl.splat.kernels import mosaic_tpu
+from tests import launches
 
 # An empty tile, an odd number of them, lists of one block and of several, and
 # room that no list uses.
@@ -173,13 +172,7 @@ def test_is_lowered_for_its_platform(form, platform, mark):
   known = _lists()
   image = jnp.ones((len(COUNTS), NUM_FEATURES + 1, blocks.PIXELS))
   settings = blocks.Settings(0.999, True, form)
-  # Pallas asks which device it is for.
-  device = {
-    'cuda': AbstractDevice('NVIDIA H100', num_cores=None, platform='gpu'),
-    'tpu': AbstractDevice('TPU v5 lite', num_cores=1, platform='tpu'),
-  }[platform]
-  mesh = AbstractMesh((1,), ('x',), abstract_device=device)
-  with jax.sharding.use_abstract_mesh(mesh):
+  with launches.on(platform):
     for function, arguments in (
       (kernels.forward(settings, False), known),
       (kernels.backward(settings, True, False), (*known, image, image)),
