@@ -37,9 +37,16 @@ from tests.splat import fitting_test
 
 HEIGHT, WIDTH = 24, 40
 RNG = np.random.default_rng(0)
+_START = RNG.bit_generator.state
 KINDS = pytest.mark.parametrize(
   'kind', ['tf32', pytest.param('bf16', marks=pytest.mark.slow)]
 )
+
+
+@pytest.fixture(autouse=True)
+def _draw_anew():
+  """A test draws the same whichever ran before."""
+  RNG.bit_generator.state = _START
 
 
 def _picture():

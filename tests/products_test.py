@@ -218,7 +218,9 @@ def _scores_of_images(scene):
 
 
 def _scores_of_drives(scene):
-  return metrics._scores(types.stack([drives.straight()]))
+  return metrics._scores(
+    types.stack([drives.straight()]), tuple(metrics.METRICS)
+  )
 
 
 def _condition(scene):
