@@ -94,7 +94,7 @@ def check(config, prefix=''):
     if dataclasses.is_dataclass(value):
       check(value, f'{prefix}{field.name}.')
       continue
-    expected = _expected(value, hints[field.name])
+    expected = misfit(value, hints[field.name])
     if expected:
       raise ValueError(f'{prefix}{field.name}={value}: expected {expected}')
   for name, expected in getattr(config, 'misfits', tuple)():
@@ -107,16 +107,16 @@ def _hints(cls):
   return typing.get_type_hints(cls, include_extras=True)
 
 
-def _expected(value, hint):
-  """What `value` had to be, or None if it is."""
+def misfit(value, hint):
+  """What `value` had to be by the type `hint`, or None if it is."""
   origin, parts = typing.get_origin(hint), typing.get_args(hint)
   if origin is Annotated:
     base, *rules = parts
-    wrong = _expected(value, base)
+    wrong = misfit(value, base)
     broken = (str(rule) for rule in rules if not rule.holds(value))
     return wrong or next(broken, None)
   if origin in (typing.Union, types.UnionType):
-    wrong = [_expected(value, part) for part in parts]
+    wrong = [misfit(value, part) for part in parts]
     return ' or '.join(wrong) if all(wrong) else None
   if origin is tuple:
     if not isinstance(value, tuple):
@@ -125,7 +125,7 @@ def _expected(value, hint):
       parts = parts[:1] * len(value)
     if len(value) != len(parts):
       return f'{len(parts)} values'
-    wrong = map(_expected, value, parts)
+    wrong = map(misfit, value, parts)
     each = ' for each'
     return next((x.removesuffix(each) + each for x in wrong if x), None)
   if hint is float:

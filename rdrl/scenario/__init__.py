@@ -9,6 +9,7 @@ from rdrl.scenario.config import ADVERSARIES
 from rdrl.scenario.config import BEHAVIOURS
 from rdrl.scenario.config import COUSINS
 from rdrl.scenario.config import FAMILIES
+from rdrl.scenario.config import PARAMETERS
 from rdrl.scenario.config import Config
 from rdrl.scenario.config import without_held_out
 from rdrl.scenario.context import Context
@@ -34,6 +35,7 @@ __all__ = [
   'BEHAVIOURS',
   'COUSINS',
   'FAMILIES',
+  'PARAMETERS',
   'REASONS',
   'Config',
   'Constraint',

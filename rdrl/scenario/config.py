@@ -31,10 +31,146 @@ BEHAVIOURS = ('log', *ADVERSARIES, *COUSINS)
 
 
 @dataclasses.dataclass(frozen=True)
+class Parameter:
+  """Something of a manoeuvre that is drawn, uniformly between two limits.
+
+  Attributes:
+    name: by which behaviours ask for it.
+    behaviours: that do.
+    limits: least and greatest value, unless `Config.limits` has others. They
+      are ours: the paper gives none.
+    allowed: what limits may be.
+    meaning: with its unit.
+  """
+
+  name: str
+  behaviours: tuple[str, ...]
+  limits: tuple[float, float]
+  allowed: object
+  meaning: str
+
+
+def _parameter(name, behaviours, low, high, meaning, allowed=ranges.Interval):
+  return Parameter(
+    name, tuple(behaviours.split()), (low, high), allowed, meaning
+  )
+
+
+def _share(name, behaviours, meaning, low=0.0, high=1.0):
+  return _parameter(name, behaviours, low, high, meaning, ranges.Shares)
+
+
+_EDITED = ' '.join((*ADVERSARIES, *COUSINS))
+_SHIFTED = 'lateral_shift interpolation'
+# In the order in which they are drawn.
+PARAMETERS = {
+  parameter.name: parameter
+  for parameter in (
+    _parameter('onset', _EDITED, 0.0, 3.0, 's from the start to the trigger'),
+    _parameter('merge_time', 'cut_in', 1.5, 4.0, 's'),
+    _parameter(
+      'merge_gap',
+      'cut_in',
+      2.0,
+      15.0,
+      'm from bumper to bumper afterwards, to where the ego was when recorded',
+    ),
+    _parameter(
+      'speed_deficit', 'cut_in', 0.0, 6.0, 'm/s below the speed of the ego'
+    ),
+    _parameter(
+      'cut_in_brake', 'cut_in', 2.0, 5.0, 'm/s^2 of every second one, at last'
+    ),
+    _share(
+      'cut_in_final_speed', 'cut_in', 'of its speed that this leaves', 0.4, 0.8
+    ),
+    _parameter('brake', 'hard_brake', 3.0, 8.0, 'm/s^2'),
+    _share(
+      'brake_final_speed', 'hard_brake', 'of its speed that it leaves', 0.0, 0.4
+    ),
+    _parameter('change_time', 'lane_change', 1.0, 2.5, 's'),
+    _parameter('drift', 'drift', 0.6, 1.6, 'm to the side'),
+    _parameter(
+      'drift_period', 'drift', 2.0, 5.0, 's there and back; every second stays'
+    ),
+    _share('slow_speed', 'stop_and_go', 'of the speed that is kept', 0.1, 0.5),
+    _parameter(
+      'slow_period', 'stop_and_go', 3.0, 6.0, 's from full speed to full speed'
+    ),
+    _parameter(
+      'slow_cycles',
+      'stop_and_go',
+      1.0,
+      3.0,
+      'how often; every second lead stays slow the first time',
+    ),
+    _parameter(
+      'encroachment',
+      'oncoming',
+      0.8,
+      2.5,
+      'm beyond the middle between both cars',
+    ),
+    _parameter('encroachment_time', 'oncoming', 1.0, 3.0, 's there'),
+    _parameter(
+      'arrival_offset',
+      'crossing',
+      -1.0,
+      1.0,
+      's after the ego, to be where both paths cross',
+      ranges.SignedInterval,
+    ),
+    _parameter(
+      'follow_gap', 'tailgate', 2.0, 6.0, 'm from bumper to bumper at the end'
+    ),
+    _parameter(
+      'follow_speed',
+      'tailgate',
+      0.0,
+      4.0,
+      'm/s above the speed of the ego then',
+    ),
+    _parameter('follow_time', 'tailgate', 2.0, 4.0, 's of the approach'),
+    _parameter(
+      'time_to_arrival',
+      'pull_out dart_out',
+      1.5,
+      4.0,
+      's before the ego would arrive, of the start',
+    ),
+    _parameter('pull_out_acceleration', 'pull_out', 1.5, 3.0, 'm/s^2, mean'),
+    _parameter('pull_out_speed', 'pull_out', 3.0, 8.0, 'm/s in the end'),
+    _parameter(
+      'pull_out_reach', 'pull_out', 10.0, 20.0, "m of road to the ego's lane"
+    ),
+    _parameter('walk_speed', 'dart_out', 1.2, 3.5, 'm/s'),
+    _parameter('shift_time', _SHIFTED, 2.0, 4.0, 's'),
+    _parameter(
+      'speed_factor', 'speed_change interpolation', 0.5, 1.3, 'of the speed'
+    ),
+    _parameter(
+      'stop_time', 'stop_and_creep', 2.0, 4.0, 's to stop, and to go on at last'
+    ),
+    _parameter('stop_wait', 'stop_and_creep', 0.5, 2.0, 's that it stands'),
+    _share('creep_speed', 'stop_and_creep', 'of the speed', 0.1, 0.4),
+    _parameter('creep_time', 'stop_and_creep', 0.5, 2.0, 's'),
+    _share('start', _EDITED, 'of the steps between two looks for a trigger'),
+    _share(
+      'coin', 'cut_in drift stop_and_go ' + _SHIFTED, 'below a half or not'
+    ),
+    _share('level', ' '.join(COUSINS), 'of how far, or which of those known'),
+    _share('family', 'insertion', 'of the list of families'),
+    _share('side', 'insertion', 'below a half right of the ego, else left'),
+    _share('place', 'insertion', "of the role's metres ahead"),
+    _share('place_aside', 'insertion', "of the role's metres to the side"),
+    _share('place_speed', 'insertion', "of the role's speeds"),
+  )
+}
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
   """Parameters of the Dynamic Adversary Agent and the cousin trajectories.
-
-  Ranges are ours, the paper gives none.
 
   Attributes:
     num_proposals: drawn per behaviour of which any are kept.
@@ -50,43 +186,11 @@ class Config:
     nearness: metres by which the distance to the ego may grow until an agent is
       e times less likely to be the adversary, at temperature 1.
     temperature: of that choice; 0 takes the nearest, as the paper does.
-    onset: seconds from start to trigger, of adversaries and cousins.
-    merge_time: seconds, cut-in.
-    merge_gap: metres from bumper to bumper after a cut-in, to where the ego was
-      in the recording.
-    speed_deficit: m/s below the ego's speed after a cut-in.
-    cut_in_brake: m/s^2 of braking after every second cut-in.
-    cut_in_final_speed: share of its speed that this braking leaves.
-    brake: m/s^2, hard brake.
-    brake_final_speed: share of the speed that it leaves.
+    limits: of parameters, in place of those in `PARAMETERS`, such as
+      `(('merge_gap', (2.0, 6.0)),)`.
     brake_jerk: m/s^3 of its onset and end.
-    change_time: seconds, lane change without a gap.
-    drift: metres to the side.
-    drift_period: seconds there and back; every second drift stays there.
-    slow_speed: share of the speed that a lead slows down to.
-    slow_period: seconds from one full speed to the next.
-    slow_cycles: how often; every second lead stays slow the first time.
-    encroachment: metres beyond the middle between both cars.
-    encroachment_time: seconds there.
-    arrival_offset: seconds after the ego at which a crossing car is where both
-      paths cross.
-    follow_gap: metres from bumper to bumper behind where the ego was.
-    follow_speed: m/s above the ego's speed at the end of the approach.
-    follow_time: seconds of the approach.
-    time_to_arrival: seconds before the ego would arrive, at which a parked car
-      or a pedestrian starts.
-    pull_out_acceleration: m/s^2, mean.
-    pull_out_speed: m/s in the end.
-    pull_out_reach: metres of road to reach the ego's lane.
-    walk_speed: m/s of a pedestrian who darts out.
     shift: metres to either side, lateral shift.
-    shift_time: seconds.
-    speed_factor: of a speed change.
     speed_time: seconds until it holds, and until who stopped creeps.
-    stop_time: seconds in which a cousin stops, and later regains its speed.
-    stop_wait: seconds that it stands.
-    creep_speed: share of the recorded speed at which it creeps.
-    creep_time: seconds that it creeps.
     turn_acceleration: m/s^2 to the side at most where another lane bends.
     turn_brake: m/s^2 before that.
     max_acceleration: m/s^2, either sign.
@@ -133,40 +237,10 @@ class Config:
   alive_steps: ranges.Count = 40
   nearness: ranges.Positive = 10.0
   temperature: ranges.NotNegative = 1.0
-  onset: ranges.Interval = (0.0, 3.0)
-  merge_time: ranges.Interval = (1.5, 4.0)
-  merge_gap: ranges.Interval = (2.0, 15.0)
-  speed_deficit: ranges.Interval = (0.0, 6.0)
-  cut_in_brake: ranges.Interval = (2.0, 5.0)
-  cut_in_final_speed: ranges.Shares = (0.4, 0.8)
-  brake: ranges.Interval = (3.0, 8.0)
-  brake_final_speed: ranges.Shares = (0.0, 0.4)
+  limits: tuple[tuple[str, tuple[float, float]], ...] = ()
   brake_jerk: ranges.Positive = 15.0
-  change_time: ranges.Interval = (1.0, 2.5)
-  drift: ranges.Interval = (0.6, 1.6)
-  drift_period: ranges.Interval = (2.0, 5.0)
-  slow_speed: ranges.Shares = (0.1, 0.5)
-  slow_period: ranges.Interval = (3.0, 6.0)
-  slow_cycles: ranges.Interval = (1.0, 3.0)
-  encroachment: ranges.Interval = (0.8, 2.5)
-  encroachment_time: ranges.Interval = (1.0, 3.0)
-  arrival_offset: ranges.SignedInterval = (-1.0, 1.0)
-  follow_gap: ranges.Interval = (2.0, 6.0)
-  follow_speed: ranges.Interval = (0.0, 4.0)
-  follow_time: ranges.Interval = (2.0, 4.0)
-  time_to_arrival: ranges.Interval = (1.5, 4.0)
-  pull_out_acceleration: ranges.Interval = (1.5, 3.0)
-  pull_out_speed: ranges.Interval = (3.0, 8.0)
-  pull_out_reach: ranges.Interval = (10.0, 20.0)
-  walk_speed: ranges.Interval = (1.2, 3.5)
   shift: ranges.NotNegative = 3.5
-  shift_time: ranges.Interval = (2.0, 4.0)
-  speed_factor: ranges.Interval = (0.5, 1.3)
   speed_time: ranges.Positive = 2.0
-  stop_time: ranges.Interval = (2.0, 4.0)
-  stop_wait: ranges.Interval = (0.5, 2.0)
-  creep_speed: ranges.Shares = (0.1, 0.4)
-  creep_time: ranges.Interval = (0.5, 2.0)
   turn_acceleration: ranges.Positive = 2.0
   turn_brake: ranges.Positive = 1.5
   max_acceleration: ranges.Positive = 8.0
@@ -203,6 +277,24 @@ class Config:
       yield 'num_accepted', f'one for each of {BEHAVIOURS}'
     if not set(self.held_out) <= set(ADVERSARIES):
       yield 'held_out', f'some of {ADVERSARIES}'
+    for limits in self.limits:
+      wrong = ranges.misfit(limits, tuple[str, tuple[float, float]])
+      if not wrong and limits[0] not in PARAMETERS:
+        wrong = f'names among {", ".join(PARAMETERS)}'
+      if not wrong:
+        name, values = limits
+        wrong = ranges.misfit(values, PARAMETERS[name].allowed)
+        wrong = wrong and f'{wrong} for {name}'
+      if wrong:
+        yield 'limits', wrong
+
+  def limits_of(self, name):
+    """Least and greatest value of a parameter.
+
+    Raises:
+      KeyError: if it is none.
+    """
+    return dict(self.limits).get(name, PARAMETERS[name].limits)
 
 
 def validate(config: Config):

@@ -418,7 +418,7 @@ class _Reading:
       if not SEVERITY[family]:
         self._fail(f'{self._how!r} says nothing about {self._verb!r}')
       for name, sign in SEVERITY[family].items():
-        low, high = plan.default_range(name, self._config)
+        low, high = self._config.limits_of(name)
         shares = HOW[self._how]
         first, last = shares if sign > 0 else (1 - shares[1], 1 - shares[0])
         put(name, low + first * (high - low), low + last * (high - low))

@@ -8,55 +8,7 @@ import numpy as np
 from rdrl import types
 from rdrl.scenario import config as config_lib
 
-# What is drawn: uniform in the range of the config by that name, or in [0, 1].
-PARAMETERS = (
-  'onset',
-  'merge_time',
-  'merge_gap',
-  'speed_deficit',
-  'cut_in_brake',
-  'cut_in_final_speed',
-  'brake',
-  'brake_final_speed',
-  'change_time',
-  'drift',
-  'drift_period',
-  'slow_speed',
-  'slow_period',
-  'slow_cycles',
-  'encroachment',
-  'encroachment_time',
-  'arrival_offset',
-  'follow_gap',
-  'follow_speed',
-  'follow_time',
-  'time_to_arrival',
-  'pull_out_acceleration',
-  'pull_out_speed',
-  'pull_out_reach',
-  'walk_speed',
-  'shift_time',
-  'speed_factor',
-  'stop_time',
-  'stop_wait',
-  'creep_speed',
-  'creep_time',
-  'start',
-  'coin',
-  'level',
-  'family',
-  'side',
-  'place',
-  'place_aside',
-  'place_speed',
-)
-
-
-def default_range(name, config: config_lib.Config):
-  """Least and greatest value of a parameter."""
-  return getattr(config, name, (0.0, 1.0))
-
-
+PARAMETERS = tuple(config_lib.PARAMETERS)
 # What a role can be narrowed by: metres ahead of the ego, metres to its left,
 # m/s, and metres of the box from end to end.
 FEATURES = ('s', 'd', 'speed', 'length')
@@ -86,7 +38,7 @@ def unconstrained(config: config_lib.Config) -> Constraint:
   """The ranges of the config, and anybody who fits."""
   return Constraint(
     parameters=np.array(
-      [default_range(name, config) for name in PARAMETERS], np.float32
+      [config.limits_of(name) for name in PARAMETERS], np.float32
     ),
     features=np.tile(np.float32([-np.inf, np.inf]), (len(FEATURES), 1)),
     classes=np.zeros(4, bool),

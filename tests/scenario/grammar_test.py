@@ -161,6 +161,9 @@ def test_every_family_can_be_asked_for():
   named |= {n for names in grammar.QUANTITIES.values() for n in names.values()}
   named |= {name for names in grammar.ALSO.values() for name in names}
   assert named <= set(plan.PARAMETERS)
+  for family, names in grammar.SEVERITY.items():
+    for name in names:
+      assert family in scenario.PARAMETERS[name].behaviours, (family, name)
 
 
 @pytest.mark.slow
