@@ -37,12 +37,10 @@ class Settings(NamedTuple):
 
   Attributes:
     max_alpha: largest opacity of one entry in one pixel, below 1.
-    median: whether to find the entry at which half of the light is gone.
     backend: one of `BACKENDS`.
   """
 
   max_alpha: float
-  median: bool = False
   backend: str = 'queue'
 
 
@@ -68,13 +66,10 @@ def blend(before, alpha):
     alpha: of the entry, likewise shaped.
 
   Returns:
-    Transmittance after it, its weight, and whether half of the light is gone
-    here.
+    Transmittance after it, and its weight.
   """
   after = before * (1 - alpha)
-  lives = after > MIN_TRANSMITTANCE
-  weight = jnp.where(lives, alpha * before, 0)
-  return after, weight, lives & (before > 0.5) & (after <= 0.5)
+  return after, jnp.where(after > MIN_TRANSMITTANCE, alpha * before, 0)
 
 
 def pull(before, rest, alpha, exponent, value, max_alpha):

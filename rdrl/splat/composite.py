@@ -11,14 +11,14 @@ with the entry's features, and S the same for the composited pixel,
 import functools
 
 import jax
-import jax.numpy as jnp
 
 from rdrl.splat import kernels
 from rdrl.splat import lockstep
 from rdrl.splat import queue
 
 
-def composite(table, gaussian, valid, middle, first, count, settings, probe):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
+def composite(table, gaussian, valid, middle, first, count, settings):
   """Blends the blocks of every tile, front to back.
 
   Entry k adds its features times alpha_k T_k, where alpha is
@@ -35,22 +35,13 @@ def composite(table, gaussian, valid, middle, first, count, settings, probe):
     first: `[tiles]` int32 index of a tile's first block.
     count: `[tiles]` int32 number of its blocks, which follow each other.
     settings: `blocks.Settings`.
-    probe: `[N, 2]` whose values do not matter; its cotangent is, for each
-      Gaussian, the sum over pixels of the absolute gradient with respect to
-      where it is (AbsGS, Ye et al. 2024). None computes nothing.
 
   Returns:
-    `[tiles, F + 1, pixels]`, the last of them the sum of the weights, and
-    `[tiles, pixels]` int32, the row of the table at which less than half of the
-    light is left, -1 if more is left at the end; None unless asked for.
+    `[tiles, F + 1, pixels]`, the last of them the sum of the weights.
   """
-  image, median = _composite(
-    table, probe, gaussian, valid, middle, first, count, settings
+  return _backend(settings).forward(settings)(
+    table, gaussian, valid, middle, first, count
   )
-  if median is not None:
-    # Under `vmap` the rows are those of the joined tables.
-    median = jnp.where(median < 0, -1, median % len(table))
-  return image, median
 
 
 def _backend(settings):
@@ -58,27 +49,15 @@ def _backend(settings):
   return in_xla.get(settings.backend, kernels)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(7,))
-def _composite(table, probe, gaussian, valid, middle, first, count, settings):
-  del probe
-  return _backend(settings).forward(settings)(
-    table, gaussian, valid, middle, first, count
-  )
+def _forward(*arguments):
+  *known, _ = arguments
+  image = composite(*arguments)
+  return image, (*known, image)
 
 
-def _composite_fwd(
-  table, probe, gaussian, valid, middle, first, count, settings
-):
-  known = table, gaussian, valid, middle, first, count
-  out = _backend(settings).forward(settings)(*known)
-  return out, (probe, *known, out[0])
+def _backward(settings, residuals, cotangent):
+  table = _backend(settings).backward(settings)(*residuals, cotangent)
+  return table, None, None, None, None, None
 
 
-def _composite_bwd(settings, residuals, cotangents):
-  probe, *known, image = residuals
-  backward = _backend(settings).backward(settings, probe is not None)
-  table, probe = backward(*known, image, cotangents[0])
-  return table, probe, None, None, None, None, None
-
-
-_composite.defvjp(_composite_fwd, _composite_bwd)
+composite.defvjp(_forward, _backward)

@@ -59,27 +59,22 @@ def forward(settings):
     read = functools.partial(_read, table, gaussian, valid, middle)
     light = _light(pieces, read, settings)
 
-    def turn(index, results):
-      image, median = results
+    def turn(index, image):
       here = types.take(pieces, index)
-      parts, rows = read(here)
-      sums, half = _blend(*parts, rows, light[index], settings)
-      if median is not None:
-        median = median.at[here.tile].max(half)
-      return image.at[here.tile].add(sums), median
+      parts, _ = read(here)
+      sums = _blend(*parts, light[index], settings)
+      return image.at[here.tile].add(sums)
 
     num_features = table.shape[1] - blocks.SHAPE + 1
     image = jnp.zeros((len(first), num_features, blocks.PIXELS))
-    median = -jnp.ones_like(image[:, 0], jnp.int32) if settings.median else None
-    return _in_turns(_is_lit(light), turn, (image, median))
+    return _in_turns(_is_lit(light), turn, image)
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 
 
 @functools.cache
-def backward(settings, absolute):
+def backward(settings):
   """Like `queue.backward`."""
-  settings = settings._replace(median=False)
 
   def run(table, gaussian, valid, middle, first, count, image, cotangent):
     pieces = _cut(first, count, len(gaussian))
@@ -89,8 +84,8 @@ def backward(settings, absolute):
 
     def value(index, values):
       here = types.take(pieces, index)
-      parts, rows = read(here)
-      sums, _ = _blend(*parts, rows, light[index], settings)
+      parts, _ = read(here)
+      sums = _blend(*parts, light[index], settings)
       found = jnp.sum(sums * cotangent[here.tile], 1)
       return values.at[index].set(found)
 
@@ -105,20 +100,18 @@ def backward(settings, absolute):
       parts, rows, pull_back = read(here, with_pull=True)
 
       def block(carry, parts):
-        *carry, d_coefficients, d_features, moved = slots.pull(
-          *parts, *carry, above, settings, fused=True, absolute=absolute
+        *carry, d_coefficients, d_features = slots.pull(
+          *parts, *carry, above, settings, fused=True
         )
-        return carry, (d_coefficients, d_features, moved)
+        return carry, (d_coefficients, d_features)
 
-      _, (*found, moved) = jax.lax.scan(
+      _, found = jax.lax.scan(
         block, [light[index], rest[index]], _by_block(parts)
       )
-      (found,) = pull_back(tuple(_by_block(found)))
-      found = found, None if moved is None else jnp.swapaxes(moved, 0, 1)
-      return jax.tree.map(lambda x, new: x.at[rows].add(new), gradients, found)
+      (found,) = pull_back(_by_block(found))
+      return gradients.at[rows].add(found)
 
-    moved = jnp.zeros((len(table), 2)) if absolute else None
-    return _in_turns(is_lit, turn, (jnp.zeros_like(table), moved))
+    return _in_turns(is_lit, turn, jnp.zeros_like(table))
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 
@@ -169,18 +162,17 @@ def _read(table, gaussian, valid, middle, pieces, with_pull=False):
   return unpack(table[rows]), rows
 
 
-def _blend(coefficients, features, rows, light, settings):
-  """Weighted features of pieces, and the median's row in those where it is."""
+def _blend(coefficients, features, light, settings):
+  """Weighted features of pieces."""
 
   def block(carry, parts):
     return slots.blend(*parts, *carry, settings, fused=True), None
 
   sums = jnp.zeros((len(light), features.shape[-1], blocks.PIXELS))
-  half = -jnp.ones_like(light, jnp.int32) if settings.median else None
-  (_, sums, half), _ = jax.lax.scan(
-    block, (light, sums, half), _by_block((coefficients, features, rows))
+  (_, sums), _ = jax.lax.scan(
+    block, (light, sums), _by_block((coefficients, features))
   )
-  return sums, half
+  return sums
 
 
 def _light(pieces, read, settings):

@@ -44,39 +44,34 @@ def forward(settings):
     def turn(block, transmittance, pixel, image, tile):
       rows = gaussian[block]
       parts = blocks.unpack(table[rows], valid[block], middle[block])
-      transmittance, *pixel = slots.blend(
-        *parts, rows, transmittance, *pixel, settings, fused=False
+      transmittance, pixel = slots.blend(
+        *parts, transmittance, pixel, settings, fused=False
       )
-      image = jax.tree.map(lambda x, new: x.at[tile].set(new), image, pixel)
-      return transmittance, pixel, image
+      return transmittance, pixel, image.at[tile].set(pixel)
 
     def zeros(number):
-      sums = jnp.zeros(
-        (number, table.shape[1] - blocks.SHAPE + 1, blocks.PIXELS)
-      )
-      half = -jnp.ones_like(sums[:, 0], jnp.int32)
-      return [sums, half if settings.median else None]
+      num_features = table.shape[1] - blocks.SHAPE + 1
+      return jnp.zeros((number, num_features, blocks.PIXELS))
 
     # The last row takes what idle slots write.
     image = _run_queue(
       first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
     )
-    return tuple(jax.tree.map(lambda x: x[:tiles], image))
+    return image[:tiles]
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 
 
 @functools.cache
-def backward(settings, absolute):
-  """The cotangents of `composite.composite`, batched; see `forward`.
+def backward(settings):
+  """The cotangent of `composite.composite`, batched; see `forward`.
 
   Args:
     settings: `blocks.Settings`.
-    absolute: whether to find the cotangent of the probe.
 
   Returns:
     A function of the arguments of `forward`, the image and its cotangent
-    `[tiles, F + 1, pixels]`, to those of the table and of the probe, or None.
+    `[tiles, F + 1, pixels]`, to that of the table.
   """
 
   def run(table, gaussian, valid, middle, first, count, image, cotangent):
@@ -91,7 +86,7 @@ def backward(settings, absolute):
       (coefficients, features), pull = jax.vjp(
         lambda x: blocks.unpack(x, is_entry, middle[block]), table[rows]
       )
-      transmittance, rest, *gradient, moved = slots.pull(
+      transmittance, rest, *found = slots.pull(
         coefficients,
         features,
         transmittance,
@@ -99,21 +94,14 @@ def backward(settings, absolute):
         cotangent,
         settings,
         fused=False,
-        absolute=absolute,
       )
-      (found,) = pull(tuple(gradient))
-      gradients = jax.tree.map(
-        lambda x, new: x.at[rows].add(new), gradients, (found, moved)
-      )
-      return transmittance, (rest, cotangent), gradients
+      (found,) = pull(tuple(found))
+      return transmittance, (rest, cotangent), gradients.at[rows].add(found)
 
     def per_tile(tile):
       return total[tile], cotangent[tile]
 
-    moved = jnp.zeros((len(table), 2)) if absolute else None
-    return _run_queue(
-      first, count, turn, per_tile, (jnp.zeros_like(table), moved)
-    )
+    return _run_queue(first, count, turn, per_tile, jnp.zeros_like(table))
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 

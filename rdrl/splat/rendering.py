@@ -38,11 +38,8 @@ class Rendered:
     alpha: `[H, W]` opacity.
     overflow: `[]` int32 (tile, Gaussian) pairs that found no room in the tile
       lists; not 0 means that the farthest Gaussians are missing.
-    median_depth: `[H, W]` depth in metres of the Gaussian at which less than
-      half of the light is left, 0 where more is left at the end. This and the
-      others are None unless asked for.
     normal: `[H, W, 3]` sum of the weighted unit normals in the world, no longer
-      than alpha.
+      than alpha. This and the others are None unless asked for.
     surface_depth: `[H, W]` like `depth`, but a Gaussian counts by its depth in
       the pixel, not in its middle (RaDe-GS, Zhang et al. 2024): on a surface
       seen at a grazing angle that is another one.
@@ -55,7 +52,6 @@ class Rendered:
   depth: jax.Array
   alpha: jax.Array
   overflow: jax.Array
-  median_depth: jax.Array | None = None
   normal: jax.Array | None = None
   surface_depth: jax.Array | None = None
   features: jax.Array | None = None
@@ -63,7 +59,7 @@ class Rendered:
 
 
 # What `render` computes only on request.
-CHANNELS = ('median_depth', 'normal', 'surface_depth')
+CHANNELS = ('normal', 'surface_depth')
 
 
 def render(
@@ -75,7 +71,6 @@ def render(
   node_valid=None,
   channels=(),
   features=None,
-  screen_probe=None,
   mesh=None,
   config: Config = DEFAULT,
 ):
@@ -91,9 +86,6 @@ def render(
     channels: what else to find, of `CHANNELS`.
     features: `[N, F]` of each Gaussian, such as semantic classes, blended like
       colours but over nothing.
-    screen_probe: `[N, 2]` zeros, whose cotangent is, for each Gaussian, the sum
-      over pixels of the absolute gradient with respect to its place in the
-      image, which says where detail is missing (AbsGS, Ye et al. 2024).
     mesh: of one Auto axis, as `training.mesh.make` makes it; the rows of tiles
       are dealt out to its devices in turn. None leaves all to one device.
     config: rendering settings.
@@ -102,9 +94,9 @@ def render(
     `Rendered`.
 
   Raises:
-    ValueError: if a channel is none of `CHANNELS`, if background, features or
-      probe have another shape, if the mesh has more than one axis, or if there
-      is no such backend.
+    ValueError: if a channel is none of `CHANNELS`, if background or features
+      have another shape, if the mesh has more than one axis, or if there is no
+      such backend.
   """
   count = len(gaussians.node)
   for name in channels:
@@ -114,7 +106,6 @@ def render(
   for name, value, fits in (
     ('background', background, np.shape(background) in shapes),
     ('features', features, np.shape(features)[:-1] == (count,)),
-    ('screen_probe', screen_probe, np.shape(screen_probe) == (count, 2)),
   ):
     if value is not None and not fits:
       raise ValueError(
@@ -123,9 +114,8 @@ def render(
       )
   if not count:
     # One of zeros, which is not drawn: nothing can be gathered from nothing.
-    gaussians, features, screen_probe = jax.tree.map(
-      lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype),
-      (gaussians, features, screen_probe),
+    gaussians, features = jax.tree.map(
+      lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype), (gaussians, features)
     )
   if mesh is not None:
     if len(mesh.axis_names) != 1:
@@ -149,13 +139,12 @@ def render(
     height=camera.height,
     width=camera.width,
     config=config,
-    has_median='median_depth' in channels,
   )
-  whole = splats, features, screen_probe
+  whole = splats, features
   if mesh is None:
-    image, median, overflow = rasterize(*whole)
+    image, overflow = rasterize(*whole)
   else:
-    image, median, overflow = jax.shard_map(
+    image, overflow = jax.shard_map(
       lambda *x: rasterize(
         *x, first_row=jax.lax.axis_index(axis), num_parts=mesh.size
       ),
@@ -186,9 +175,6 @@ def render(
     return jnp.where(alpha > 0, x / jnp.where(alpha > 0, alpha, 1), 0)
 
   color = sums['color'] + (1 - alpha)[..., None] * background
-  if median is not None:
-    median = _untile(median, camera)[..., 0]
-    median = jnp.where(median >= 0, splats.depth[median], 0)
   surface = None
   if splats.slope is not None:
     y, x = np.mgrid[: camera.height, : camera.width] + np.float32(0.5)
@@ -199,7 +185,6 @@ def render(
     depth=mean(sums['depth'][..., 0]),
     alpha=alpha,
     overflow=overflow,
-    median_depth=median,
     normal=None if splats.normal is None else sums['normal'],
     surface_depth=surface,
     features=None if features is None else sums['features'],
@@ -314,12 +299,10 @@ def _count(gaussians, camera, node_poses, node_valid, config):
 def _rasterize(
   splats,
   features,
-  probe,
   *,
   height,
   width,
   config,
-  has_median,
   first_row=0,
   num_parts=1,
 ):
@@ -328,8 +311,7 @@ def _rasterize(
   Returns:
     `[1, rows, columns, F, pixels]` accumulated colour and depth, normal and
     depth as a function of the pixel if there are any, features, and alpha;
-    `[1, rows, columns, 1, pixels]` index of the Gaussian in the median, or
-    None; `[1]` overflow.
+    `[1]` overflow.
   """
   _, columns = tiles.tile_counts(height, width)
   room = tiles.capacity(len(splats.depth), height, width, config, num_parts)
@@ -364,25 +346,17 @@ def _rasterize(
     ],
     -1,
   )
-  image, median = composite.composite(
+  image = composite.composite(
     table,
     lists.gaussian,
     lists.valid,
     middle,
     lists.first,
     lists.count,
-    blocks.Settings(
-      config.max_alpha, has_median, backends.resolve(config.backend)
-    ),
-    probe,
+    blocks.Settings(config.max_alpha, backends.resolve(config.backend)),
   )
-
-  def by_row(x):
-    return x.reshape(1, -1, columns, *x.shape[1:])
-
-  if median is not None:
-    median = by_row(median[:, None])
-  return by_row(image), median, lists.overflow[None]
+  image = image.reshape(1, -1, columns, *image.shape[1:])
+  return image, lists.overflow[None]
 
 
 def _untile(x, camera):

@@ -9,28 +9,23 @@ and is faster on a CPU.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rdrl.splat import blocks
 
 
-def blend(
-  coefficients, features, rows, transmittance, sums, half, settings, fused
-):
+def blend(coefficients, features, transmittance, sums, settings, fused):
   """Blends a block per slot.
 
   Args:
     coefficients: `[slots, BLOCK, 6]`, see `blocks.unpack`.
     features: `[slots, BLOCK, F]`, likewise.
-    rows: `[slots, BLOCK]` int32, where in the table they are from.
     transmittance: `[slots, pixels]` before the block.
     sums: `[slots, F, pixels]` weighted features so far.
-    half: `[slots, pixels]` int32 row of the median so far; None without one.
     settings: `blocks.Settings`.
     fused: see above.
 
   Returns:
-    Transmittance, sums and half after it.
+    Transmittance and sums after it.
   """
   coefficients, features = (
     jnp.swapaxes(x, 0, 1) for x in (coefficients, features)
@@ -38,18 +33,15 @@ def blend(
   alpha, _ = _alphas(coefficients, settings.max_alpha, fused)
 
   def step(carry, entry):
-    before, sums, half = carry
-    alpha, feature, row = entry
-    after, weight, is_half = blocks.blend(before, alpha)
-    sums = sums + weight[:, None] * feature[:, :, None]
-    if half is not None:
-      half = jnp.where(is_half, row[:, None], half)
-    return (after, sums, half), None
+    before, sums = carry
+    alpha, feature = entry
+    after, weight = blocks.blend(before, alpha)
+    return (after, sums + weight[:, None] * feature[:, :, None]), None
 
   carry, _ = jax.lax.scan(
     step,
-    (transmittance, sums, half),
-    (alpha, features, rows.T),
+    (transmittance, sums),
+    (alpha, features),
     unroll=blocks.BLOCK if fused else 1,
   )
   return carry
@@ -69,14 +61,7 @@ def passed(coefficients, settings):
 
 
 def pull(
-  coefficients,
-  features,
-  transmittance,
-  rest,
-  cotangent,
-  settings,
-  fused,
-  absolute,
+  coefficients, features, transmittance, rest, cotangent, settings, fused
 ):
   """The backward pass of a block per slot, see `composite`.
 
@@ -88,12 +73,10 @@ def pull(
     cotangent: `[slots, F, pixels]` of the pixels.
     settings: `blocks.Settings`.
     fused: see above.
-    absolute: whether to find absolute gradients of places.
 
   Returns:
     Transmittance and rest after it; the cotangents of coefficients and
-    features; `[slots, BLOCK, 2]` absolute gradients, summed over pixels, of
-    where entries are, or None.
+    features.
   """
   by_entry = jnp.swapaxes(coefficients, 0, 1)
   alpha, exponent = _alphas(by_entry, settings.max_alpha, fused)
@@ -126,9 +109,8 @@ def pull(
     cotangent,
     precision=jax.lax.Precision.HIGHEST,
   )
-  moved = _moved(coefficients, d_exponent) if absolute else None
   d_coefficients = jnp.swapaxes(d_coefficients, 0, 1)
-  return transmittance, rest, d_coefficients, d_features, moved
+  return transmittance, rest, d_coefficients, d_features
 
 
 def _alphas(coefficients, max_alpha, fused):
@@ -145,25 +127,3 @@ def _alphas(coefficients, max_alpha, fused):
       precision=jax.lax.Precision.HIGHEST,
     ).reshape(*coefficients.shape[:-1], blocks.PIXELS)
   return blocks.opacity(exponent, max_alpha), exponent
-
-
-def _moved(coefficients, d_exponent):
-  """Absolute gradients, summed over pixels, of where entries are.
-
-  Args:
-    coefficients: `[slots, BLOCK, 6]`.
-    d_exponent: `[BLOCK, slots, pixels]`.
-
-  Returns:
-    `[slots, BLOCK, 2]`.
-  """
-  one, x, y = blocks.monomials()[:3]
-  zero = np.zeros_like(one)
-  # The derivatives of the monomials.
-  slopes = np.stack(
-    [[zero, one, zero, 2 * x, y, zero], [zero, zero, one, zero, x, 2 * y]]
-  )
-  slope = jnp.einsum(
-    'ske,aep->aksp', coefficients, slopes, precision=jax.lax.Precision.HIGHEST
-  )
-  return jnp.einsum('aksp->ska', jnp.abs(slope * d_exponent))

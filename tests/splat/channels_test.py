@@ -115,32 +115,10 @@ def test_normals_are_those_of_discs_that_face_the_camera():
   )
 
 
-@pytest.mark.slow
-def test_probe_sums_absolute_gradients_over_pixels():
-  gaussians = _gaussians(1)
-
-  def image(intrinsics):
-    camera = CAMERA.replace(intrinsics=intrinsics)
-    return splat.render(gaussians, camera, jnp.zeros(3), config=CONFIG).color
-
-  weights = jax.random.normal(jax.random.key(0), (HEIGHT, WIDTH, 3))
-  # A shift of the principal point is a shift of the Gaussian in the image.
-  jacobian = jax.jacrev(image)(CAMERA.intrinsics)[..., :2, 2]
-  per_pixel = jnp.sum(weights[..., None] * jacobian, 2)
-  found = jax.grad(
-    lambda probe: jnp.sum(
-      _render(gaussians, screen_probe=probe).color * weights
-    )
-  )(jnp.zeros((1, 2)))
-  np.testing.assert_allclose(
-    found[0], jnp.sum(jnp.abs(per_pixel), (0, 1)), rtol=1e-3
-  )
-
-
 def test_antialiased_mode_equals_the_reference():
   config = dataclasses.replace(CONFIG, antialiased=True)
   gaussians = _gaussians()
-  expected, _, _ = reference.image(
+  expected, _ = reference.image(
     reference.double(gaussians),
     CAMERA,
     np.zeros(3),
@@ -203,7 +181,6 @@ def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
   [
     ({'channels': ('colour',)}, "channels: 'colour' is none of"),
     ({'features': jnp.zeros((3, 2))}, r'features of shape \(3, 2\) for 40'),
-    ({'screen_probe': jnp.zeros((40, 3))}, r'screen_probe of shape \(40, 3\)'),
     (
       {'config': splat.Config(backend='cuda')},
       "splat.backend is 'cuda', expected one of auto, xla",
@@ -265,7 +242,7 @@ def _share():
   gaussians = _gaussians()
 
   def loss(gaussians, mesh):
-    rendered = _render(gaussians, mesh=mesh, channels=('median_depth',))
+    rendered = _render(gaussians, mesh=mesh, channels=('normal',))
     return jnp.sum(rendered.color**2) + jnp.sum(rendered.depth), rendered
 
   both = jax.jit(jax.grad(loss, has_aux=True, allow_int=True), static_argnums=1)
@@ -305,21 +282,17 @@ def test_kernels_carry_light_from_block_to_block(backend):
 
   @functools.partial(jax.jit, static_argnums=1)
   def both(scenes, config):
-    def loss(parameters, probe, scene):
+    def loss(parameters, scene):
       rendered = _render(
         scene.replace(**parameters),
         config,
         features=parameters['means'],
-        screen_probe=probe,
-        channels=('median_depth',),
       )
       total = jnp.sum(rendered.color * weights) + jnp.sum(rendered.features**2)
-      return total + jnp.sum(rendered.median_depth), rendered
+      return total, rendered
 
     parameters = {k: getattr(scenes, k) for k in reference.PARAMETERS}
-    return jax.vmap(jax.grad(loss, (0, 1), has_aux=True))(
-      parameters, jnp.zeros((3, 200, 2)), scenes
-    )
+    return jax.vmap(jax.grad(loss, has_aux=True))(parameters, scenes)
 
   expected = both(scenes, config)
   found = both(scenes, dataclasses.replace(config, backend=backend))
@@ -332,20 +305,6 @@ def test_kernels_carry_light_from_block_to_block(backend):
     found,
     expected,
   )
-
-
-@pytest.mark.slow
-def test_median_under_vmap_is_that_of_each_scene():
-  scenes = jax.tree.map(
-    lambda *x: jnp.stack(x), _gaussians(seed=1), _gaussians(seed=2)
-  )
-  channels = ('median_depth',)
-  found = jax.vmap(lambda g: _render(g, channels=channels))(scenes)
-  for i in range(2):
-    alone = _render(types.take(scenes, i), channels=channels)
-    np.testing.assert_allclose(
-      found.median_depth[i], alone.median_depth, atol=1e-5
-    )
 
 
 def test_surface_depth_is_the_mean_depth_where_a_gaussian_is_seen():

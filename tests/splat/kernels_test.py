@@ -61,15 +61,14 @@ def _lists(counts=COUNTS):
 
 @functools.cache
 def _expected(counts=COUNTS):
-  """Image, median, a cotangent, gradients of table and probe, in float64."""
+  """Image, a cotangent and the gradient of the table, in float64."""
   table, gaussian, valid, middle, first, count = jax.device_get(_lists(counts))
   table, middle = np.float64(table), np.float64(middle)
   y, x = np.mgrid[: blocks.TILE_HEIGHT, : blocks.TILE_WIDTH] + 0.5
   x, y = x.ravel() - blocks.TILE_WIDTH / 2, y.ravel() - blocks.TILE_HEIGHT / 2
   image = np.zeros((len(first), NUM_FEATURES + 1, blocks.PIXELS))
-  median = np.full((len(first), blocks.PIXELS), -1)
   cotangent = np.random.default_rng(1).normal(size=image.shape)
-  d_table, d_probe = np.zeros_like(table), np.zeros((len(table), 2))
+  d_table = np.zeros_like(table)
   for tile in range(len(first)):
     light = np.ones(blocks.PIXELS)
     blended = []
@@ -85,8 +84,6 @@ def _expected(counts=COUNTS):
         lives = after > 1e-4
         features = np.append(table[row, 6:], 1)[:, None]
         image[tile] += np.where(lives, alpha * light, 0) * features
-        is_half = lives & (light > 0.5) & (after <= 0.5)
-        median[tile] = np.where(is_half, row, median[tile])
         is_free = lives & (alpha > 0) & (opacity <= MAX_ALPHA)
         blended.append((row, dx, dy, alpha, light, lives, is_free, features))
         light = after
@@ -102,22 +99,20 @@ def _expected(counts=COUNTS):
       d_table[row] += np.sum(
         [*moved, *turned, slope, *(weight * cotangent[tile, :-1])], 1
       )
-      d_probe[row] += np.abs(moved).sum(1)
-  return image, median, cotangent, d_table, d_probe
+  return image, cotangent, d_table
 
 
 def _check(form, interpret, counts=COUNTS):
   known = _lists(counts)
-  expected, expected_median, cotangent, *gradients = _expected(counts)
-  settings = blocks.Settings(MAX_ALPHA, True, form)
-  image, median = jax.jit(kernels.forward(settings, interpret))(*known)
+  expected, cotangent, gradient = _expected(counts)
+  settings = blocks.Settings(MAX_ALPHA, form)
+  image = jax.jit(kernels.forward(settings, interpret))(*known)
   np.testing.assert_allclose(image, expected, atol=1e-5)
-  np.testing.assert_array_equal(median, expected_median)
-  found = jax.jit(kernels.backward(settings, True, interpret))(
+  found = jax.jit(kernels.backward(settings, interpret))(
     *known, image, jnp.float32(cotangent)
   )
-  for a, b in zip(found, gradients, strict=True):
-    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5 * np.abs(b).max())
+  largest = np.abs(gradient).max()
+  np.testing.assert_allclose(found, gradient, rtol=1e-3, atol=1e-5 * largest)
 
 
 # The plain interpreter poisons what of the outputs is not written.
@@ -171,11 +166,11 @@ def test_two_hundred_entries_are_two_blocks_of_a_tpu():
 def test_is_lowered_for_its_platform(form, platform, mark):
   known = _lists()
   image = jnp.ones((len(COUNTS), NUM_FEATURES + 1, blocks.PIXELS))
-  settings = blocks.Settings(0.999, True, form)
+  settings = blocks.Settings(0.999, form)
   with launches.on(platform):
     for function, arguments in (
       (kernels.forward(settings, False), known),
-      (kernels.backward(settings, True, False), (*known, image, image)),
+      (kernels.backward(settings, False), (*known, image, image)),
     ):
       traced = jax.jit(function).trace(*arguments)
       assert mark in traced.lower(lowering_platforms=(platform,)).as_text()

@@ -59,8 +59,7 @@ def image(parameters, camera, background, poses, held=None, config=None):
     config: a `splat.Config`; None is the default.
 
   Returns:
-    `[H, W, 5]` colour, expected depth, alpha; `held`; `[H, W]` the depth at
-    which less than half of the light is left, 0 if more is left at the end.
+    `[H, W, 5]` colour, expected depth, alpha; and `held`.
   """
   config = config or splat.Config()
   height, width = camera.height, camera.width
@@ -116,7 +115,6 @@ def image(parameters, camera, background, poses, held=None, config=None):
   finished = np.zeros((height, width), bool)
   image = np.zeros((height, width, 4))
   used = np.zeros((num, height, width), bool)
-  median = np.zeros((height, width))
   for z, i, sigma, opacity, color in splats:
     alpha = np.minimum(config.max_alpha, opacity * np.exp(-sigma))
     after = transmittance * (1 - alpha)
@@ -127,8 +125,6 @@ def image(parameters, camera, background, poses, held=None, config=None):
     else:
       use = held[0][i]
     used[i] = use
-    half = use & (transmittance > 0.5) & (after <= 0.5)
-    median = np.where(half, z, median)
     weight = np.where(use, alpha * transmittance, 0)
     image += weight[..., None] * np.append(color, z)
     transmittance = np.where(use, after, transmittance)
@@ -136,11 +132,8 @@ def image(parameters, camera, background, poses, held=None, config=None):
   alpha = 1 - transmittance
   color = image[..., :3] + transmittance[..., None] * background
   depth = image[..., 3] / np.where(alpha > 0, alpha, 1)
-  return (
-    np.concatenate([color, depth[..., None], alpha[..., None]], -1),
-    held,
-    median,
-  )
+  image = np.concatenate([color, depth[..., None], alpha[..., None]], -1)
+  return image, held
 
 
 def double(gaussians):

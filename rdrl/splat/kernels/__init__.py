@@ -108,21 +108,17 @@ def forward(settings, interpret=None):
 
   def run(table, gaussian, valid, middle, first, count):
     lists = form.arrange(gaussian, valid, middle, first, count)
-    image, median = form.blend(
-      lists, *_entries(table, lists), settings, interpret
+    image = form.blend(
+      lists, *_entries(table, lists), settings.max_alpha, interpret
     )
     # No block of an empty tile was ever looked at.
-    has_blocks = (count > 0)[:, None]
-    image = jnp.where(has_blocks[..., None], image[: len(count)], 0)
-    if median is not None:
-      median = jnp.where(has_blocks, median[: len(count)], -1)
-    return image, median
+    return jnp.where((count > 0)[:, None, None], image[: len(count)], 0)
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 
 
 @functools.cache
-def backward(settings, absolute, interpret=None):
+def backward(settings, interpret=None):
   """Like `queue.backward`, by the form that `settings.backend` names."""
   form, interpret = _form(settings, interpret)
 
@@ -130,17 +126,13 @@ def backward(settings, absolute, interpret=None):
     lists = form.arrange(gaussian, valid, middle, first, count)
     entries, pull = jax.vjp(lambda table: _entries(table, lists), table)
     total = jnp.sum(image * cotangent, 1)
-    *gradients, moved = form.pull(
+    gradients = form.pull(
       lists, *entries, total, cotangent, settings.max_alpha, interpret
     )
     # Room that no tile uses was never written.
-    gradients, moved = jax.tree.map(
-      lambda x: jnp.where(lists.valid[..., None], x, 0), (gradients, moved)
-    )
-    probe = None
-    if absolute:
-      probe = jnp.zeros((len(table), 2)).at[lists.gaussian].add(moved)
-    return *pull(tuple(gradients)), probe
+    gradients = [jnp.where(lists.valid[..., None], x, 0) for x in gradients]
+    (table,) = pull(tuple(gradients))
+    return table
 
   return blocks.join_batches(run, {1: 0, 4: 1})
 

@@ -41,21 +41,18 @@ def alpha(c, x, y, max_alpha):
   return blocks.opacity(exponent, max_alpha), exponent
 
 
-def moments(d_exponent, c, x, y, total):
-  """Gradients of six coefficients, and absolute ones of the place, in lists.
+def moments(d_exponent, x, y, total):
+  """Gradients of six coefficients, a list.
 
   Args:
     d_exponent: `[..., pixels]`.
-    c: six coefficients, which broadcast against it, as do x and y.
-    x: of the pixels.
+    x: of the pixels, which broadcasts against it.
     y: likewise.
     total: sums over pixels.
   """
-  along_x = jnp.abs(d_exponent * (c[1] + 2 * c[3] * x + c[4] * y))
-  along_y = jnp.abs(d_exponent * (c[2] + c[4] * x + 2 * c[5] * y))
   by_x, by_y = d_exponent * x, d_exponent * y
   sums = [d_exponent, by_x, by_y, by_x * x, by_x * y, by_y * y]
-  return list(map(total, sums)), [total(along_x), total(along_y)]
+  return list(map(total, sums))
 
 
 def is_lit(light):

@@ -46,58 +46,48 @@ def arrange(gaussian, valid, middle, first, count):
   )
 
 
-def blend(lists, coefficients, features, settings, interpret):
+def blend(lists, coefficients, features, max_alpha, interpret):
   """See `triton.blend`; coefficients and features are `[rooms, 2, BLOCK, ...]`.
 
   An odd number of tiles gets another, empty one.
   """
   num_features = features.shape[-1]
 
-  def kernel(first, count, coefficients, features, gaussian, image, *median):
+  def kernel(first, count, coefficients, features, image):
     pair = _pair(interpret)
     row, x, y = _places(interpret)
     begin, end = first[pair], first[pair] + count[pair]
 
     def block(state):
       def entry(k, state):
-        before, sums, half = state
+        before, sums = state
         c = [_scalars(coefficients, row, room, k, i) for i in range(6)]
-        alpha, _ = arithmetic.alpha(c, x, y, settings.max_alpha)
-        after, weight, is_half = blocks.blend(before, alpha)
+        alpha, _ = arithmetic.alpha(c, x, y, max_alpha)
+        after, weight = blocks.blend(before, alpha)
         sums = tuple(
           total + weight * _scalars(features, row, room, k, i)
           for i, total in enumerate(sums)
         )
-        if median:
-          half = jnp.where(is_half, _scalars(gaussian, row, room, k), half)
-        return after, sums, half
+        return after, sums
 
       room, *state = state
       return room + 1, *jax.lax.fori_loop(0, blocks.BLOCK, entry, tuple(state))
 
     zero = jnp.zeros_like(x)
-    state = begin, zero + 1, (zero,) * num_features, row * 0 - 1
-    _, _, sums, half = jax.lax.while_loop(
-      lambda s: (s[0] < end) & _is_lit(s[1]), block, state
+    _, _, sums = jax.lax.while_loop(
+      lambda s: (s[0] < end) & _is_lit(s[1]),
+      block,
+      (begin, zero + 1, (zero,) * num_features),
     )
     for i, total in enumerate(sums):
       image[pair, i] = total
-    for ref in median:
-      ref[pair] = half
 
   pairs = len(lists.first)
-  shape = [arithmetic.array(pairs, num_features, *_PAIR)]
-  if settings.median:
-    shape.append(arithmetic.array(pairs, *_PAIR, dtype=jnp.int32))
-  image, *median = _call(kernel, pairs, shape, interpret)(
-    lists.first,
-    lists.count,
-    _by_entry(coefficients),
-    _by_entry(features),
-    _by_entry(lists.gaussian),
+  shape = arithmetic.array(pairs, num_features, *_PAIR)
+  image = _call(kernel, pairs, shape, interpret)(
+    lists.first, lists.count, _by_entry(coefficients), _by_entry(features)
   )
-  image = jnp.swapaxes(image, 1, 2).reshape(2 * pairs, num_features, -1)
-  return image, median[0].reshape(2 * pairs, -1) if median else None
+  return jnp.swapaxes(image, 1, 2).reshape(2 * pairs, num_features, -1)
 
 
 def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
@@ -122,11 +112,11 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
         after, rest, weight, d_exponent = blocks.pull(
           before, rest, alpha, exponent, value, max_alpha
         )
-        d_coefficients, moved = arithmetic.moments(
-          d_exponent, c, x, y, lambda x: jnp.sum(x, 1)
+        d_coefficients = arithmetic.moments(
+          d_exponent, x, y, lambda x: jnp.sum(x, 1)
         )
         d_features = [jnp.sum(weight * a, 1) for a in above]
-        for i, value in enumerate((*d_coefficients, *d_features, *moved)):
+        for i, value in enumerate((*d_coefficients, *d_features)):
           out[room, k, i] = value
         return after, rest
 
@@ -150,7 +140,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     jax.lax.fori_loop(room, end, clear, None)
 
   rooms, pairs = len(coefficients), len(lists.first)
-  width = 6 + num_features + 2
+  width = 6 + num_features
   pad = (0, 2 * pairs - len(total))
   total = jnp.pad(total, (pad, (0, 0)))
   cotangent = jnp.pad(cotangent, (pad, (0, 0), (0, 0)))
@@ -165,7 +155,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     jnp.swapaxes(cotangent.reshape(pairs, 2, num_features, -1), 1, 2),
   )
   out = jnp.moveaxis(out, -1, 1)
-  return jnp.split(out, [6, 6 + num_features], -1)
+  return jnp.split(out, [6], -1)
 
 
 def _call(kernel, pairs, out_type, interpret):

@@ -46,13 +46,11 @@ def arrange(gaussian, valid, middle, first, count):
   )
 
 
-def blend(lists, coefficients, features, settings, interpret):
+def blend(lists, coefficients, features, max_alpha, interpret):
   """See `triton.blend`; coefficients and features are `[rooms, LANES, ...]`."""
   tiles, num_features = len(lists.first), features.shape[-1]
-  has_median = settings.median
 
-  def kernel(tile, coefficients, features, gaussian, *refs):
-    light_in, image, *median, light_out, light = refs
+  def kernel(tile, coefficients, features, light_in, image, light_out, light):
     begins = _begins(tile)
 
     @pl.when(pl.program_id(0) == 0)
@@ -67,65 +65,45 @@ def blend(lists, coefficients, features, settings, interpret):
     @pl.when(begins | (pl.program_id(0) == 0))
     def _():
       image[...] = jnp.zeros_like(image)
-      for ref in median:
-        ref[...] = -jnp.ones_like(ref)
 
     @pl.when(arithmetic.is_lit(light[...]))
     def _():
       c = _rows(coefficients)
-      alpha, _ = arithmetic.alpha(c, *_places(), settings.max_alpha)
+      alpha, _ = arithmetic.alpha(c, *_places(), max_alpha)
       before = light[...] * jnp.exp(_sum_before(jnp.log(1 - alpha)))
-      after, weight, _ = blocks.blend(before, alpha)
+      after, weight = blocks.blend(before, alpha)
       image[0] += _product(features[0], weight, 1, 1)
-      for ref in median:
-        is_past = (after > blocks.MIN_TRANSMITTANCE) & (after <= 0.5)
-        lane = jax.lax.broadcasted_iota(jnp.int32, is_past.shape, 1)
-        nearest = jnp.min(jnp.where(is_past, lane, LANES), 1, keepdims=True)
-        ref[0] = jnp.where(
-          ref[0] < 0, _pick(gaussian[0], lane == nearest), ref[0]
-        )
       light[...] = jnp.broadcast_to(after[:, LANES - 1 :], light.shape)
 
     light_out[...] = light[...]
 
-  row, matrix = (1, blocks.PIXELS), (blocks.PIXELS, LANES)
-  shape = [arithmetic.array(tiles, num_features, blocks.PIXELS)]
-  specs = [_of_tile(num_features, blocks.PIXELS)]
-  if has_median:
-    shape.append(arithmetic.array(tiles, *row, dtype=jnp.int32))
-    specs.append(_of_tile(*row))
+  matrix = blocks.PIXELS, LANES
+  shape = arithmetic.array(tiles, num_features, blocks.PIXELS)
 
   def call(carry, tile, *parts):
-    image, median, light = carry
-    new, *half, light = _call(
+    image, light = carry
+    new, light = _call(
       kernel,
       grid=len(tile) - 1,
       in_specs=[
         *(_of_block(*x.shape[1:]) for x in parts),
         _whole(*matrix),
       ],
-      out_specs=[*specs, _whole(*matrix)],
-      out_shape=[*shape, arithmetic.array(*matrix)],
+      out_specs=[_of_tile(num_features, blocks.PIXELS), _whole(*matrix)],
+      out_shape=[shape, arithmetic.array(*matrix)],
       scratch_shapes=[pltpu.VMEM(matrix, jnp.float32)],
       interpret=interpret,
     )(tile, *parts, light)
-    is_mine = _touched(lists, tile)
-    image += jnp.where(is_mine, new, 0)
-    if has_median:
-      median = jnp.where(is_mine & (median < 0), half[0], median)
-    return (image, median, light), ()
+    return (image + jnp.where(_touched(lists, tile), new, 0), light), ()
 
-  image = jnp.zeros(shape[0].shape)
-  median = jnp.full(shape[1].shape, -1, jnp.int32) if has_median else None
-  (image, median, _), () = _in_calls(
+  (image, _), () = _in_calls(
     call,
-    (image, median, jnp.ones(matrix)),
+    (jnp.zeros(shape.shape), jnp.ones(matrix)),
     lists,
     jnp.swapaxes(coefficients, 1, 2),
     jnp.swapaxes(features, 1, 2),
-    lists.gaussian[:, None],
   )
-  return image, median[:, 0] if has_median else None
+  return image
 
 
 def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
@@ -160,7 +138,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
       alpha, exponent = arithmetic.alpha(c, *places, max_alpha)
       before = light[...] * jnp.exp(_sum_before(jnp.log(1 - alpha)))
       value = _product(cotangent[0], features[0], 0, 0)
-      after, weight, _ = blocks.blend(before, alpha)
+      after, weight = blocks.blend(before, alpha)
       _, after_rest, weight, d_exponent = blocks.pull(
         before,
         rest[...] - _sum_before(weight * value),
@@ -169,21 +147,19 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
         value,
         max_alpha,
       )
-      d_coefficients, moved = arithmetic.moments(
-        d_exponent, c, *places, lambda x: jnp.sum(x, 0, keepdims=True)
+      d_coefficients = arithmetic.moments(
+        d_exponent, *places, lambda x: jnp.sum(x, 0, keepdims=True)
       )
       for i, row in enumerate(d_coefficients):
         out[0][0, i : i + 1, :] = row
       out[1][0] = _product(cotangent[0], weight, 1, 0)
-      for i, row in enumerate(moved):
-        out[2][0, i : i + 1, :] = row
       for ref, x in ((light, after), (rest, after_rest)):
         ref[...] = jnp.broadcast_to(x[:, LANES - 1 :], ref.shape)
 
     light_out[...] = light[...]
     rest_out[...] = rest[...]
 
-  widths = 6, num_features, 2
+  widths = 6, num_features
   matrix = blocks.PIXELS, LANES
 
   def call(carry, tile, *parts):
@@ -315,23 +291,6 @@ def _sum_before(x):
   row = jax.lax.broadcasted_iota(jnp.int32, (LANES, LANES), 0)
   column = jax.lax.broadcasted_iota(jnp.int32, (LANES, LANES), 1)
   return _product(x, (row < column).astype(jnp.float32), 1, 0)
-
-
-def _pick(gaussian, is_chosen):
-  """`[1, pixels]` of `[1, LANES]` rows, -1 where none is chosen.
-
-  Args:
-    gaussian: rows of the table.
-    is_chosen: `[pixels, LANES]`, at most one in a row.
-  """
-  # Halves of an integer are exact as floats, which only a product can turn from
-  # lanes to lanes.
-  high, low = (
-    _product(x.astype(jnp.float32), is_chosen.astype(jnp.float32), 1, 1)
-    for x in ((gaussian >> 16) + 1, gaussian & 0xFFFF)
-  )
-  row = (high.astype(jnp.int32) - 1) << 16 | low.astype(jnp.int32)
-  return jnp.where(high > 0, row, -1)
 
 
 def _product(a, b, axis_a, axis_b):

@@ -19,55 +19,49 @@ _PARAMS = pltriton.CompilerParams(num_warps=2)
 arrange = arithmetic.Lists
 
 
-def blend(lists, coefficients, features, settings, interpret):
-  """`[tiles, F, pixels]`, and the median's rows `[tiles, pixels]` or None.
+def blend(lists, coefficients, features, max_alpha, interpret):
+  """`[tiles, F, pixels]`.
 
   Args:
     lists: `arithmetic.Lists`.
     coefficients: `[rooms, BLOCK, 6]` of the exponents.
     features: `[rooms, BLOCK, F]`.
-    settings: `blocks.Settings`.
+    max_alpha: see `blocks.Settings`.
     interpret: as `pallas_call` takes it.
   """
   num_features = features.shape[-1]
 
-  def kernel(first, count, coefficients, features, gaussian, image, *median):
+  def kernel(first, count, coefficients, features, image):
     tile = pl.program_id(0)
     x, y = arithmetic.places(jnp.arange(blocks.PIXELS))
     begin = first[tile] * blocks.BLOCK
     end = begin + count[tile] * blocks.BLOCK
 
     def step(state):
-      entry, before, sums, half = state
+      entry, before, sums = state
       c = [coefficients[entry, i] for i in range(6)]
-      alpha, _ = arithmetic.alpha(c, x, y, settings.max_alpha)
-      after, weight, is_half = blocks.blend(before, alpha)
+      alpha, _ = arithmetic.alpha(c, x, y, max_alpha)
+      after, weight = blocks.blend(before, alpha)
       sums = tuple(
         total + weight * features[entry, i] for i, total in enumerate(sums)
       )
-      if median:
-        half = jnp.where(is_half, gaussian[entry], half)
-      return entry + 1, after, sums, half
+      return entry + 1, after, sums
 
     light = jnp.ones(blocks.PIXELS, jnp.float32)
     zero = jnp.zeros_like(light)
-    state = begin, light, (zero,) * num_features, -jnp.ones_like(x, jnp.int32)
-    _, _, sums, half = jax.lax.while_loop(
-      lambda s: (s[0] < end) & arithmetic.is_lit(s[1]), step, state
+    _, _, sums = jax.lax.while_loop(
+      lambda s: (s[0] < end) & arithmetic.is_lit(s[1]),
+      step,
+      (begin, light, (zero,) * num_features),
     )
     for i, total in enumerate(sums):
       image[tile, i, :] = total
-    for ref in median:
-      ref[tile, :] = half
 
   tiles = len(lists.first)
-  shape = [arithmetic.array(tiles, num_features, blocks.PIXELS)]
-  if settings.median:
-    shape.append(arithmetic.array(tiles, blocks.PIXELS, dtype=jnp.int32))
-  image, *median = pl.pallas_call(
+  return pl.pallas_call(
     kernel,
     grid=(tiles,),
-    out_shape=shape,
+    out_shape=arithmetic.array(tiles, num_features, blocks.PIXELS),
     compiler_params=_PARAMS,
     interpret=interpret,
   )(
@@ -75,13 +69,11 @@ def blend(lists, coefficients, features, settings, interpret):
     lists.count,
     coefficients.reshape(-1, 6),
     features.reshape(-1, num_features),
-    lists.gaussian.reshape(-1),
   )
-  return image, median[0] if median else None
 
 
 def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
-  """Gradients of coefficients, features and places, like these in shape.
+  """Gradients of coefficients and features, like these in shape.
 
   Args:
     lists: `arithmetic.Lists`.
@@ -115,8 +107,8 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
         before, rest, alpha, exponent, value, max_alpha
       )
       d_features = [jnp.sum(weight * a) for a in above]
-      d_coefficients, moved = arithmetic.moments(d_exponent, c, x, y, jnp.sum)
-      store(entry, (d_coefficients, d_features, moved))
+      d_coefficients = arithmetic.moments(d_exponent, x, y, jnp.sum)
+      store(entry, (d_coefficients, d_features))
       return entry + 1, after, rest
 
     light = jnp.ones(blocks.PIXELS, jnp.float32)
@@ -127,7 +119,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     )
 
     def clear(entry, _):
-      store(entry, [[0.0] * 6, [0.0] * num_features, [0.0] * 2])
+      store(entry, [[0.0] * 6, [0.0] * num_features])
       return _
 
     jax.lax.fori_loop(entry, end, clear, None)
@@ -138,7 +130,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     grid=(len(lists.first),),
     out_shape=[
       arithmetic.array(rooms * blocks.BLOCK, width)
-      for width in (6, num_features, 2)
+      for width in (6, num_features)
     ],
     compiler_params=_PARAMS,
     interpret=interpret,
