@@ -93,12 +93,6 @@ def multiply_quats(a, b):
   )
 
 
-def quat_from_yaw(yaw):
-  """wxyz quaternion `[..., 4]` of a turn about the z axis."""
-  zero = jnp.zeros_like(yaw)
-  return jnp.stack([jnp.cos(yaw / 2), zero, zero, jnp.sin(yaw / 2)], -1)
-
-
 def world_from_box(agents: types.AgentState):
   """`[..., 4, 4]` poses of the boxes of an `AgentState` of shape `[...]`."""
   cos, sin = jnp.cos(agents.yaw), jnp.sin(agents.yaw)

@@ -251,11 +251,11 @@ def _restoring(scene):
 
 def _dynamics(scene):
   ego, found = _agents(), []
-  for name in ('bicycle', 'actuated', 'single_track'):
+  for name in ('bicycle', 'single_track'):
     config = dataclasses.replace(sim.Config(), dynamics=name)
     vehicle = dynamics.initial(ego, 0.0, config)
     found.append(dynamics.step(ego, vehicle, 9.0, 0.1, ego, config))
-  controls = dynamics.controls_of(_agents(STEPS), config)
+  controls = jnp.zeros((2, STEPS - 1))
   return found, dynamics.drive(ego, *controls, config)
 
 

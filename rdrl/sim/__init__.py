@@ -5,7 +5,6 @@ from rdrl.sim import anchors
 from rdrl.sim import vector
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import STREAMS
-from rdrl.sim.config import Actuators
 from rdrl.sim.config import Config
 from rdrl.sim.env import Env
 from rdrl.sim.env import NoRenderer
@@ -16,7 +15,6 @@ from rdrl.sim.rollout import unroll
 __all__ = [
   'DYNAMICS',
   'STREAMS',
-  'Actuators',
   'Config',
   'Env',
   'NoRenderer',

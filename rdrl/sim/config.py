@@ -16,25 +16,7 @@ from rdrl.world import traffic
 # progress, time to collision and comfort, is a matter of speed.
 STREAMS = ((1, 2, 3), (0, 4, 5, 6))
 
-DYNAMICS = ('bicycle', 'actuated', 'single_track', 'replay')
-
-
-@dataclasses.dataclass(frozen=True)
-class Actuators:
-  """What steering, engine and brakes of the `actuated` bicycle can do.
-
-  Attributes:
-    max_steering: rad at the wheels, of a passenger car.
-    max_steering_rate: rad/s at the wheels, of the BMW 320i in Althoff, Koschi,
-      Manzinger, "CommonRoad: Vehicle Models", 2020.
-    acceleration_limits: m/s^2.
-    max_jerk: m/s^3, longitudinal; full brakes after 0.4 s.
-  """
-
-  max_steering: ranges.Radians = math.radians(35)
-  max_steering_rate: ranges.Positive = 0.4
-  acceleration_limits: ranges.SignedInterval = (-8.0, 4.0)
-  max_jerk: ranges.Positive = 20.0
+DYNAMICS = ('bicycle', 'single_track', 'replay')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +31,12 @@ class Config:
     image_width: pixels.
     route_points: metres along the reference path, beyond the point next to the
       ego, of the route that the policy sees.
-    dynamics: of the ego: `bicycle`; `actuated`, the same within the limits of
-      `actuators`; `single_track`, `world.vehicle`; `replay`, on its reference
-      whatever the action.
+    dynamics: of the ego: `bicycle`; `single_track`, `world.vehicle`; `replay`,
+      on its reference whatever the action.
     wheelbase: metres.
     rear_axle_to_center: metres from the rear axle to the middle of the box.
     max_steering: rad; a command of more curvature is cut.
     acceleration_limits: m/s^2 between which the speed follows its command.
-    actuators: of the `actuated` bicycle, in place of the two limits above.
     position_limit: metres from the reference path, where no agent was edited.
     heading_limit: rad from the tangent of the reference path.
     static_deviation: metres off the reference path below which a static
@@ -87,7 +67,6 @@ class Config:
   rear_axle_to_center: ranges.NotNegative = anchors.WHEELBASE / 2
   max_steering: ranges.Radians = anchors.MAX_STEERING
   acceleration_limits: ranges.SignedInterval = (-8.0, 4.0)
-  actuators: Actuators = Actuators()
   position_limit: ranges.Positive = 2.0
   heading_limit: ranges.Radians = math.radians(40)
   static_deviation: ranges.NotNegative = 0.2

@@ -2,8 +2,7 @@
 """How the ego moves in one step: a bicycle, a car on tyres, or the log.
 
 The kinematic bicycle rolls its rear axle along exact arcs. Its controls are the
-acceleration and the steering angle, constant over a step; `controls_of` finds
-those of a recorded track and `drive` takes them back to the track.
+acceleration and the steering angle, constant over a step.
 """
 
 import jax
@@ -13,10 +12,6 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.sim.config import Config
 from rdrl.world import vehicle as single_track
-
-# Seconds in which `controls_of` makes up for what is missing, and the least
-# metres ahead that it looks.
-_CATCH_UP, _MIN_AHEAD = 0.5, 2.0
 
 
 def follow_arc(xy, yaw, length, curvature):
@@ -87,48 +82,6 @@ def bicycle(ego: types.AgentState, speed, curvature, config: Config):
   return roll(ego, acceleration, curvature, config, types.TIME_STEP)
 
 
-def actuated(ego, actuators, speed, curvature, config: Config):
-  """The kinematic bicycle for one step, its actuators limited in rate.
-
-  The acceleration approaches the speed that is commanded so that the jerk limit
-  can end it in time: from a it still gains a^2 / (2 jerk) + a dt / 2, which is
-  not more than what is missing.
-
-  Args:
-    ego: fields of shape `[]`, of the middle of the box.
-    actuators: `[2]` steering angle in rad and acceleration in m/s^2 of the step
-      before.
-    speed: `[]` m/s, commanded, not negative.
-    curvature: `[]` 1/m of the track of the rear axle, commanded.
-    config: wheelbase and `Actuators`.
-
-  Returns:
-    `AgentState` `[]`, its z the old one, and actuators `[2]`.
-  """
-  limits, dt = config.actuators, types.TIME_STEP
-  before, acceleration = actuators
-  steering = jnp.clip(
-    jnp.arctan(config.wheelbase * curvature),
-    -limits.max_steering,
-    limits.max_steering,
-  )
-  turn = limits.max_steering_rate * dt
-  steering = before + jnp.clip(steering - before, -turn, turn)
-  missing, step = speed - ego.speed, limits.max_jerk * dt
-  fading = (
-    jnp.sqrt(2 * limits.max_jerk * jnp.abs(missing) + step**2 / 4) - step / 2
-  )
-  wanted = jnp.sign(missing) * jnp.minimum(jnp.abs(missing) / dt, fading)
-  wanted = jnp.clip(wanted, *limits.acceleration_limits)
-  acceleration += jnp.clip(wanted - acceleration, -step, step)
-  # Brakes stop a car, they do not push it back.
-  acceleration = jnp.maximum(acceleration, -jnp.maximum(ego.speed, 0) / dt)
-  moved = roll(
-    ego, acceleration, jnp.tan(steering) / config.wheelbase, config, dt
-  )
-  return moved, jnp.stack([steering, acceleration])
-
-
 def drive(start: types.AgentState, acceleration, steering, config, dt=None):
   """The track that controls make of a start.
 
@@ -156,64 +109,10 @@ def drive(start: types.AgentState, acceleration, steering, config, dt=None):
   return jax.tree.map(lambda x, y: jnp.append(x[None], y, 0), start, rest)
 
 
-def controls_of(track: types.AgentState, config, dt=None):
-  """Inverse dynamics: the controls that take the bicycle along a track.
-
-  What the bicycle drew comes back exactly. Any other track, in which speed,
-  heading and displacement contradict each other, is followed: what is missing
-  along it is made up for in half a second, what is missing aside by a heading
-  towards it as far ahead as the ego drives in a second.
-
-  Args:
-    track: `[T]` of one vehicle, all valid.
-    config: `sim.Config`, for the axles and the greatest steering angle.
-    dt: `[T - 1]` seconds of the steps; `types.TIME_STEP` where None.
-
-  Returns:
-    Acceleration `[T - 1]` in m/s^2 and steering `[T - 1]` in rad.
-  """
-  if dt is None:
-    dt = jnp.full(track.speed.shape[0] - 1, types.TIME_STEP)
-  track = jax.tree.map(jnp.asarray, track)
-  limit = jnp.tan(config.max_steering) / config.wheelbase
-  offset = jnp.array([config.rear_axle_to_center, 0.0])
-
-  def step(ego, inputs):
-    now, following, dt = inputs
-    # Measured at the rear axle, which moves along the heading.
-    missing = now.xy - ego.xy
-    missing += geometry.rotate_2d(offset, ego.yaw)
-    missing -= geometry.rotate_2d(offset, now.yaw)
-    along, aside = geometry.rotate_2d(missing, -now.yaw)
-    speed = following.speed + along / _CATCH_UP
-    acceleration = (speed - ego.speed) / dt
-    length = (ego.speed + speed) / 2 * dt
-    ahead = jnp.maximum(jnp.abs(now.speed), _MIN_AHEAD)
-    aim = following.yaw + jnp.sign(length) * jnp.arctan2(aside, ahead)
-    moves = jnp.abs(length) > 1e-4
-    turn = geometry.wrap_angle(aim - ego.yaw)
-    curvature = jnp.where(moves, turn / jnp.where(moves, length, 1), 0)
-    curvature = jnp.clip(curvature, -limit, limit)
-    ego = roll(ego, acceleration, curvature, config, dt)
-    return ego, (acceleration, jnp.arctan(config.wheelbase * curvature))
-
-  def part(index):
-    return types.take(track, index)
-
-  _, controls = jax.lax.scan(
-    step, part(0), (part(slice(None, -1)), part(slice(1, None)), dt)
-  )
-  return controls
-
-
 def initial(ego: types.AgentState, curvature, config: Config):
   """What the dynamics carry, `[V]`, for an ego that drives steadily."""
   if config.dynamics == 'single_track':
     return single_track.initial(ego, curvature)
-  if config.dynamics == 'actuated':
-    limit = config.actuators.max_steering
-    steering = jnp.arctan(config.wheelbase * curvature)
-    return jnp.stack([jnp.clip(steering, -limit, limit), jnp.zeros(())])
   return jnp.zeros(0)
 
 
@@ -239,8 +138,6 @@ def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
     return ego.replace(
       xy=xy, yaw=geometry.wrap_angle(yaw), speed=speed
     ), vehicle
-  if config.dynamics == 'actuated':
-    return actuated(ego, vehicle, speed, curvature, config)
   return bicycle(ego, speed, curvature, config), vehicle
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from rdrl import geometry
 from rdrl import prior
@@ -65,9 +66,7 @@ def _scene():
   )
   zero = np.zeros((STEPS, 2), np.float32)
   mount = np.array([[0, -1, 0, 0], [0, 0, -1, 0.5], [1, 0, 0, 0], [0, 0, 0, 1]])
-  turned = geometry.rotation_from_quat(
-    geometry.quat_from_yaw(jnp.array([0.0, -0.7]))
-  )
+  turned = jnp.float32(Rotation.from_euler('z', [0.0, -0.7]).as_matrix())
   ego_turned = geometry.from_rotation_translation(turned, jnp.zeros((2, 3)))
   none = types.Polylines(np.zeros((1, 2, 2)), np.zeros((1, 2), bool))
   return types.Scene(
