@@ -127,17 +127,12 @@ class Bodies:
     origin: `[..., A]` metres along the heading from the origin of the world,
       where the gait is at its phase 0.
     motion: what is learnt.
-    poses: `[..., T, A, 24, 3]` rad, rotation vectors of SMPL's joints (Loper et
-      al. 2015) at each step of the tracks, in its axes (x left, y up, z ahead),
-      the first relative to the box; they come before the gait where they are
-      finite. None leaves all to the gait.
   """
 
   kind: Array
   sizes: Array
   origin: Array
   motion: Motion
-  poses: Array | None = None
 
 
 @struct.dataclass
@@ -245,7 +240,6 @@ class Log:
   lidar: Array
   lidar_valid: Array
   map: Map
-  poses: Array | None = None
   name: str = struct.field(pytree_node=False, default='')
   ego_mask: Array | None = None
 

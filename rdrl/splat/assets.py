@@ -375,9 +375,6 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
             gait=widen(learnt.gait, extra),
             embedding=widen(learnt.embedding, extra),
           ),
-          poses=None
-          if bodies.poses is None
-          else widen(bodies.poses, extra, 1, np.nan),
         )
       )
   return scene

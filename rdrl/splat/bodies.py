@@ -4,11 +4,11 @@
 The scene graph of OmniRe (Chen et al. 2024, arXiv 2408.16760): beside rigid
 nodes there are walkers, whose Gaussians hang on a skeleton by linear blend
 skinning, and deformable nodes, see `splat.deformation`. The skeleton has the
-kinematic tree of SMPL's joints (Loper et al. 2015), so that SMPL's poses bend
-it; its proportions are those of Drillis and Contini (1966) as printed in
-Winter, "Biomechanics and Motor Control of Human Movement", figure 4.1. Where
-there are no poses a gait bends it, the mean and first harmonic of each joint's
-flexion (Troje 2002), whose phase is the distance walked: it needs no clock.
+kinematic tree of SMPL's joints (Loper et al. 2015); its proportions are those
+of Drillis and Contini (1966) as printed in Winter, "Biomechanics and Motor
+Control of Human Movement", figure 4.1. A gait bends it, the mean and first
+harmonic of each joint's flexion (Troje 2002), whose phase is the distance
+walked: it needs no clock.
 """
 
 import jax
@@ -79,8 +79,6 @@ _RADII = {
 _BLEND = 0.02
 # From the rest pose, arms hang by a turn of this, rad.
 _HANG = 1.45
-# SMPL's axes are left, up and ahead.
-_FROM_SMPL = (2, 0, 1)
 
 
 def _tables():
@@ -196,11 +194,6 @@ def gait_pose(gait, phase):
   return pose
 
 
-def smpl_pose(rotation_vectors):
-  """Turn `[24, 4]` of each joint from SMPL's rotation vectors `[24, 3]`."""
-  return quat_from_rotation_vector(rotation_vectors[:, _FROM_SMPL])
-
-
 def bone_motions(joints, pose):
   """Where a pose takes what hangs on each bone at rest: x to R x + shift.
 
@@ -262,21 +255,14 @@ def skin(mean, quat, size, motions):
   return moved, geometry.multiply_quats(turn, quat)
 
 
-def all_bone_motions(bodies: types.Bodies, agents: types.AgentState, time=None):
+def all_bone_motions(bodies: types.Bodies, agents: types.AgentState):
   """`bone_motions` `[A]` of all agents as if all of them were walkers.
 
   Args:
     bodies: of the agents.
     agents: `[A]`.
-    time: `[]` seconds on the clock of the tracks; None leaves poses aside.
   """
   pose = jax.vmap(gait_pose)(bodies.motion.gait, gait_phase(agents, bodies))
-  if bodies.poses is not None and time is not None:
-    step = jnp.round(jnp.asarray(time) / types.TIME_STEP).astype(jnp.int32)
-    given = bodies.poses[jnp.clip(step, 0, len(bodies.poses) - 1)]
-    is_given = jnp.all(jnp.isfinite(given), (-2, -1))[:, None, None]
-    given = jax.vmap(smpl_pose)(jnp.where(is_given, given, 0))
-    pose = jnp.where(is_given, given, pose)
   return jax.vmap(bone_motions)(jax.vmap(rest_joints)(bodies.sizes), pose)
 
 
@@ -287,8 +273,7 @@ def posed(gaussians, bodies, agents, time, config):
     gaussians: `N` of them, at rest.
     bodies: `types.Bodies`, or None if all agents are rigid.
     agents: `[A]`.
-    time: `[]` seconds on the clock of the tracks; None leaves aside what needs
-      a clock: deformations and SMPL's poses.
+    time: `[]` seconds on the clock of the tracks; without it nothing deforms.
     config: `splat.Config`, whose budgets say how many are moved at most.
 
   Returns:
@@ -319,7 +304,7 @@ def posed(gaussians, bodies, agents, time, config):
     shape = tuple(map(pick, _shape(gaussians)))
     size = bodies.sizes[agent]
     if which == types.ARTICULATED:
-      motions = all_bone_motions(bodies, agents, time)
+      motions = all_bone_motions(bodies, agents)
       mean, quat = jax.vmap(skin)(
         shape[0], shape[1], size, types.take(motions, agent)
       )

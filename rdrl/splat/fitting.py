@@ -317,8 +317,7 @@ def _join(traversals):
   first = 1 + np.cumsum([0, *counts[:-1]])
   num_points = max(log.lidar.shape[1] for log in traversals)
   total = 1 + sum(counts)
-  tracks, lidar, lidar_valid, smpl = [], [], [], []
-  has_poses = any(log.poses is not None for log in traversals)
+  tracks, lidar, lidar_valid = [], [], []
   for log, begin, count in zip(traversals, first, counts, strict=True):
 
     def widen(x, begin=begin, count=count):
@@ -328,11 +327,6 @@ def _join(traversals):
       return wide
 
     tracks.append(jax.tree.map(widen, log.tracks))
-    if has_poses:
-      wide = np.full((len(log.times), total, 24, 3), np.nan, np.float32)
-      if log.poses is not None:
-        wide[:, begin : begin + count] = log.poses[:, 1:]
-      smpl.append(wide)
     missing = num_points - log.lidar.shape[1]
     lidar.append(np.pad(log.lidar, ((0, 0), (0, missing), (0, 0))))
     lidar_valid.append(np.pad(log.lidar_valid, ((0, 0), (0, missing))))
@@ -348,7 +342,6 @@ def _join(traversals):
     cameras=jax.tree.map(concatenate, *(x.cameras for x in traversals)),
     times=types.TIME_STEP
     * concatenate(*(np.arange(len(x.times)) for x in traversals)),
-    poses=concatenate(*smpl) if has_poses else None,
     tracks=jax.tree.map(concatenate, *tracks),
     sizes=by_agent(*(x.sizes for x in traversals)),
     classes=by_agent(*(x.classes for x in traversals)),
@@ -429,7 +422,6 @@ def _scene(like, trained, node, traversal, agents):
         gait=motion.gait[mine],
         embedding=motion.embedding[mine],
       ),
-      poses=None if bodies.poses is None else bodies.poses[:, mine],
     )
   return like.replace(
     bodies=bodies,

@@ -73,7 +73,6 @@ def initial_bodies(log: types.Log, config, steps, key):
     sizes=sizes,
     origin=origin.astype(np.float32),
     motion=motion,
-    poses=_poses(log),
   )
 
 
@@ -82,18 +81,6 @@ def _along(agents):
   return agents.xy[..., 0] * np.cos(agents.yaw) + agents.xy[..., 1] * np.sin(
     agents.yaw
   )
-
-
-def _poses(log):
-  """Those of the log by the clock of the tracks, which may begin anew in it."""
-  if log.poses is None:
-    return None
-  given = np.asarray(log.poses, np.float32)
-  step = np.round(np.asarray(log.times) / types.TIME_STEP).astype(int)
-  poses = np.full((step.max() + 1, *given.shape[1:]), np.nan, np.float32)
-  for t, row in zip(step, given, strict=True):
-    poses[t] = np.where(np.isfinite(row), row, poses[t])
-  return poses
 
 
 def is_inside(points, size):
@@ -161,14 +148,13 @@ def to_rest(points, times, k, log, bodies):
     times: `[M]` int, the step of each.
     k: the agent.
     log: with its tracks.
-    bodies: with its gait or poses.
+    bodies: with its gait.
   """
   if not len(points):
     return points
   steps, at = np.unique(times, return_inverse=True)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], log.tracks)
-  seconds = jnp.asarray(log.times, jnp.float32)[steps]
-  quats, shifts = jax.device_get(_motions(bodies, agents, seconds))
+  quats, shifts = jax.device_get(_motions(bodies, agents))
   moved = jax.vmap(_point_to_rest, (0, 0, 0, None))(
     jnp.asarray(points, jnp.float32),
     quats[at, k],
@@ -179,10 +165,8 @@ def to_rest(points, times, k, log, bodies):
 
 
 @jax.jit
-def _motions(bodies, agents, seconds):
-  return jax.vmap(bodies_lib.all_bone_motions, (None, 0, 0))(
-    bodies, agents, seconds
-  )
+def _motions(bodies, agents):
+  return jax.vmap(bodies_lib.all_bone_motions, (None, 0))(bodies, agents)
 
 
 @jax.jit

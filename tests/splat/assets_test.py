@@ -314,7 +314,6 @@ def _with_bodies(scene, kind):
         embedding=np.zeros((count, 2), np.float32),
         field=None,
       ),
-      poses=np.full((STEPS, count, 24, 3), np.nan, np.float32),
     )
   )
 
@@ -344,8 +343,6 @@ def test_padding_reaches_bodies(road):
   scene = _with_bodies(_scene(road), [types.RIGID] * 4)
   padded = assets.pad(scene, num_agents=6)
   assert padded.bodies.motion.gait.shape == (6, 4, 3)
-  assert padded.bodies.poses.shape == (STEPS, 6, 24, 3)
-  assert np.isnan(padded.bodies.poses[:, 4:]).all()
   np.testing.assert_array_equal(_image(padded), _image(scene))
 
 

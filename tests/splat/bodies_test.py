@@ -63,7 +63,7 @@ def _agents(*xs, yaw=0.0):
   )
 
 
-def _bodies(poses=None):
+def _bodies():
   count = 4
   gait = np.tile(GAIT, (count, 1, 1))
   field = jax.device_get(deformation.init(jax.random.key(0)))
@@ -79,7 +79,6 @@ def _bodies(poses=None):
       embedding=np.zeros((count, deformation.NUM_EMBEDDED), np.float32),
       field=field,
     ),
-    poses=poses,
   )
 
 
@@ -209,33 +208,6 @@ def test_gait_repeats_after_a_stride_and_not_before():
   np.testing.assert_array_equal(half[g.node != 1], start[g.node != 1])
 
 
-@pytest.mark.slow
-def test_poses_of_smpl_take_the_place_of_the_gait():
-  poses = np.full((3, 4, 24, 3), np.nan, np.float32)
-  poses[1, 1] = 0
-  # SMPL's x is left: this lifts the left thigh, whose rest is down.
-  poses[2, 1] = 0
-  poses[2, 1, 1, 0] = -0.5
-  g, here = _gaussians(), types.take(_agents(0.3), 0)
-  by_gait, still, lifted = (
-    POSED(g, _bodies(poses), here, np.float32(t), BUDGETS)[0].means
-    for t in (0.0, 0.1, 0.2)
-  )
-  expected = POSED(g, _bodies(), here, np.float32(0), BUDGETS)[0].means
-  np.testing.assert_allclose(by_gait, expected, atol=1e-6)
-  np.testing.assert_allclose(
-    still[g.node == 1], g.means[g.node == 1], atol=1e-6
-  )
-  joints = bodies.rest_joints(SIZE)
-  mine = g.node == 1
-  on_leg = mine & (np.linalg.norm(g.means - joints[4], axis=-1) < 0.3)
-  assert on_leg.any()
-  ahead = np.asarray(lifted - still)[on_leg, 0]
-  assert (ahead > 0.05).any() and (ahead > -1e-6).all()
-  without = POSED(g, _bodies(poses), here, None, BUDGETS)[0].means
-  np.testing.assert_allclose(without, expected, atol=1e-6)
-
-
 def test_what_finds_no_room_is_counted_and_stays():
   g, here = _gaussians(40), types.take(_agents(0.3), 0)
   full, none = POSED(g, _bodies(), here, None, BUDGETS)
@@ -286,9 +258,7 @@ def test_points_go_back_to_the_bone_that_they_were_on():
   body = _bodies()
   posed, times = [], []
   for t in range(2):
-    motions = types.take(
-      bodies.all_bone_motions(body, types.take(walk, t), 0.1 * t), 1
-    )
+    motions = types.take(bodies.all_bone_motions(body, types.take(walk, t)), 1)
     moved, _ = SKIN(
       points.astype(np.float32), np.tile(STILL[0], (7, 1)), SIZE, motions
     )
