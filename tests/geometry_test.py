@@ -110,7 +110,7 @@ def test_a_box_pose_puts_its_corners_where_the_box_is():
   world_from_box = geometry.world_from_box(agents)
   np.testing.assert_allclose(
     world_from_box[:, :3, :3],
-    Rotation.from_euler('z', agents.yaw).as_matrix(),
+    Rotation.from_euler('z', agents.yaw[:, None]).as_matrix(),
     atol=1e-6,
   )
   corners = geometry.box_corners(agents.xy, agents.yaw, sizes)

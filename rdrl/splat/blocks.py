@@ -87,7 +87,7 @@ def pull(before, rest, alpha, exponent, value, max_alpha):
     Transmittance after it, the new rest, its weight, and the cotangent of the
     exponent.
   """
-  after, weight, _ = blend(before, alpha)
+  after, weight = blend(before, alpha)
   rest = rest - weight * value
   d_alpha = before * value - rest / (1 - alpha)
   is_free = (after > MIN_TRANSMITTANCE) & (exponent <= np.log(max_alpha))

@@ -66,7 +66,7 @@ def _scene():
   )
   zero = np.zeros((STEPS, 2), np.float32)
   mount = np.array([[0, -1, 0, 0], [0, 0, -1, 0.5], [1, 0, 0, 0], [0, 0, 0, 1]])
-  turned = jnp.float32(Rotation.from_euler('z', [0.0, -0.7]).as_matrix())
+  turned = jnp.float32(Rotation.from_euler('z', [[0.0], [-0.7]]).as_matrix())
   ego_turned = geometry.from_rotation_translation(turned, jnp.zeros((2, 3)))
   none = types.Polylines(np.zeros((1, 2, 2)), np.zeros((1, 2), bool))
   return types.Scene(
