@@ -436,7 +436,9 @@ def test_cousins_move_the_ego_alone(quiet, drawn):
     aside = np.abs(proposal.track.xy[-1, 1] + 1.75) / CONFIG.shift
     change = np.abs(proposal.track.speed[-5] / 10 - 1)
     # Both by one share of their greatest.
-    assert change <= aside * max(1 - CONFIG.speed_factor[0], 0.3) + 0.01
+    assert (
+      change <= aside * max(1 - CONFIG.limits_of('speed_factor')[0], 0.3) + 0.01
+    )
   for behaviour in scenario.COUSINS:
     assert not any(p.agent for p in _accepted(drawn, behaviour))
 
