@@ -277,16 +277,11 @@ class Config:
       yield 'num_accepted', f'one for each of {BEHAVIOURS}'
     if not set(self.held_out) <= set(ADVERSARIES):
       yield 'held_out', f'some of {ADVERSARIES}'
-    for limits in self.limits:
-      wrong = ranges.misfit(limits, tuple[str, tuple[float, float]])
-      if not wrong and limits[0] not in PARAMETERS:
-        wrong = f'names among {", ".join(PARAMETERS)}'
-      if not wrong:
-        name, values = limits
-        wrong = ranges.misfit(values, PARAMETERS[name].allowed)
-        wrong = wrong and f'{wrong} for {name}'
-      if wrong:
-        yield 'limits', wrong
+    for name, values in self.limits:
+      if name not in PARAMETERS:
+        yield 'limits', f'names among {", ".join(PARAMETERS)}'
+      elif wrong := ranges.misfit(values, PARAMETERS[name].allowed):
+        yield 'limits', f'{wrong} for {name}'
 
   def limits_of(self, name):
     """Least and greatest value of a parameter.

@@ -22,7 +22,7 @@ from tests import launches
 # room that no list uses.
 COUNTS = 0, 20, 5, 40, 0, 200, 1
 ROOM = 3
-# Rows do not fit into 16 bits.
+# So many rows that hardly any is in two tiles.
 NUM_GAUSSIANS, NUM_FEATURES = 70_000, 2
 MAX_ALPHA = 0.99
 
