@@ -75,19 +75,19 @@ def _drive(env, ego, scenarios):
 
 
 def _action(env, state, ego, cruise):
-  path = env.paths[state.scenario, 0], env.path_valid[state.scenario, 0]
+  paths = types.take(env.paths, state.scenario)
   own = types.take(state.agents, 0)
   speed = cruise
   if ego == 'IDM':
     sizes = env.scenes.sizes[env.scenarios.scene[state.scenario]]
     gap, lead_speed = traffic.lead_on_path(
-      state.agents, sizes, *path, 0, state.progress[0]
+      state.agents, sizes, paths.xy[0], paths.valid[0], 0, state.progress[0]
     )
     acceleration = traffic.idm_acceleration(
       own.speed,
       gap,
       lead_speed,
-      env.desired_speed[state.scenario, 0],
+      paths.desired_speed[0],
       env.config.idm,
     )
     speed = jnp.maximum(own.speed + anchors.DURATION * acceleration, 0)

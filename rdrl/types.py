@@ -18,6 +18,7 @@ from typing import Any
 
 from flax import struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 # Seconds between two steps of a log, a track or a simulation.
@@ -386,6 +387,7 @@ class SimState:
     decision: `[]` int32 decisions taken since reset.
     agents: `[A]`.
     vehicle: `[V]` what the ego's dynamics carry beyond its `AgentState`.
+    acceleration: `[]` m/s^2, the mean of the last decision.
     progress: `[A]` metres that each agent has gone along its track.
     trace: `[substeps, A]` agents at each substep of the last decision, the
       newest equal to `agents`.
@@ -403,6 +405,7 @@ class SimState:
   decision: Array
   agents: AgentState
   vehicle: Array
+  acceleration: Array
   progress: Array
   trace: AgentState
   observation: Observation
@@ -539,6 +542,16 @@ class Drive:
 def take(tree, index):
   """`tree` with every array indexed by `index` along its leading axes."""
   return jax.tree.map(lambda x: x[index], tree)
+
+
+def where(condition, x, y):
+  """Chooses between trees; a condition `[A]` holds along trailing axes."""
+
+  def choose(x, y):
+    shape = condition.shape + (1,) * (jnp.ndim(x) - condition.ndim)
+    return jnp.where(condition.reshape(shape), x, y)
+
+  return jax.tree.map(choose, x, y)
 
 
 def map_batches(function, tree, batch_size):

@@ -6,6 +6,7 @@ of motion, in steps of `types.TIME_STEP`; collisions are looked for at each.
 Methods are written for one environment; batch them with `jax.vmap`.
 """
 
+import functools
 import os
 from typing import Any
 
@@ -17,10 +18,13 @@ import numpy as np
 from rdrl import geometry
 from rdrl import types
 from rdrl.sim import anchors
+from rdrl.sim import controllers as controllers_lib
 from rdrl.sim import dynamics
 from rdrl.sim import events as events_lib
 from rdrl.sim import paths as paths_lib
+from rdrl.sim import reward as reward_lib
 from rdrl.sim import road
+from rdrl.sim import stack
 from rdrl.sim import terrain
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
@@ -69,123 +73,13 @@ class NoRenderer:
     return jnp.zeros(shape, jnp.uint8)
 
 
-def _pad_polylines(lines, rows, points):
-  missing = (
-    (0, rows - lines.valid.shape[0]),
-    (0, points - lines.valid.shape[1]),
-  )
-  return types.Polylines(
-    xy=np.pad(np.asarray(lines.xy), (*missing, (0, 0))),
-    valid=np.pad(np.asarray(lines.valid), missing),
-  )
-
-
-def _stack_maps(maps):
-  """One `Map` with a leading `[S]`, padded to the largest."""
-  padded = {}
-  for name in ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines'):
-    lines = [getattr(m, name) for m in maps]
-    rows = max(x.valid.shape[0] for x in lines)
-    points = max(x.valid.shape[1] for x in lines)
-    padded[name] = [_pad_polylines(x, rows, points) for x in lines]
-  if any(m.lights is not None for m in maps):
-    padded['lights'] = _pad_lights(maps, padded['stop_lines'][0].valid.shape[0])
-  rows = max(len(m.lane_width) for m in maps)
-  padded['lane_width'] = [
-    np.pad(np.asarray(m.lane_width), (0, rows - len(m.lane_width)))
-    for m in maps
-  ]
-  if any(m.speed_limit is not None for m in maps):
-    limits = np.full((len(maps), rows), np.inf, np.float32)
-    for row, m in zip(limits, maps, strict=True):
-      if m.speed_limit is not None:
-        row[: len(m.speed_limit)] = m.speed_limit
-    padded['speed_limit'] = list(limits)
-  return types.Map(
-    **{
-      name: types.stack(values)
-      if isinstance(values[0], types.Polylines)
-      else np.stack(values)
-      for name, values in padded.items()
-    }
-  )
-
-
-def _pad_lights(maps, rows):
-  """`[T, rows]` lights of each map; the last step holds, none is unknown."""
-  steps = max(1 if m.lights is None else len(m.lights) for m in maps)
-  padded = []
-  for lane_map in maps:
-    count = lane_map.stop_lines.valid.shape[0]
-    lights = lane_map.lights
-    if lights is None:
-      lights = np.full((1, count), types.LIGHT_UNKNOWN)
-    lights = np.asarray(lights, np.int32)
-    if lights.shape[1] != count:
-      raise ValueError(
-        f'map.lights has shape {lights.shape} [T, L], there are {count} stop '
-        'lines'
-      )
-    missing = (0, steps - len(lights)), (0, 0)
-    lights = np.pad(lights, missing, mode='edge')
-    padded.append(np.pad(lights, ((0, 0), (0, rows - count))))
-  return padded
-
-
-def _along_map(scenes, scenarios, points, valid):
-  """What `Env.line_progress` and `Env.lanes` are made of, `[V, A, ...]`.
-
-  Either is None where no stop line has a light and where nobody changes lanes.
-  """
-  count, num_agents = valid.shape[:2]
-  where = np.asarray(scenarios.scene)
-  controller = np.asarray(scenarios.controller)
-  line_progress = lanes = None
-  if any(scene.map.lights is not None for scene in scenes):
-    rows = max(scene.map.stop_lines.valid.shape[0] for scene in scenes)
-    line_progress = np.full((count, num_agents, rows), np.inf, np.float32)
-    for v, a in np.ndindex(count, num_agents):
-      lines = scenes[where[v]].map.stop_lines
-      found = paths_lib.crossings(points[v, a], valid[v, a], lines)
-      line_progress[v, a, : len(found)] = found
-  if np.any(controller == types.LANE_CHANGE):
-    shape = *valid.shape, paths_lib.NUM_LANES
-    lanes = np.full(shape, np.inf, np.float32)
-    for v, a in np.argwhere(controller == types.LANE_CHANGE):
-      lanes[v, a] = paths_lib.lanes_beside(
-        points[v, a], valid[v, a], scenes[where[v]].map.lanes
-      )
-  return line_progress, lanes
-
-
-def _stack_scenes(scenes):
-  """Scenes `[S]`; the renderer holds what it draws, so they are bare of it."""
-  no_gaussians = types.Gaussians(
-    means=np.zeros((0, 3), np.float32),
-    log_scales=np.zeros((0, 3), np.float32),
-    quats=np.zeros((0, 4), np.float32),
-    opacity_logits=np.zeros(0, np.float32),
-    sh=np.zeros((0, 1, 3), np.float32),
-    node=np.zeros(0, np.int32),
-  )
-  grids = {
-    name: terrain.stack([getattr(scene, name) for scene in scenes])
-    for name in ('drivable', 'occupancy', 'ground')
-  }
-  maps = _stack_maps([scene.map for scene in scenes])
-  bare = [
-    scene.replace(
-      gaussians=no_gaussians,
-      sky=np.zeros((0, 0, 3), np.float32),
-      bodies=None,
-      map=None,
-      drivable=None,
-      occupancy=None,
-      ground=None,
-    )
-    for scene in scenes
-  ]
-  return types.stack(bare).replace(map=maps, **grids)
+def _backs(scenarios):
+  """Whether anybody with a controller backs up by a metre."""
+  tracks = scenarios.tracks
+  speed = np.where(tracks.valid, np.asarray(tracks.speed), 0)
+  back = np.maximum(-speed, 0).sum(1) * types.TIME_STEP
+  is_moved = np.asarray(scenarios.controller) != types.REPLAY
+  return bool(np.any((back > 1) & is_moved))
 
 
 def _check(scenes, scenarios, config):
@@ -226,6 +120,9 @@ def _check(scenes, scenarios, config):
     )
 
 
+_of_scenarios = jax.jit(paths_lib.of_scenarios, static_argnums=2)
+
+
 @struct.dataclass
 class Env:
   """Scenes, scenarios in them, and a renderer. Make it with `create`.
@@ -233,41 +130,26 @@ class Env:
   Attributes:
     scenes: `[S]` without Gaussians and sky.
     scenarios: `[V]`.
+    paths: `[V]` of their tracks.
     renderer: `(scene [], cameras [C], agents [A], time []) -> [C, h, w, 3]`
       uint8, time in seconds on the clock of the tracks.
-    paths: `[V, A, P, 2]` the tracks of the scenarios as polylines.
-    path_valid: `[V, A, P]` bool.
-    track_progress: `[V, T, A]` metres along the path at each step of a track.
-    desired_speed: `[V, A]` m/s along the path, the greatest of a track from its
-      release on.
-    clearance: `[V, A]` metres from the ground to the middle of the box.
-    line_progress: `[V, A, L]` metres along the path of each stop line, or
-      infinite; None where no line has a light.
-    lanes: `[V, A, P, K]` metres to the left of the paths of the lanes beside
-      them, or infinite; None where nobody changes lanes.
     config: static.
-    follows: static, whether anybody has the controller `IDM`.
-    yields: static, whether anybody has the controller `YIELD`.
-    backs: static, whether anybody with a controller backs up by a metre.
+    controllers: static, those that an agent may have, without `REPLAY`.
+    backs: static, whether anybody with a controller may back up by a metre.
   """
 
   scenes: types.Scene
   scenarios: types.Scenario
+  paths: paths_lib.Paths
   renderer: Any
-  paths: types.Array
-  path_valid: types.Array
-  track_progress: types.Array
-  desired_speed: types.Array
-  clearance: types.Array
-  line_progress: types.Array | None
-  lanes: types.Array | None
   config: Config = struct.field(pytree_node=False)
-  follows: bool = struct.field(pytree_node=False)
-  yields: bool = struct.field(pytree_node=False)
+  controllers: frozenset[int] = struct.field(pytree_node=False)
   backs: bool = struct.field(pytree_node=False)
 
   @classmethod
-  def create(cls, scenes, scenarios, renderer, config):
+  def create(
+    cls, scenes, scenarios, renderer, config, controllers=(), backs=False
+  ):
     """An environment on device.
 
     Args:
@@ -275,6 +157,9 @@ class Env:
       scenarios: `Scenario` `[V]` in these scenes.
       renderer: PyTree that is called as `NoRenderer` is.
       config: parameters.
+      controllers: what else agents may have than those of `scenarios`, where
+        others will take their place, see `with_scenarios`.
+      backs: whether any of those others may back up.
 
     Raises:
       ValueError: if the parts do not fit each other.
@@ -282,50 +167,30 @@ class Env:
     """
     stay_home()
     _check(scenes, scenarios, config)
-    stacked = jax.tree.map(jnp.asarray, _stack_scenes(scenes))
-    tracks = jax.tree.map(np.asarray, scenarios.tracks)
-    count, steps, num_agents = tracks.valid.shape
-
-    def by_agent(x):
-      return np.moveaxis(x, 2, 1).reshape(-1, steps, *x.shape[3:])
-
-    points, valid, progress = paths_lib.from_tracks(
-      by_agent(tracks.xy), by_agent(tracks.yaw), by_agent(tracks.valid)
-    )
-    free = np.asarray(scenarios.release)[:, None] <= np.arange(steps)[:, None]
-    speed = np.abs(tracks.speed)
-    desired = np.max(np.where(tracks.valid & free, speed, 0), 1)
-    ground = jax.vmap(
-      lambda scene, xy: terrain.sample(stacked.ground, scene, xy)
-    )(jnp.asarray(scenarios.scene), jnp.asarray(tracks.xy))
-    height = np.where(tracks.valid, tracks.z - np.asarray(ground), 0)
-    seen = np.maximum(tracks.valid.sum(1), 1)
-    points = points.reshape(count, num_agents, -1, 2)
-    valid = valid.reshape(count, num_agents, -1)
-    line_progress, lanes = _along_map(scenes, scenarios, points, valid)
-    controller = np.asarray(scenarios.controller)
-    back = np.where(tracks.valid, np.maximum(-tracks.speed, 0), 0).sum(1)
+    found = np.unique(np.asarray(scenarios.controller)).tolist()
     env = cls(
-      scenes=stacked,
+      scenes=jax.tree.map(jnp.asarray, stack.scenes(scenes)),
       scenarios=scenarios,
+      paths=None,
       renderer=renderer,
-      paths=points,
-      path_valid=valid,
-      track_progress=np.moveaxis(
-        progress.reshape(count, num_agents, steps), 1, 2
-      ),
-      desired_speed=desired.astype(np.float32),
-      clearance=(height.sum(1) / seen).astype(np.float32),
-      line_progress=line_progress,
-      lanes=lanes,
       config=config,
-      follows=bool(np.any(controller == types.IDM)),
-      yields=bool(np.any(controller == types.YIELD)),
-      backs=bool(
-        np.any((back * types.TIME_STEP > 1) & (controller != types.REPLAY))
-      ),
+      controllers=frozenset([*found, *controllers]) - {types.REPLAY},
+      backs=backs or _backs(scenarios),
     )
-    return jax.tree.map(jnp.asarray, env)
+    return jax.tree.map(jnp.asarray, env.with_scenarios(scenarios))
+
+  def with_scenarios(self, scenarios):
+    """The same environment with other scenarios, within a program or without.
+
+    Args:
+      scenarios: `Scenario` `[V]`, any number of them, in the same scenes and of
+        as many steps and agents; as drawn by `scenario.draw_scenario`. An agent
+        with none of `controllers` follows its track.
+    """
+    paths = _of_scenarios(
+      scenarios, self.scenes, types.LANE_CHANGE in self.controllers
+    )
+    return self.replace(scenarios=scenarios, paths=paths)
 
   @property
   def num_scenarios(self):
@@ -353,7 +218,7 @@ class Env:
     """
     over = state.terminated | state.truncated
     moved = self.advance(state, action)
-    return _where(over, moved, self.look(moved))
+    return types.where(over, moved, self.look(moved))
 
   def start(self, key, scenario=None) -> types.SimState:
     """What `reset` gives, before anything was seen: its images are black."""
@@ -361,9 +226,11 @@ class Env:
       scenario = jax.random.randint(key, (), 0, self.num_scenarios)
     scenario = jnp.asarray(scenario, jnp.int32)
     step = self.scenarios.start[scenario].astype(jnp.int32)
-    agents = self._tracks(scenario, step)
+    agents = self.track(scenario, step)
     ego = types.take(agents, 0)
     config = self.config
+    progress = self.paths.progress[scenario, step]
+    vehicle, acceleration = self._vehicle(scenario, step, ego)
     past = jnp.maximum(step - jnp.arange(config.decision_steps)[::-1], 0)
     num_cameras = self.scenes.intrinsics.shape[1]
     size = config.image_height, config.image_width
@@ -373,17 +240,18 @@ class Env:
       step=step,
       decision=jnp.int32(0),
       agents=agents,
-      vehicle=self._vehicle(scenario, step, ego),
-      progress=self.track_progress[scenario, step],
-      trace=jax.vmap(lambda t: self._tracks(scenario, t))(past),
-      observation=self._observation(
-        scenario, ego, images, self.track_progress[scenario, step, 0]
-      ),
+      vehicle=vehicle,
+      acceleration=acceleration,
+      progress=progress,
+      trace=jax.vmap(functools.partial(self.track, scenario))(past),
+      observation=self._observation(scenario, ego, images, progress[0]),
       reward=jnp.zeros(len(types.REWARD_TERMS)),
       events=events_lib.none(),
       terminated=jnp.zeros((), bool),
       truncated=jnp.zeros((), bool),
-      lateral=None if self.lanes is None else jnp.zeros((len(agents.yaw), 3)),
+      lateral=jnp.zeros((len(agents.yaw), 3))
+      if types.LANE_CHANGE in self.controllers
+      else None,
     )
 
   def advance(self, state: types.SimState, action) -> types.SimState:
@@ -392,7 +260,7 @@ class Env:
     frozen = state.replace(
       reward=jnp.zeros_like(state.reward), events=events_lib.none()
     )
-    return _where(over, frozen, self._advance(state, action))
+    return types.where(over, frozen, self._advance(state, action))
 
   def look(self, state: types.SimState, ago=0) -> types.SimState:
     """Adds what is seen now to the images, whose oldest frame makes room.
@@ -403,13 +271,13 @@ class Env:
         is added instead.
     """
     before = jnp.maximum(state.step - ago * self.config.decision_steps, 0)
-    past = self._tracks(state.scenario, before)
-    agents = _where(jnp.asarray(ago) > 0, past, state.agents)
+    past = self.track(state.scenario, before)
+    agents = types.where(jnp.asarray(ago) > 0, past, state.agents)
     image = self._render(state.scenario, agents, before)
     images = jnp.concatenate([state.observation.images[1:], image[None]])
     progress = jnp.where(
       ago > 0,
-      self.track_progress[state.scenario, before, 0],
+      self.paths.progress[state.scenario, before, 0],
       state.progress[0],
     )
     return state.replace(
@@ -428,7 +296,7 @@ class Env:
     """
     ago = self.config.decision_steps * jnp.arange(self.config.frames)[::-1]
     steps = jnp.maximum(step - ago, 0)
-    tracks = jax.vmap(lambda step: self._tracks(scenario, step))(steps)
+    tracks = jax.vmap(functools.partial(self.track, scenario))(steps)
     return self.observe_past(scenario, tracks, steps)
 
   def observe_past(self, scenario, agents, steps) -> types.Observation:
@@ -448,21 +316,26 @@ class Env:
     scene = self.scenarios.scene[scenario]
     return terrain.sample(self.scenes.drivable, scene, xy)
 
-  def _tracks(self, scenario, step):
+  def track(self, scenario, step) -> types.AgentState:
+    """`[A]` where a scenario `[]` has everybody at a step `[]` of its clock."""
     return types.take(self.scenarios.tracks, (scenario, step))
 
+  def lights(self, scene, step):
+    """`[L]` int32 what the stop lines of a scene `[]` show at a step `[]`."""
+    lights = self.scenes.map.lights
+    return lights[scene, jnp.minimum(step, lights.shape[1] - 1)]
+
   def _vehicle(self, scenario, step, ego):
-    """What the dynamics carry, then the mean acceleration of a decision."""
-    before = types.take(self._tracks(scenario, jnp.maximum(step - 1, 0)), 0)
+    """What the dynamics carry, and the acceleration of the decision before."""
+    before = types.take(self.track(scenario, jnp.maximum(step - 1, 0)), 0)
     turned = geometry.wrap_angle(ego.yaw - before.yaw)
     moved = geometry.safe_norm(ego.xy - before.xy)
     turned *= jnp.where(ego.speed < 0, -1, 1)
     curvature = jnp.where(moved > 0.1, turned / jnp.maximum(moved, 0.1), 0.0)
     steps = self.config.decision_steps
-    past = types.take(self._tracks(scenario, jnp.maximum(step - steps, 0)), 0)
+    past = types.take(self.track(scenario, jnp.maximum(step - steps, 0)), 0)
     acceleration = (ego.speed - past.speed) / (steps * types.TIME_STEP)
-    vehicle = dynamics.initial(ego, curvature, self.config)
-    return jnp.append(vehicle, acceleration)
+    return dynamics.initial(ego, curvature, self.config), acceleration
 
   def _render(self, scenario, agents, step):
     scenes, config = self.scenes, self.config
@@ -482,7 +355,7 @@ class Env:
     return self.renderer(scene, cameras, agents, step * types.TIME_STEP)
 
   def _observation(self, scenario, ego, images, progress=None):
-    path = self.paths[scenario, 0], self.path_valid[scenario, 0]
+    path = self.paths.xy[scenario, 0], self.paths.valid[scenario, 0]
     along, *_ = paths_lib.project(ego.xy, *path, progress, _velocity(ego))
     points = jax.vmap(traffic.point_on_path, (None, None, 0))(
       *path, along + jnp.array(self.config.route_points)
@@ -498,267 +371,110 @@ class Env:
     scenario = types.take(
       self.scenarios.replace(tracks=None, start=None), index
     )
-    scene = scenario.scene
-    sizes = self.scenes.sizes[scene]
-    path = self.paths[index, 0], self.path_valid[index, 0]
-    lane_map = types.take(self.scenes.map, scene)
-    replays = config.dynamics == 'replay'
     curvature, speed = anchors.command(action)
+
+    def substep(before, _):
+      others = controllers_lib.step(self, scenario, before)
+      agents, vehicle = dynamics.advance(
+        before.agents, before.vehicle, others.agents, speed, curvature, config
+      )
+      after = others.replace(
+        agents=agents, vehicle=vehicle, step=before.step + 1
+      )
+      after = self._judge(scenario, before, after)
+      # An ended episode stands still, so that the last state is that of the
+      # event and the step tells when it happened.
+      after = types.where(events_lib.ended(before.events), before, after)
+      return after, after.agents
+
+    # What stays as it is need not be carried from step to step.
+    bare = {'observation': None, 'trace': None, 'reward': None}
+    moving = state.replace(events=events_lib.none(), **bare)
+    after, trace = jax.lax.scan(substep, moving, length=config.decision_steps)
+    duration = (after.step - state.step) * types.TIME_STEP
+    gained = after.agents.speed[0] - state.agents.speed[0]
+    after = after.replace(
+      decision=state.decision + 1, acceleration=gained / duration, trace=trace
+    )
+    terminated = events_lib.ended(after.events)
+    last = self.paths.progress.shape[1] - 1
+    is_late = (after.decision >= config.horizon) | (
+      after.step + config.decision_steps > last
+    )
+    return after.replace(
+      observation=state.observation,
+      reward=reward_lib.reward(
+        state,
+        after,
+        self.paths.progress[index, :, 0],
+        self.scenes.sizes[scenario.scene],
+        config,
+      ),
+      terminated=terminated,
+      truncated=~terminated & is_late,
+    )
+
+  def _judge(self, scenario, before, after):
+    """The state after a step, with height, progress and events of the ego."""
+    config, index, scene = self.config, after.scenario, scenario.scene
+    ego = types.take(after.agents, 0)
+    sizes = self.scenes.sizes[scene]
+    is_edited = scenario.adversary != 0
 
     def sample(name):
       return lambda xy: terrain.sample(getattr(self.scenes, name), scene, xy)
 
-    def substep(carry, _):
-      agents, vehicle, progress, lateral, events, step = carry
-      over = events_lib.ended(events)
-      moved, moved_progress, moved_lateral = self._traffic(
-        scenario, index, agents, progress, lateral, step
+    agents = after.agents
+    if config.dynamics == 'replay':
+      # It is its reference, wherever that trembles or leaves the map.
+      along = self.paths.progress[index, after.step, 0]
+      offset, heading = jnp.zeros(()), ego.yaw
+      is_edited = False
+    else:
+      height = sample('ground')(ego.xy) + self.paths.clearance[index, 0]
+      agents = agents.replace(z=agents.z.at[0].set(height))
+      along, offset, heading, _ = paths_lib.project(
+        ego.xy,
+        self.paths.xy[index, 0],
+        self.paths.valid[index, 0],
+        before.progress[0],
+        _velocity(ego),
       )
-      moved, moved_vehicle = dynamics.advance(
-        agents, vehicle, moved, speed, curvature, config
+      heading += jnp.pi * controllers_lib.is_backing(
+        self, index, 0, heading, along
       )
-      ego = types.take(moved, 0)
-      if not replays:
-        height = sample('ground')(ego.xy) + self.clearance[index, 0]
-        moved = moved.replace(z=moved.z.at[0].set(height))
-      if replays:
-        # It is its reference, wherever that trembles or leaves the map.
-        along = self.track_progress[index, step + 1, 0]
-        offset, heading = jnp.zeros(()), ego.yaw
-      else:
-        along, offset, heading, _ = paths_lib.project(
-          ego.xy, *path, progress[0], _velocity(ego)
-        )
-        heading += jnp.pi * self._is_backing(index, 0, heading, along)
-      lane = road.lane(ego.xy, ego.yaw, sizes[0], lane_map)
-      found = events_lib.detect(
-        moved,
-        sizes,
-        offset,
-        heading,
-        sample('occupancy'),
-        sample('drivable'),
-        False if replays else scenario.adversary != 0,
-        config,
-        self.scenes.classes[scene],
-        (lane['has_lane'], lane['in_lane']),
-      )
-      found = found.replace(
-        ran_light=events.ran_light
-        | self._runs_light(scene, types.take(agents, 0), ego, sizes[0], step)
-      )
-      # An ended episode stands still, so that the last state is that of the
-      # event and the step tells when it happened.
-      new = (
-        moved,
-        moved_vehicle,
-        moved_progress.at[0].set(along),
-        moved_lateral,
-        found,
-        step + 1,
-      )
-      carry = _where(over, carry, new)
-      return carry, carry[0]
-
-    carry = (
-      state.agents,
-      state.vehicle[:-1],
-      state.progress,
-      state.lateral,
-      events_lib.none(),
-      state.step,
+    lane = road.lane(
+      ego.xy, ego.yaw, sizes[0], types.take(self.scenes.map, scene)
     )
-    carry, trace = jax.lax.scan(substep, carry, length=config.decision_steps)
-    agents, vehicle, progress, lateral, events, step = carry
-    reward, acceleration = self._reward(
-      state, agents, progress[0], events, step, sizes
-    )
-    terminated = events_lib.ended(events)
-    decision = state.decision + 1
-    last = self.track_progress.shape[1] - 1
-    truncated = ~terminated & (
-      (decision >= config.horizon) | (step + config.decision_steps > last)
-    )
-    return state.replace(
-      step=step,
-      decision=decision,
-      agents=agents,
-      vehicle=jnp.append(vehicle, acceleration),
-      progress=progress,
-      lateral=lateral,
-      trace=trace,
-      reward=reward,
-      events=events,
-      terminated=terminated,
-      truncated=truncated,
-    )
-
-  def _is_backing(self, index, agent, heading, progress):
-    """Whether an agent's track backed up at a place of its path, `[]` bool."""
-    return paths_lib.is_backing(
+    events = events_lib.detect(
+      agents,
+      sizes,
+      offset,
       heading,
-      progress,
-      self.track_progress[index, :, agent],
-      self.scenarios.tracks.yaw[index, :, agent],
+      sample('occupancy'),
+      sample('drivable'),
+      is_edited,
+      config,
+      self.scenes.classes[scene],
+      (lane['has_lane'], lane['in_lane']),
     )
-
-  def _lights(self, scene, step):
-    """`[L]` int32 what the stop lines of a scene show at a step."""
-    lights = self.scenes.map.lights
-    return lights[scene, jnp.minimum(step, lights.shape[1] - 1)]
+    runs_light = self._runs_light(
+      scene, types.take(before.agents, 0), ego, sizes[0], before.step
+    )
+    return after.replace(
+      agents=agents,
+      progress=after.progress.at[0].set(along),
+      events=events.replace(ran_light=before.events.ran_light | runs_light),
+    )
 
   def _runs_light(self, scene, before, after, size, step):
     """Whether the ego crosses a line whose light says stop, `[]` bool."""
-    if self.line_progress is None:
+    if self.scenes.map.lights is None:
       return jnp.zeros((), bool)
     lines = types.take(self.scenes.map.stop_lines, scene)
     crossed = events_lib.crosses(before, after, size, lines)
-    return jnp.any(crossed & (self._lights(scene, step) == types.LIGHT_STOP))
-
-  def _traffic(self, scenario, index, agents, progress, lateral, step):
-    """Agents, progress and lateral after a step of everybody but the ego.
-
-    Who has no controller, or not yet, and who is not there yet, is where the
-    tracks have it.
-    """
-    config, scene = self.config, scenario.scene
-    sizes = self.scenes.sizes[scene]
-    paths, desired_speed = self.paths[index], self.desired_speed[index]
-    track = self._tracks(index, step + 1)
-    now = self._tracks(index, step)
-    # Drivers know no reverse gear: who backs up looks the way that it goes.
-    if self.backs:
-      is_turned = self._turned(index, progress)
-      agents, track, now = (_turn(x, is_turned) for x in (agents, track, now))
-    next_due = self.track_progress[index, step + 1]
-    is_free = (
-      (step >= scenario.release) & agents.valid & (jnp.arange(len(sizes)) != 0)
-    )
-    stop_gap = None
-    if self.line_progress is not None:
-      stop_gap = jax.vmap(traffic.light_gap, (0, 0, 0, 0, None, None))(
-        agents.speed,
-        progress,
-        sizes[:, 0] / 2,
-        self.line_progress[index],
-        self._lights(scene, step),
-        config.idm,
-      )
-    common = {
-      'dt': types.TIME_STEP,
-      'config': config.idm,
-      'stop_gap': stop_gap,
-    }
-    first = agents, sizes, paths, self.path_valid[index], progress
-
-    def merge(controlled, driven, driven_progress, moved, moved_progress):
-      height = terrain.sample(self.scenes.ground, scene, driven.xy)
-      driven = driven.replace(z=height + self.clearance[index])
-      return _where(controlled, driven, moved), jnp.where(
-        controlled, driven_progress, moved_progress
-      )
-
-    moved = track, next_due
-    if self.follows:
-      controlled = is_free & (scenario.controller == types.IDM)
-      driven = traffic.step_along_paths(
-        *first, desired_speed, controlled, **common
-      )
-      moved = merge(controlled, *driven, *moved)
-    if self.yields:
-      controlled = is_free & (scenario.controller == types.YIELD)
-      times = jnp.stack([step, step + 1])
-      *driven, is_back = traffic.step_on_schedule(
-        *first,
-        desired_speed,
-        jax.tree.map(lambda *x: jnp.stack(x), now, track),
-        self.track_progress[index, times],
-        controlled,
-        schedule=config.schedule,
-        **common,
-      )
-      moved = merge(controlled & ~is_back, *driven, *moved)
-    if self.lanes is not None:
-      controlled = is_free & (scenario.controller == types.LANE_CHANGE)
-      *driven, lateral = traffic.step_changing_lanes(
-        *first,
-        lateral,
-        self.lanes[index],
-        desired_speed,
-        controlled,
-        mobil=config.mobil,
-        **common,
-      )
-      moved = merge(controlled, *driven, *moved)
-    if self.backs:
-      moved = _turn(moved[0], is_turned), moved[1]
-    return *moved, lateral
-
-  def _turned(self, index, progress):
-    """Who backs up, `[A]` bool, at places `[A]` of their paths."""
-    _, heading = jax.vmap(traffic.pose_on_path)(
-      self.paths[index], self.path_valid[index], progress
-    )
-    agents = jnp.arange(len(progress))
-    return jax.vmap(self._is_backing, (None, 0, 0, 0))(
-      index, agents, heading, progress
-    )
-
-  def _reward(self, state, agents, progress, events, step, sizes):
-    """Reward `[len(REWARD_TERMS)]` and mean acceleration of the decision.
-
-    Comfort is judged on the means over a decision: commands are steps.
-    """
-    config, index = self.config, state.scenario
-    expert = self.track_progress[index, :, 0]
-    gone = (progress - state.progress[0]) / jnp.maximum(
-      expert[step] - expert[state.step], 1.0
-    )
-    duration = (step - state.step) * types.TIME_STEP
-    old, new = types.take(state.agents, 0), types.take(agents, 0)
-    acceleration = (new.speed - old.speed) / duration
-    jerk = (acceleration - state.vehicle[-1]) / duration
-    turned = geometry.wrap_angle(new.yaw - old.yaw) / duration
-    lateral = (new.speed + old.speed) / 2 * turned
-    low, high = config.comfort_acceleration
-    is_rough = (
-      (acceleration < low)
-      | (acceleration > high)
-      | (jnp.abs(lateral) > config.comfort_lateral_acceleration)
-      | (jnp.abs(jerk) > config.comfort_jerk)
-    )
-    is_urgent = events_lib.soon_collides(
-      agents, sizes, config.time_to_collision
-    )
-    terms = [
-      -1.0 * events.dynamic_collision,
-      -1.0 * events.static_collision,
-      -1.0 * events.position_deviation,
-      -1.0 * events.heading_deviation,
-      jnp.clip(gone, 0, 1),
-      -1.0 * is_urgent,
-      -1.0 * is_rough,
-    ]
-    return jnp.stack(terms) * jnp.array(config.reward_weights), acceleration
+    return jnp.any(crossed & (self.lights(scene, step) == types.LIGHT_STOP))
 
 
 def _velocity(ego):
   return ego.speed * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])
-
-
-def _turn(agents, is_turned):
-  """The same motion with head and tail of some agents swapped."""
-  turned = agents.replace(
-    yaw=geometry.wrap_angle(agents.yaw + jnp.pi), speed=-agents.speed
-  )
-  return _where(is_turned, turned, agents)
-
-
-def _where(condition, x, y):
-  """Chooses between trees; a `[A]` condition broadcasts along trailing axes."""
-
-  def choose(x, y):
-    shape = condition.shape + (1,) * (jnp.ndim(x) - condition.ndim)
-    return jnp.where(condition.reshape(shape), x, y)
-
-  return jax.tree.map(choose, x, y)

@@ -6,11 +6,14 @@ where along it is then told by where it was before and where it is going. And
 what a path meets in the map: lanes beside it and stop lines across it.
 """
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import types
+from rdrl.sim import terrain
 
 # Metres between points of a path that lead the way that the agent looks, the
 # tangent of the greatest angle between the two, and metres between all others:
@@ -24,6 +27,87 @@ _STEP, _ELSEWHERE, _OPPOSITE = 10.0, 1e3, 5.0
 _REACH, _APART, _TURN = 9.0, 2.0, np.radians(30)
 # Lanes that are kept beside a point of a path.
 NUM_LANES = 6
+
+
+@struct.dataclass
+class Paths:
+  """Where the agents of a scenario drive, and what they meet on the way.
+
+  Attributes:
+    xy: `[A, P, 2]` the tracks as polylines.
+    valid: `[A, P]` bool, true for a prefix of at least two points.
+    progress: `[T, A]` metres along the path at each step of a track.
+    desired_speed: `[A]` m/s, the greatest of a track from its release on.
+    clearance: `[A]` metres from the ground to the middle of the box.
+    stop_lines: `[A, L]` metres along the path of each stop line, or infinite;
+      None where no line has a light.
+    lanes: `[A, P, NUM_LANES]` metres to the left of each point of the lanes
+      beside it, ascending, then infinite; None where nobody changes lanes.
+  """
+
+  xy: types.Array
+  valid: types.Array
+  progress: types.Array
+  desired_speed: types.Array
+  clearance: types.Array
+  stop_lines: types.Array | None = None
+  lanes: types.Array | None = None
+
+
+def of_scenarios(scenarios, scenes, has_lanes):
+  """`Paths` `[V]` of scenarios that may have been drawn in the same program.
+
+  Args:
+    scenarios: `types.Scenario` `[V]`.
+    scenes: `types.Scene` `[S]`, of which the map and the ground are read.
+    has_lanes: static, whether an agent may have the controller `LANE_CHANGE`;
+      the lanes of all others are infinite.
+  """
+  found = jax.vmap(_of_scenario, (0, None))(scenarios, scenes)
+  if not has_lanes:
+    return found
+
+  def lanes(row):
+    xy, valid, controller, scene = row
+    return jax.lax.cond(
+      controller == types.LANE_CHANGE,
+      lambda: lanes_beside(xy, valid, types.take(scenes.map.lanes, scene)),
+      lambda: jnp.full((len(valid), NUM_LANES), jnp.inf),
+    )
+
+  # One agent at a time: most change no lanes, and a map may have thousands.
+  rows = (
+    found.xy,
+    found.valid,
+    scenarios.controller,
+    jnp.broadcast_to(scenarios.scene[:, None], scenarios.controller.shape),
+  )
+  flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+  beside = jax.lax.map(lanes, flat)
+  return found.replace(lanes=beside.reshape(*found.valid.shape, NUM_LANES))
+
+
+def _of_scenario(scenario, scenes):
+  tracks, scene = scenario.tracks, scenario.scene
+  xy, valid, progress = jax.vmap(from_track, 1)(
+    tracks.xy, tracks.yaw, tracks.valid
+  )
+  is_free = jnp.arange(len(tracks.yaw))[:, None] >= scenario.release
+  speed = jnp.where(tracks.valid & is_free, jnp.abs(tracks.speed), 0)
+  ground = terrain.sample(scenes.ground, scene, tracks.xy)
+  height = jnp.where(tracks.valid, tracks.z - ground, 0)
+  stop_lines = None
+  if scenes.map.lights is not None:
+    lines = types.take(scenes.map.stop_lines, scene)
+    stop_lines = jax.vmap(crossings, (0, 0, None))(xy, valid, lines)
+  return Paths(
+    xy=xy,
+    valid=valid,
+    progress=progress.T,
+    desired_speed=jnp.max(speed, 0),
+    clearance=jnp.sum(height, 0) / jnp.maximum(jnp.sum(tracks.valid, 0), 1),
+    stop_lines=stop_lines,
+  )
 
 
 def from_track(xy, yaw, valid):
@@ -91,15 +175,6 @@ def from_track(xy, yaw, valid):
   return points, used, jax.lax.cummax(jnp.where(valid, progress, 0))
 
 
-_from_tracks = jax.jit(jax.vmap(from_track))
-
-
-def from_tracks(xy, yaw, valid):
-  """`from_track` of many: `[N, T, 2]`, `[N, T]` and `[N, T]` in host memory."""
-  arrays = (np.asarray(xy, np.float32), np.asarray(yaw, np.float32), valid)
-  return tuple(map(np.asarray, _from_tracks(*arrays)))
-
-
 def project(xy, path, path_valid, last=None, velocity=None):
   """Where a point is along a path that may fold or cross itself.
 
@@ -142,13 +217,6 @@ def is_backing(heading, progress, track_progress, track_yaw):
   return jnp.cos(heading - track_yaw[step]) < -0.5
 
 
-def _segments(lines):
-  """Starts and ends `[N, 2]` of the valid segments of `types.Polylines`."""
-  xy, valid = np.asarray(lines.xy), np.asarray(lines.valid)
-  both = valid[:, 1:] & valid[:, :-1]
-  return xy[:, :-1][both], xy[:, 1:][both]
-
-
 def lanes_beside(points, valid, lanes):
   """How far to the left of each point of a path lanes run that go its way.
 
@@ -158,32 +226,46 @@ def lanes_beside(points, valid, lanes):
     lanes: `types.Polylines`, centre lines in driving direction.
 
   Returns:
-    NumPy `[P, NUM_LANES]` metres, the nearest lanes in ascending order, then
+    `[P, NUM_LANES]` metres, the nearest lanes in ascending order, then
     infinite. Lanes within 2 m of a nearer one are left out.
   """
-  points = np.asarray(points, float)
-  found = np.full((len(points), NUM_LANES), np.inf, np.float32)
-  start, end = _segments(lanes)
-  count = int(np.sum(valid))
-  tangent = np.gradient(points[:count], axis=0)
-  tangent /= np.maximum(np.linalg.norm(tangent, axis=-1, keepdims=True), 1e-9)
-  for i, (point, (x, y)) in enumerate(
-    zip(points[:count], tangent, strict=True)
-  ):
-    axes = np.array([[x, y], [-y, x]])
-    begin, stop = (start - point) @ axes.T, (end - point) @ axes.T
-    span = stop - begin
-    turn = np.arctan2(span[:, 1], span[:, 0])
-    meets = (begin[:, 0] <= 0) & (stop[:, 0] > 0) & (np.abs(turn) < _TURN)
-    begin, span = begin[meets], span[meets]
-    aside = begin[:, 1] - begin[:, 0] / span[:, 0] * span[:, 1]
-    kept = []
-    for offset in sorted(aside[np.abs(aside) < _REACH], key=abs):
-      if all(abs(offset - other) > _APART for other in kept):
-        kept.append(offset)
-    kept = sorted(kept[:NUM_LANES])
-    found[i, : len(kept)] = kept
-  return found
+  start = lanes.xy[:, :-1].reshape(-1, 2)
+  end = lanes.xy[:, 1:].reshape(-1, 2)
+  is_lane = (lanes.valid[:, :-1] & lanes.valid[:, 1:]).reshape(-1)
+  last = jnp.sum(valid) - 1
+  index = jnp.arange(len(valid))
+  tangent = (
+    points[jnp.minimum(index + 1, last)] - points[jnp.maximum(index - 1, 0)]
+  )
+
+  def beside(point, tangent, valid):
+    """`[NUM_LANES]` of one point; the nearest first, its neighbours out."""
+    heading = jnp.arctan2(tangent[1], tangent[0])
+    begin = geometry.rotate_2d(start - point, -heading)
+    stop = geometry.rotate_2d(end - point, -heading)
+    ahead, left = (stop - begin).T
+    meets = (
+      valid
+      & is_lane
+      & (begin[:, 0] <= 0)
+      & (stop[:, 0] > 0)
+      & (jnp.abs(jnp.arctan2(left, ahead)) < _TURN)
+    )
+    aside = begin[:, 1] - begin[:, 0] / jnp.where(meets, ahead, 1) * left
+    aside = jnp.where(meets & (jnp.abs(aside) < _REACH), aside, jnp.inf)
+    # A map without lanes has no nearest one.
+    aside = jnp.append(aside, jnp.inf)
+
+    def nearest(aside, _):
+      found = aside[jnp.argmin(jnp.abs(aside))]
+      return jnp.where(jnp.abs(aside - found) > _APART, aside, jnp.inf), found
+
+    _, found = jax.lax.scan(nearest, aside, length=NUM_LANES)
+    return jnp.sort(found)
+
+  return jax.lax.map(
+    lambda row: beside(*row), (points, tangent, valid), batch_size=16
+  )
 
 
 def crossings(points, valid, lines):
@@ -195,26 +277,21 @@ def crossings(points, valid, lines):
     lines: `types.Polylines` `[L]` of two points.
 
   Returns:
-    NumPy `[L]` metres along the path, infinite where it does not.
+    `[L]` metres along the path, infinite where it does not.
   """
-  count = int(np.sum(valid))
-  points = np.asarray(points, float)[:count]
-  step = np.diff(points, axis=0)
-  length = np.linalg.norm(step, axis=-1)
-  begin = np.cumsum(length) - length
-  a, b = (
-    np.asarray(lines.xy, float)[:, None, 0],
-    np.asarray(lines.xy)[:, None, 1],
-  )
+  step = jnp.diff(points, axis=0)
+  length = jnp.where(valid[1:], geometry.safe_norm(step), 0)
+  begin = jnp.cumsum(length) - length
+  a, b = lines.xy[:, None, 0], lines.xy[:, None, 1]
   across = b - a
 
   def cross(u, v):
     return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
 
   area = cross(step, across)
-  usable = (np.abs(area) > 1e-9) & np.asarray(lines.valid)[:, 1:2]
-  area = np.where(usable, area, 1)
+  usable = valid[1:] & lines.valid[:, 1:2] & (jnp.abs(area) > 1e-9)
+  area = jnp.where(usable, area, 1)
   share = cross(a - points[:-1], across) / area
   beside = cross(a - points[:-1], step) / area
   meets = usable & (share >= 0) & (share <= 1) & (beside >= 0) & (beside <= 1)
-  return np.min(np.where(meets, begin + share * length, np.inf), 1)
+  return jnp.min(jnp.where(meets, begin + share * length, jnp.inf), 1)

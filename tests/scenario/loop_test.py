@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from rdrl import scenario
+from rdrl import sim
 from rdrl import types
+from rdrl.sim import anchors
 
 NUM_AGENTS, NUM_UPDATES, NUM_DRAWN = 6, 3, 6
 CONFIG = scenario.without_held_out(
@@ -87,6 +89,13 @@ def test_scenarios_are_drawn_within_a_compiled_loop(road, busy):
     other.tracks.xy.reshape(same.shape[0], -1),
     drawn.tracks.xy.reshape(same.shape[0], -1),
   )
+  # One drawn on the host is the same.
+  key = jax.random.split(jax.random.key(0), NUM_UPDATES)[0]
+  key = jax.random.split(key, NUM_DRAWN)[0]
+  alone = scenario.draw_scenario(context, key, 0.2, 3, CONFIG, num_tries=8)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y[0], atol=1e-5), alone, drawn
+  )
   # Where nobody else is, there is no adversary, and nothing recompiles.
   _, lonely = _loop(_context(road)[1], jax.random.key(0))
   assert not np.any(lonely.adversary) and not np.any(lonely.behaviour)
@@ -97,6 +106,55 @@ def test_to_draw_from_nothing_is_an_error(busy):
   config = scenario.Config(num_accepted=(4,) + (0,) * 11 + (4,) * 5)
   with pytest.raises(ValueError, match='no adversary is wanted'):
     scenario.draw_scenario(busy[1], jax.random.key(0), 0.2, 0, config)
+
+
+def test_what_is_drawn_in_a_program_drives_in_it(road, busy):
+  """As the same scenarios, made before, in an environment of their own."""
+  scene, context = busy
+  config = sim.Config(image_height=2, image_width=4)
+  renderer = sim.NoRenderer(1, 2, 4)
+  brake = jnp.array([anchors.STRAIGHT, 16])
+
+  def draw(context, keys):
+    return jax.vmap(
+      lambda key: scenario.draw_scenario(
+        context, key, 0.3, 0, CONFIG, num_tries=4
+      )
+    )(keys)
+
+  def drive(env):
+    count = jnp.arange(env.num_scenarios)
+    states = jax.vmap(env.start, (None, 0))(jax.random.key(0), count)
+
+    def decide(states, _):
+      after = jax.vmap(env.advance, (0, None))(states, brake)
+      return after, after
+
+    return jax.lax.scan(decide, states, length=config.horizon)[1]
+
+  @jax.jit
+  def draw_and_drive(env, context, keys):
+    env = env.with_scenarios(draw(context, keys))
+    return env.scenarios, drive(env)
+
+  keys = jax.random.split(jax.random.key(2), 8)
+  # An environment that has seen none of them, with one scenario instead of 8.
+  base = sim.Env.create(
+    [scene], road.scenario(scene), renderer, config, controllers=(types.IDM,)
+  )
+  drawn, within = jax.device_get(draw_and_drive(base, context, keys))
+  assert np.any(drawn.adversary)
+  env = sim.Env.create([scene], drawn, renderer, config)
+  assert env.controllers == base.controllers
+  alone = jax.device_get(jax.jit(drive)(env))
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-3), within, alone
+  )
+  # They drove: the ego brakes, others go on, each as its scenario has it.
+  ego = within.agents.xy[-1, :, 0, 0] - scene.tracks.xy[5, 0, 0]
+  assert np.all(ego > 5)
+  ways = {tuple(np.round(x, 2)) for x in within.agents.xy[-1, :, 1:, 0]}
+  assert len(ways) > 1
 
 
 if __name__ == '__main__':

@@ -112,7 +112,9 @@ def test_a_driver_who_backed_up_backs_up(road, controller):
   scene = _alone(road, road.straight(0, -1.75, 8), backs)
   controller = np.array([0, controller, 0, 0], np.int32)
   drive = road.drive(road.environment(scene, controller=controller), STOP)
-  agents = types.take(drive.agents, (slice(None), 1))
+  # After its end an episode stands still.
+  agents = types.take(drive.agents, (drive.valid, 1))
+  assert len(agents.yaw) == 81
   np.testing.assert_allclose(agents.yaw, 0, atol=1e-3)
   assert np.all(agents.speed < -2.5)
   moved = np.diff(agents.xy[:, 0])
@@ -293,17 +295,19 @@ def test_create_names_what_does_not_fit(road, street):
     road.environment(street, scene=np.int32(1))
 
 
+_path = jax.jit(paths.from_track)
+
+
 def test_paths_skip_standstills_and_keep_progress():
   x = np.array([0, 0.01, -0.01, 1, 2, 2.01, 2, 3.0])
-  xy = np.stack([x, np.zeros(8)], -1)[None]
-  valid = np.ones((1, 8), bool)
-  points, used, progress = paths.from_tracks(xy, np.zeros((1, 8)), valid)
-  assert points[0, used[0], 0].tolist() == [0, 1, 2, 3]
+  xy = np.stack([x, np.zeros(8)], -1)
+  valid = np.ones(8, bool)
+  points, used, progress = _path(xy, np.zeros(8), valid)
+  assert points[used, 0].tolist() == [0, 1, 2, 3]
   way = np.maximum.accumulate(np.abs(x))
-  np.testing.assert_allclose(progress[0], way, atol=1e-6)
-  still = np.zeros((1, 8, 2))
-  points, used, _ = paths.from_tracks(still, np.full((1, 8), np.pi), valid)
-  np.testing.assert_allclose(points[0, used[0]], [[0, 0], [-1, 0]], atol=1e-6)
+  np.testing.assert_allclose(progress, way, atol=1e-6)
+  points, used, _ = _path(np.zeros((8, 2)), np.full(8, np.pi), valid)
+  np.testing.assert_allclose(points[used], [[0, 0], [-1, 0]], atol=1e-6)
 
 
 def test_grids_of_different_sizes_keep_their_values():

@@ -13,6 +13,7 @@ STEPS = 91
 TIME = np.arange(STEPS) * 0.1
 STANDS = (TIME >= 3) & (TIME <= 7)
 
+_track = jax.jit(paths.from_track)
 _project = jax.jit(jax.vmap(paths.project, (0, None, None, 0, 0)))
 _backing = jax.jit(jax.vmap(paths.is_backing, (0, 0, None, None)))
 
@@ -23,12 +24,8 @@ def _stopped():
 
 
 def _path(xy, yaw=0.0, valid=True):
-  found = paths.from_tracks(
-    np.asarray(xy)[None],
-    np.broadcast_to(yaw, STEPS)[None],
-    np.broadcast_to(valid, STEPS)[None],
-  )
-  return tuple(x[0] for x in found)
+  rows = np.asarray(xy), np.broadcast_to(yaw, STEPS)
+  return jax.device_get(_track(*rows, np.broadcast_to(valid, STEPS)))
 
 
 def _velocity(xy):

@@ -1,0 +1,109 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Scenes as one, for an environment that drives in many."""
+
+import numpy as np
+
+from rdrl import types
+from rdrl.sim import terrain
+
+
+def scenes(parts):
+  """`Scene` `[S]` in host memory, without what only a renderer draws.
+
+  Maps and grids are padded to the largest.
+
+  Args:
+    parts: list of `Scene`, of equal numbers of steps, agents and cameras.
+
+  Raises:
+    ValueError: if the lights of a map are not those of its stop lines.
+  """
+  no_gaussians = types.Gaussians(
+    means=np.zeros((0, 3), np.float32),
+    log_scales=np.zeros((0, 3), np.float32),
+    quats=np.zeros((0, 4), np.float32),
+    opacity_logits=np.zeros(0, np.float32),
+    sh=np.zeros((0, 1, 3), np.float32),
+    node=np.zeros(0, np.int32),
+  )
+  grids = {
+    name: terrain.stack([getattr(scene, name) for scene in parts])
+    for name in ('drivable', 'occupancy', 'ground')
+  }
+  maps = _maps([scene.map for scene in parts])
+  bare = [
+    scene.replace(
+      gaussians=no_gaussians,
+      sky=np.zeros((0, 0, 3), np.float32),
+      bodies=None,
+      map=None,
+      drivable=None,
+      occupancy=None,
+      ground=None,
+    )
+    for scene in parts
+  ]
+  return types.stack(bare).replace(map=maps, **grids)
+
+
+def _pad_polylines(lines, rows, points):
+  missing = (
+    (0, rows - lines.valid.shape[0]),
+    (0, points - lines.valid.shape[1]),
+  )
+  return types.Polylines(
+    xy=np.pad(np.asarray(lines.xy), (*missing, (0, 0))),
+    valid=np.pad(np.asarray(lines.valid), missing),
+  )
+
+
+def _maps(maps):
+  """One `Map` with a leading `[S]`, padded to the largest."""
+  padded = {}
+  for name in ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines'):
+    lines = [getattr(m, name) for m in maps]
+    rows = max(x.valid.shape[0] for x in lines)
+    points = max(x.valid.shape[1] for x in lines)
+    padded[name] = [_pad_polylines(x, rows, points) for x in lines]
+  if any(m.lights is not None for m in maps):
+    padded['lights'] = _pad_lights(maps, padded['stop_lines'][0].valid.shape[0])
+  rows = max(len(m.lane_width) for m in maps)
+  padded['lane_width'] = [
+    np.pad(np.asarray(m.lane_width), (0, rows - len(m.lane_width)))
+    for m in maps
+  ]
+  if any(m.speed_limit is not None for m in maps):
+    limits = np.full((len(maps), rows), np.inf, np.float32)
+    for row, m in zip(limits, maps, strict=True):
+      if m.speed_limit is not None:
+        row[: len(m.speed_limit)] = m.speed_limit
+    padded['speed_limit'] = list(limits)
+  return types.Map(
+    **{
+      name: types.stack(values)
+      if isinstance(values[0], types.Polylines)
+      else np.stack(values)
+      for name, values in padded.items()
+    }
+  )
+
+
+def _pad_lights(maps, rows):
+  """`[T, rows]` lights of each map; the last step holds, none is unknown."""
+  steps = max(1 if m.lights is None else len(m.lights) for m in maps)
+  padded = []
+  for lane_map in maps:
+    count = lane_map.stop_lines.valid.shape[0]
+    lights = lane_map.lights
+    if lights is None:
+      lights = np.full((1, count), types.LIGHT_UNKNOWN)
+    lights = np.asarray(lights, np.int32)
+    if lights.shape[1] != count:
+      raise ValueError(
+        f'map.lights has shape {lights.shape} [T, L], there are {count} stop '
+        'lines'
+      )
+    missing = (0, steps - len(lights)), (0, 0)
+    lights = np.pad(lights, missing, mode='edge')
+    padded.append(np.pad(lights, ((0, 0), (0, rows - count))))
+  return padded
