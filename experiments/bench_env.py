@@ -149,7 +149,6 @@ def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
 
   def episode(counts, _):
     start = jax.vmap(lambda s: types.take(tracks, (s, 0)))(scenes)
-    vehicle = jnp.zeros((num_envs, 0))
 
     def step(carry, inputs):
       t, command = inputs
@@ -161,7 +160,7 @@ def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
       return jax.vmap(one)(scenes, *carry), None
 
     carry, _ = jax.lax.scan(
-      step, (start, vehicle, *counts), (jnp.arange(_STEPS), commands)
+      step, (start, None, *counts), (jnp.arange(_STEPS), commands)
     )
     agents, _, *counts = carry
     return tuple(counts), agents

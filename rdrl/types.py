@@ -386,7 +386,8 @@ class SimState:
     step: `[]` int32 in units of `TIME_STEP` on the clock of the tracks.
     decision: `[]` int32 decisions taken since reset.
     agents: `[A]`.
-    vehicle: `[V]` what the ego's dynamics carry beyond its `AgentState`.
+    vehicle: `[V]` what the ego's dynamics carry beyond its `AgentState`; None
+      where that is all.
     acceleration: `[]` m/s^2, the mean of the last decision.
     progress: `[A]` metres that each agent has gone along its track.
     trace: `[substeps, A]` agents at each substep of the last decision, the
@@ -404,7 +405,7 @@ class SimState:
   step: Array
   decision: Array
   agents: AgentState
-  vehicle: Array
+  vehicle: Array | None
   acceleration: Array
   progress: Array
   trace: AgentState

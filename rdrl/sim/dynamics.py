@@ -110,10 +110,10 @@ def drive(start: types.AgentState, acceleration, steering, config, dt=None):
 
 
 def initial(ego: types.AgentState, curvature, config: Config):
-  """What the dynamics carry, `[V]`, for an ego that drives steadily."""
+  """What the dynamics carry for an ego that drives steadily, `[V]` or None."""
   if config.dynamics == 'single_track':
     return single_track.initial(ego, curvature)
-  return jnp.zeros(0)
+  return None
 
 
 def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
@@ -121,7 +121,7 @@ def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
 
   Args:
     ego: fields of shape `[]`.
-    vehicle: `[V]`, from `initial`.
+    vehicle: from `initial`.
     speed: `[]` m/s, commanded.
     curvature: `[]` 1/m, commanded.
     reference: `AgentState` `[]`, where the reference is after the step.
@@ -146,7 +146,7 @@ def advance(agents, vehicle, others, speed, curvature, config):
 
   Args:
     agents: `[A]` now, the ego first.
-    vehicle: `[V]`, from `initial`.
+    vehicle: from `initial`.
     others: `[A]` after the step; its first is the reference of the ego.
     speed: `[]` m/s, commanded.
     curvature: `[]` 1/m, commanded.
