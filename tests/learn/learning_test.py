@@ -20,6 +20,7 @@ from rdrl import report
 from rdrl import scenario
 from rdrl import sim
 from rdrl import training
+from rdrl import types
 
 SIM = sim.Config(horizon=8, frames=1, image_height=4, image_width=4)
 NETWORK = policies.Config(channels=(8,), width=16, num_layers=1, num_heads=2)
@@ -159,6 +160,32 @@ def _update(env, learnt, directory, **changes):
   )
   lines = (pathlib.Path(directory) / 'metrics.jsonl').read_text().splitlines()
   return driver, [json.loads(line) for line in lines]
+
+
+def test_ppo_at_least_halves_collisions_and_drives_on_where_it_can(env, learnt):
+  # Nothing ties it to who never braked, and exploring costs no comfort.
+  weights = tuple(
+    {'progress': 0.05, 'time_to_collision': 0.2, 'comfort': 0.0}.get(name, 1.0)
+    for name in types.REWARD_TERMS
+  )
+  config = dataclasses.replace(
+    PPO,
+    num_envs=128,
+    num_updates=40,
+    discount=0.97,
+    entropy_weight=0.01,
+    kl_weight=0.0,
+    imitation_weight=0.0,
+    learning_rate=1e-3,
+  )
+  env = env.replace(config=dataclasses.replace(SIM, reward_weights=weights))
+  imitator, data, _ = learnt
+  driver = learn.reinforce(imitator, env, data, config, jax.random.key(5))
+  assert _collided(env, imitator) == 1
+  assert _collided(env, driver) <= 0.5
+  drives = report.evaluate(driver, env, [0, 1, 2, 3], jax.random.key(3))
+  gone = np.diff(drives.agents.xy[:, [0, -1], 0, 0], axis=1)
+  assert not np.any(drives.terminated) and np.all(gone > 30)
 
 
 @pytest.mark.slow
