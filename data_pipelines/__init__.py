@@ -1,10 +1,2 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """One pipeline per source of recordings, run offline, all to one format."""
-
-import sys
-
-from rdrl import interrupts
-
-# As `experiments` has it.
-if sys.argv[:1] == ['-m']:
-  interrupts.watch()

@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Argoverse 2 sensor logs (Wilson et al. 2021) to logs without images.
 
-  python -m data_pipelines.argoverse2 --data_dir=argoverse2_logs \
+  python -m experiments.prepare --source=argoverse2 --data_dir=argoverse2_logs \
     --out_dir=data/argoverse2
 
 `data_dir` holds one folder a log, in the layout of the data set:
@@ -24,20 +24,15 @@ stop lines, lights or speed limits.
 import itertools
 import pathlib
 
-from absl import flags
 import numpy as np
 from pyarrow import feather
 from pyarrow import lib as arrow
 from scipy.spatial import transform
 
-from data_pipelines import command
 from data_pipelines import files
 from data_pipelines import traffic
 from rdrl import logs
 from rdrl import types
-
-_FLAGS = flags.FlagValues()
-traffic.define_flags(_FLAGS)
 
 # The recording car, a Ford Fusion, as the data set's cuboids of it have it.
 EGO_SIZE = (4.877, 2.0, 1.473)
@@ -396,11 +391,3 @@ def _centre_line(left, right):
     for x, side in zip(lengths, sides, strict=True)
   )
   return (left + right) / 2, np.mean(np.linalg.norm(left - right, axis=-1))
-
-
-def main(_):
-  traffic.prepare(_FLAGS, recordings, read)
-
-
-if __name__ == '__main__':
-  command.run(main, _FLAGS, ['data_dir', 'out_dir'])

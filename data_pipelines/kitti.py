@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""KITTI raw (Geiger et al. 2013): one drive to a prepared log.
 
-  python -m data_pipelines.kitti --out_dir=data/kitti \
+  python -m experiments.prepare --source=kitti --out_dir=data/kitti \
     --data_dir=2011_09_26/2011_09_26_drive_0001_sync
 
 `data_dir` is a drive in its original layout, synced and rectified, with the
@@ -31,15 +31,12 @@ import dataclasses
 import pathlib
 import re
 
-from absl import flags
 from absl import logging
 import jax
 import numpy as np
 from scipy.spatial.transform import Rotation
 import tqdm
 
-from data_pipelines import builder
-from data_pipelines import command
 from data_pipelines import files
 from data_pipelines import moving
 from data_pipelines import times as times_lib
@@ -73,41 +70,6 @@ CLASSES = {
   'Cyclist': types.CYCLIST,
   'Misc': types.OTHER,
 }
-
-_FLAGS = flags.FlagValues()
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'Folder of one drive.', flag_values=_FLAGS
-)
-_OUT_DIR = flags.DEFINE_string(
-  'out_dir', None, 'Folder to write to.', flag_values=_FLAGS
-)
-_CAMERAS = flags.DEFINE_list(
-  'cameras', ['image_02'], 'Cameras to keep.', flag_values=_FLAGS
-)
-_NUM_LIDAR = flags.DEFINE_integer(
-  'num_lidar', 32768, 'Lidar points a step.', flag_values=_FLAGS
-)
-_NUM_AGENTS = flags.DEFINE_integer(
-  'num_agents',
-  None,
-  'Budget of agents, ego included; default: as many as are.',
-  flag_values=_FLAGS,
-)
-_FIND_MOVING = flags.DEFINE_boolean(
-  'find_moving',
-  True,
-  'Find boxes of what moves in the lidar where there are no tracklets.',
-  flag_values=_FLAGS,
-)
-_START = flags.DEFINE_integer(
-  'start', 0, 'First step to keep.', flag_values=_FLAGS
-)
-_NUM_STEPS = flags.DEFINE_integer(
-  'num_steps',
-  None,
-  'Steps to keep; default: to the end of the drive.',
-  flag_values=_FLAGS,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -728,21 +690,3 @@ def _float32(tree):
   return jax.tree.map(
     lambda x: x.astype(np.float32) if x.dtype == np.float64 else x, tree
   )
-
-
-def main(_):
-  log = read_raw(
-    _DATA_DIR.value,
-    cameras=tuple(_CAMERAS.value),
-    num_lidar=_NUM_LIDAR.value,
-    num_agents=_NUM_AGENTS.value,
-    start=_START.value,
-    num_steps=_NUM_STEPS.value,
-    motion=moving.DEFAULT if _FIND_MOVING.value else None,
-  )
-  builder.write([log], _OUT_DIR.value, source=_DATA_DIR.value)
-  print(f'wrote {log.name} to {_OUT_DIR.value}')
-
-
-if __name__ == '__main__':
-  command.run(main, _FLAGS, ['data_dir', 'out_dir'])

@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""nuScenes tracks (Caesar et al. 2020) to prepared logs without images.
 
-  python -m data_pipelines.nuscenes --data_dir=nuscenes_mini_tracks \
-    --out_dir=data/nuscenes
+  python -m experiments.prepare --source=nuscenes \
+    --data_dir=nuscenes_mini_tracks --out_dir=data/nuscenes
 
 `data_dir` holds one archive a scene, see `data_pipelines.archive`, as
 ScenarioNet exports them (arXiv 2306.12241). `read` gives the log of one of them
@@ -22,18 +22,13 @@ which are closed, or in pieces that meet, and come inside one another: holes.
 There are neither crosswalks nor stop lines nor speed limits in these archives.
 """
 
-from absl import flags
 from absl import logging
 import numpy as np
 
 from data_pipelines import archive
-from data_pipelines import command
 from data_pipelines import traffic
 from rdrl import logs
 from rdrl import types
-
-_FLAGS = flags.FlagValues()
-traffic.define_flags(_FLAGS)
 
 # Metres from the rear axle to the middle of the recording car, a Renault Zoe:
 # half its length, 4.084, less its rear overhang, 0.657.
@@ -187,11 +182,3 @@ def _areas(rings):
     holes = np.flatnonzero(inside[:, i] & (depth == depth[i] + 1))
     polygons.append(traffic.outline(rings[i], [rings[j] for j in holes]))
   return polygons
-
-
-def main(_):
-  traffic.prepare(_FLAGS, archive.recordings, read)
-
-
-if __name__ == '__main__':
-  command.run(main, _FLAGS, ['data_dir', 'out_dir'])

@@ -9,7 +9,6 @@ data set has one shape.
 import dataclasses
 import pathlib
 
-from absl import flags
 from absl import logging
 import numpy as np
 from scipy import spatial
@@ -545,56 +544,32 @@ def opened(ring):
   return ring[:-1] if len(ring) > 1 and np.all(ring[0] == ring[-1]) else ring
 
 
-def define_flags(values):
-  """Defines the flags that all of these pipelines have in `values`."""
-  flags.DEFINE_string(
-    'data_dir', None, 'Folder of the recordings.', flag_values=values
-  )
-  flags.DEFINE_string(
-    'out_dir', None, 'Folder to write to.', flag_values=values
-  )
-  flags.DEFINE_list(
-    'logs', None, 'Names of recordings; default: all.', flag_values=values
-  )
-  flags.DEFINE_integer(
-    'num_agents',
-    None,
-    'Agents to keep, the ego and those nearest to it; default: all.',
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    'num_steps',
-    None,
-    'Steps to keep, the first; default: all.',
-    flag_values=values,
-  )
-  flags.DEFINE_float(
-    'map_radius',
-    DEFAULT.map_radius,
-    'Metres around the path of the ego of which the map is kept, at most '
-    f'{MAX_RADIUS:g}.',
-    flag_values=values,
-  )
-
-
-def prepare(values, recordings, read):
-  """Writes what the flags of `define_flags` ask for.
+def prepare(data_dir, out_dir, recordings, read, names=None, options=DEFAULT):
+  """Writes recordings of a folder as one data set.
 
   Args:
-    values: the flags.
+    data_dir: folder of the recordings.
+    out_dir: as for `builder.write`.
     recordings: function of a folder to the paths of its recordings by name.
     read: function of such a path and `Options` to a `Log`.
+    names: of recordings; None: all.
+    options: what to keep.
+
+  Returns:
+    How many were written.
+
+  Raises:
+    LogError: if there is no such recording; otherwise see `write`.
   """
-  found = recordings(values.data_dir)
-  names = values.logs or sorted(found)
+  found = recordings(data_dir)
+  names = names or sorted(found)
   for name in names:
     if name not in found:
       raise logs.LogError(
-        f'{values.data_dir}: logs: {name!r} is not one of {sorted(found)[:20]}'
+        f'{data_dir}: logs: {name!r} is not one of {sorted(found)[:20]}'
       )
-  options = Options(values.num_agents, values.num_steps, values.map_radius)
-  write([found[name] for name in names], read, values.out_dir, options)
-  print(f'wrote {len(names)} logs to {values.out_dir}')
+  write([found[name] for name in names], read, out_dir, options)
+  return len(names)
 
 
 def write(paths, read, out_dir, options=DEFAULT):

@@ -1,7 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Waymo Open Motion (Ettinger et al. 2021) to prepared logs without images.
 
-  python -m data_pipelines.womd --data_dir=womd_scenes --out_dir=data/womd
+  python -m experiments.prepare --source=womd --data_dir=womd_scenes \
+    --out_dir=data/womd
 
 `data_dir` holds one archive a scene, see `data_pipelines.archive`. `read` gives
 the log of one of them at once.
@@ -26,21 +27,16 @@ only the place is known, so that they have no stop line.
 import operator
 import re
 
-from absl import flags
 from absl import logging
 import contourpy
 import numpy as np
 from scipy import spatial
 
 from data_pipelines import archive
-from data_pipelines import command
 from data_pipelines import files
 from data_pipelines import traffic
 from rdrl import logs
 from rdrl import types
-
-_FLAGS = flags.FlagValues()
-traffic.define_flags(_FLAGS)
 
 # What road types, in small letters, are. Those of no use here have no name.
 _KINDS = {
@@ -334,11 +330,3 @@ def _light(light, steps, source):
   state = np.full(steps, types.LIGHT_UNKNOWN, np.int32)
   state[when] = [LIGHTS[word] for word in words]
   return place, state
-
-
-def main(_):
-  traffic.prepare(_FLAGS, archive.recordings, read)
-
-
-if __name__ == '__main__':
-  command.run(main, _FLAGS, ['data_dir', 'out_dir'])

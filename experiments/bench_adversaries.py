@@ -17,7 +17,7 @@ from absl import flags
 import jax
 import numpy as np
 
-from experiments import presets
+from experiments import flags as shared
 from experiments import threads
 from experiments import timing
 from rdrl import scenario
@@ -25,10 +25,10 @@ from rdrl import training
 from rdrl import types
 from rdrl import world
 
-_AGENTS = flags.DEFINE_list('agents', ['12', '32'], 'Agents per street.')
-_PROPOSALS = flags.DEFINE_integer('proposals', 1408, 'Of a street and round.')
+_AGENTS = shared.flag('agents', ['12', '32'])
+_PROPOSALS = shared.flag('proposals', 1408)
+_SEED = shared.flag('seed')
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed rounds.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the streets and the proposals.')
 
 _COMPILED = '/jax/core/compile/backend_compile_duration'
 _STREETS = 2
@@ -122,8 +122,8 @@ def measure(num_agents, num_proposals, num_rounds, seed):
   }
 
 
-def main(_):
-  counts = presets.numbers('--agents', _AGENTS.value, int)
+def main():
+  counts = shared.numbers(_AGENTS, int)
   timing.yardstick()
   for count in counts:
     facts = measure(count, _PROPOSALS.value, _ROUNDS.value, _SEED.value)

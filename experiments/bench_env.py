@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from experiments import presets
+from experiments import flags as shared
 from experiments import timing
 from rdrl import sim
 from rdrl import training
@@ -42,11 +42,11 @@ from rdrl.sim import terrain
 
 CASES = ('no metrics', 'collisions', 'collisions + off-road')
 
-_AGENTS = flags.DEFINE_list('agents', ['32', '128'], 'Agents per scene.')
+_AGENTS = shared.flag('agents', ['32', '128'])
+_REPEATS = shared.flag('repeats', 20)
+_SEED = shared.flag('seed')
 _POINTS = flags.DEFINE_list('points', ['2000', '20000'], 'Points of a road.')
 _ENVS = flags.DEFINE_list('envs', ['1', '16', '64', '1024'], 'Environments.')
-_REPEATS = flags.DEFINE_integer('repeats', 20, 'Timed calls per case.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the traffic.')
 
 # Steps per second of Waymax with 32 objects, by case, points and environments,
 # and the yardstick beside which they were measured, GFLOP/s and ms.
@@ -273,17 +273,14 @@ def table(rows):
   ]
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
-  agents = presets.numbers('--agents', _AGENTS.value, int)
-  points = presets.numbers('--points', _POINTS.value, int)
-  envs = presets.numbers('--envs', _ENVS.value, int)
+def main():
+  agents = shared.numbers(_AGENTS, int)
+  points = shared.numbers(_POINTS, int)
+  envs = shared.numbers(_ENVS, int)
   for flag, values, least in (
     ('--agents', agents, 1),
     ('--points', points, 6),
     ('--envs', envs, 1),
-    ('--repeats', (_REPEATS.value,), 1),
   ):
     if not values or min(values) < least:
       raise training.config.ConfigError(

@@ -7,10 +7,10 @@ r"""Times the rasterizer on a street, beside other rasterizers.
 prints one JSON line per case. Suites: `views`, one image of a street, forward
 and with all gradients; `rollout`, the small images of many environments;
 `parts`, where the time of an image goes at 320x192; `scaling`, time and memory
-over Gaussians and over pixels, also as plots in `--out`. With `torch`, `gsplat`
-and `nerfacc`, `views` also times gsplat: its CUDA rasterizer where there is a
-GPU, else its reference in torch. Other peers stand here as measured elsewhere,
-scaled by the yardstick.
+over Gaussians and over pixels, also as plots in `--workdir`. With `torch`,
+`gsplat` and `nerfacc`, `views` also times gsplat: its CUDA rasterizer where
+there is a GPU, else its reference in torch. Other peers stand here as measured
+elsewhere, scaled by the yardstick.
 
 The scene is that of `experiments.bench.street`.
 """
@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import flags as shared
 from experiments import peers
 from experiments import timing
 from experiments.bench.street import fleet
@@ -41,7 +42,11 @@ from rdrl.splat import tiles
 
 SUITES = ('views', 'parts', 'rollout', 'scaling')
 
-_SUITES = flags.DEFINE_list('suites', ['views', 'rollout'], ', '.join(SUITES))
+_SUITES = shared.flag('suites', ['views', 'rollout'])
+_REPEATS = shared.flag('repeats', 10)
+_SEED = shared.flag('seed')
+# Of the plots of `scaling`; without it there are none.
+_WORKDIR = shared.flag('workdir')
 _GAUSSIANS = flags.DEFINE_list(
   'gaussians',
   ['10000', '50000', '200000'],
@@ -53,12 +58,9 @@ _SH_DEGREES = flags.DEFINE_list(
 _DEVICES = flags.DEFINE_integer(
   'devices', 2, 'Devices at most that share the work; divides 64.'
 )
-_REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scenes.')
 _BACKEND = flags.DEFINE_string(
   'backend', 'auto', f'{", ".join(backends.NAMES)}.'
 )
-_OUT = flags.DEFINE_string('out', None, 'Folder for the plots of `scaling`.')
 
 _SIZES = ((192, 320), (384, 640))
 # Milliseconds of others forward, and with gradients, degree 3, measured where a
@@ -401,8 +403,8 @@ def _scaling():
     ('pixels', [h * w for h, w in sizes], [(50_000, *size) for size in sizes]),
   ):
     rows = np.array([time_view(*case, 3) for case in cases]).T
-    if _OUT.value:
-      out = pathlib.Path(_OUT.value)
+    if _WORKDIR.value:
+      out = pathlib.Path(_WORKDIR.value)
       out.mkdir(parents=True, exist_ok=True)
       labels = 'forward, ms', 'with gradients, ms', 'with gradients, MiB'
       report.plots.curves(
@@ -415,9 +417,7 @@ def _scaling():
   time_view(1_000_000, 900, 1600, 3)
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   # Two devices use two cores better than two threads of one do.
   cores = len(os.sched_getaffinity(0))
   jax.config.update('jax_num_cpu_devices', min(cores, _DEVICES.value))

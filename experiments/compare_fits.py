@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from experiments import edit_scores
+from experiments import flags as shared
 from experiments import perceptual
 from experiments import presets
 from experiments import road
@@ -86,24 +87,14 @@ VARIANTS = {
   _ALONE: Variant(traversals=(1,)),
 }
 
-_PRESET = flags.DEFINE_string(
-  'preset', 'cpu', f'Size of the fits: {", ".join(presets.SCENES)}.'
-)
-_STREETS = flags.DEFINE_list(
-  'streets', ['1', '2', '102'], 'Seeds of built-in streets.'
-)
+_PRESET = shared.flag('preset', 'cpu')
+_STREETS = shared.flag('streets', ['1', '2', '102'])
+_OFFSETS = shared.flag('offsets', ['0', '1', '2', '3', '4', '5', '6'])
+_WORKDIR = shared.flag('workdir', 'runs/compare')
+_SEED = shared.flag('seed')
+_SET = shared.flag('set')
 _VARIANTS = flags.DEFINE_list(
   'variants', list(VARIANTS), 'What to fit, of the names of the table.'
-)
-_OFFSETS = flags.DEFINE_list(
-  'offsets', ['0', '1', '2', '3', '4', '5', '6'], 'Metres to either side.'
-)
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/compare', 'Where everything is written.'
-)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
-_SET = flags.DEFINE_multi_string(
-  'set', [], 'Override of one field of all variants, as path=value.'
 )
 
 # Metres to the side at which information gain is compared with the error.
@@ -228,16 +219,14 @@ def _table(scores, pick, columns):
     yield f'| {name} | ' + ' | '.join(cells) + ' |'
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   for name in _VARIANTS.value:
     if name not in VARIANTS:
       raise training.config.ConfigError(
         f'--variants: {name!r} is none of {", ".join(VARIANTS)}'
       )
-  streets = presets.numbers('--streets', _STREETS.value, int)
-  offsets = presets.numbers('--offsets', _OFFSETS.value, float)
+  streets = shared.numbers(_STREETS, int)
+  offsets = shared.numbers(_OFFSETS, float)
   config = dataclasses.replace(
     training.config.override(presets.get_scene(_PRESET.value), _SET.value),
     shown_offsets=offsets,

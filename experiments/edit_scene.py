@@ -19,7 +19,7 @@ Agent 3 away, and a car of the bank parked at x, y, yaw in degrees:
 
 A car of the bank that drives 8 m ahead of agent 2 and 3.5 m to its left:
 
-  python -m experiments.edit_scene --workdir=runs/scene --agents=13 \
+  python -m experiments.edit_scene --workdir=runs/scene --num_agents=13 \
     --insert=red-van --bank=runs/bank --follow=2 --shift=8,3.5,0 \
     --out=runs/edited
 
@@ -32,7 +32,7 @@ OUT gets the scene, laid out like WORKDIR, so that it can be edited again;
 edited.mp4, what the recording cameras saw above what they see now; edited.png,
 the moment of it that changed most; around.mp4, the car from all sides; and
 edits.json, all that was done. A scene of fixed size for a simulator that stacks
-scenes: `--agents` and `--gaussians` pad it.
+scenes: `--num_agents` and `--num_gaussians` pad it.
 
 How well edits hold, against the built-in world with the same edits:
 
@@ -48,6 +48,7 @@ import jax
 import numpy as np
 
 from experiments import edit_scores
+from experiments import flags as shared
 from experiments import presets
 from experiments import road
 from experiments import scene_scores
@@ -58,9 +59,9 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/scene', 'What experiments.fit_scene wrote, or an --out.'
-)
+_WORKDIR = shared.flag('workdir', 'runs/scene')
+_AGENTS = shared.flag('num_agents')
+_GAUSSIANS = shared.flag('num_gaussians')
 _PLACE = flags.DEFINE_string(
   'place', None, 'Name of the scene, where WORKDIR has several.'
 )
@@ -89,8 +90,6 @@ _FOLLOW = flags.DEFINE_integer(
 _SHIFT = flags.DEFINE_list(
   'shift', None, 'Metres ahead, metres to the left and degrees from a track.'
 )
-_AGENTS = flags.DEFINE_integer('agents', None, 'Budget of agents.')
-_GAUSSIANS = flags.DEFINE_integer('gaussians', None, 'Budget of Gaussians.')
 _STRIDE = flags.DEFINE_integer('stride', 2, 'Steps between two frames.')
 _SCORE = flags.DEFINE_bool(
   'score', False, 'Score edits of all cars against the built-in world.'
@@ -172,21 +171,20 @@ def _request(path):
   data_dir = leaves.pop('data_dir', None)
   try:
     request = training.config.override(
-      request, [f'{name}={value!r}' for name, value in leaves.items()]
+      request, [f'{name}={value!r}' for name, value in leaves.items()], ''
     )
   except training.config.ConfigError as error:
-    raise training.config.ConfigError(
-      f'{path}: {str(error).removeprefix("--set=")}'
-    ) from error
+    raise training.config.ConfigError(f'{path}: {error}') from error
   return dataclasses.replace(request, data_dir=data_dir)
 
 
-def _numbers(flag, values):
+def _numbers(flag):
   """Three numbers of a list flag."""
-  found = presets.numbers(flag, values, float)
+  found = shared.numbers(flag, float)
   if len(found) != 3 or not np.max(np.abs(found)) <= _FARTHEST:
     raise training.config.ConfigError(
-      f'{flag}={",".join(values)}: expected three numbers up to {_FARTHEST:g}'
+      f'--{flag.name}={",".join(flag.value)}: expected three numbers up to'
+      f' {_FARTHEST:g}'
     )
   return found
 
@@ -203,12 +201,12 @@ def _check_flags():
   demand(
     is_edit or _LIST.value or _EXTRACT.value is not None or _SCORE.value,
     'nothing to do: expected one of --list, --extract, --remove, --move,'
-    ' --insert, --agents, --gaussians or --score',
+    ' --insert, --num_agents, --num_gaussians or --score',
   )
-  for name, flag in (('extract', _EXTRACT), ('insert', _INSERT)):
+  for flag in (_EXTRACT, _INSERT):
     demand(
       flag.value is None or _BANK.value,
-      f'--bank: not set, but --{name}={flag.value} needs it',
+      f'--bank: not set, but --{flag.name}={flag.value} needs it',
     )
   demand(
     _OUT.value or not (is_edit or _SCORE.value),
@@ -240,22 +238,22 @@ def _check_flags():
     '--follow: the track that --insert with --shift is beside, and only there',
   )
   demand(_STRIDE.value > 0, f'--stride={_STRIDE.value}: expected 1 or more')
-  for name, flag, most in (
-    ('agents', _AGENTS, _MOST_AGENTS),
-    ('gaussians', _GAUSSIANS, _MOST_GAUSSIANS),
+  for flag, most in (
+    (_AGENTS, _MOST_AGENTS),
+    (_GAUSSIANS, _MOST_GAUSSIANS),
   ):
     demand(
       flag.value is None or 0 < flag.value <= most,
-      f'--{name}={flag.value}: expected 1 to {most}',
+      f'--{flag.name}={flag.value}: expected 1 to {most}',
     )
 
 
 def _track(scene, size, agent):
   """The track that the flags describe, `agent` being whose to shift."""
   if _AT.value is not None:
-    x, y, degrees = _numbers('--at', _AT.value)
+    x, y, degrees = _numbers(_AT)
     return splat.assets.parked(scene, size, x, y, np.radians(degrees))
-  ahead, left, degrees = _numbers('--shift', _SHIFT.value)
+  ahead, left, degrees = _numbers(_SHIFT)
   if not 0 <= agent < len(scene.sizes):
     raise training.config.ConfigError(
       f'--follow={agent}: the scene has agents 0 to {len(scene.sizes) - 1}'
@@ -283,7 +281,7 @@ def edit(scene):
   if _AGENTS.value is not None:
     scene = splat.assets.pad(scene, num_agents=_AGENTS.value)
     done.append(f'padded to {_AGENTS.value} agents')
-  for agent in presets.numbers('--remove', _REMOVE.value, int):
+  for agent in shared.numbers(_REMOVE, int):
     scene = splat.assets.remove(scene, agent)
     done.append(f'removed agent {agent}')
   where = (
@@ -431,9 +429,7 @@ def _score(fitted):
   print(f'pictures and figures: {out}')
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   _check_flags()
   training.mesh.start()
   fitted = read(_WORKDIR.value, _PLACE.value)

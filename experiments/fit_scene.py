@@ -26,10 +26,10 @@ import json
 import pathlib
 import resource
 
-from absl import flags
 import jax
 import numpy as np
 
+from experiments import flags as shared
 from experiments import presets
 from experiments import road
 from experiments import scene_scores
@@ -40,31 +40,15 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 
-_PRESET = flags.DEFINE_string(
-  'preset', 'cpu', f'Size of the fit: {", ".join(presets.SCENES)}.'
-)
-_LOG = flags.DEFINE_string(
-  'log', 'world', f'Where the drives come from: {", ".join(road.SOURCES)}.'
-)
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'Folder of the recording, unless --log=world.'
-)
-_STREETS = flags.DEFINE_list('streets', ['1'], 'Seeds of built-in streets.')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/scene', 'Where everything is written.'
-)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
-_SET = flags.DEFINE_multi_string(
-  'set', [], 'Override of one field, as path=value; may be repeated.'
-)
-_OFFSETS = flags.DEFINE_list(
-  'offsets',
-  ['0', '1', '2', '3', '4', '5', '6'],
-  'Metres to the side at which views are scored against the built-in world.',
-)
-_PRINT_CONFIG = flags.DEFINE_bool(
-  'print_config', False, 'Print the configuration as JSON and stop.'
-)
+_PRESET = shared.flag('preset', 'cpu')
+_LOG = shared.flag('log', road.SOURCES[0])
+_DATA_DIR = shared.flag('data_dir')
+_STREETS = shared.flag('streets', ['1'])
+_WORKDIR = shared.flag('workdir', 'runs/scene')
+_SEED = shared.flag('seed')
+_SET = shared.flag('set')
+_OFFSETS = shared.flag('offsets', ['0', '1', '2', '3', '4', '5', '6'])
+_PRINT_CONFIG = shared.flag('print_config')
 
 # Of the flight: pictures, metres from the car and above it.
 _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 90, 11.0, 5.0
@@ -83,10 +67,10 @@ _STRIDE = 20
 def _request():
   config = dataclasses.replace(
     presets.get_scene(_PRESET.value, _LOG.value != road.SOURCES[0]),
-    shown_offsets=presets.numbers('--offsets', _OFFSETS.value, float),
+    shown_offsets=shared.numbers(_OFFSETS, float),
   )
   if _LOG.value == 'world':
-    streets = presets.numbers('--streets', _STREETS.value, int)
+    streets = shared.numbers(_STREETS, int)
     config = dataclasses.replace(config, train_seeds=streets, test_seeds=())
   return road.Request(
     source=_LOG.value,
@@ -183,9 +167,7 @@ def _flight(scene, config):
   )
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   request = _request()
   if _PRINT_CONFIG.value:
     print(json.dumps(training.config.flatten(request.config), indent=2))

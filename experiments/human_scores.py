@@ -13,11 +13,11 @@ human.json with all of them.
 
 import pathlib
 
-from absl import flags
 import jax
 import numpy as np
 
 from data_pipelines import traffic
+from experiments import flags as shared
 from experiments import recordings
 from rdrl import logs
 from rdrl import report
@@ -25,9 +25,9 @@ from rdrl import sim
 from rdrl import training
 from rdrl import types
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/human', 'Where everything is written.'
-)
+_WORKDIR = shared.flag('workdir', 'runs/human')
+_DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
+_LIMIT = shared.flag('limit')
 
 SCORE = 'closed_loop_score'
 LEAST = 0.9
@@ -103,10 +103,8 @@ def table(found):
       yield f'- {name}: {one[SCORE]:.2f}; ' + ', '.join(cost)
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
-  todo = recordings.asked_for(traffic.DEFAULT)
+def main():
+  todo = recordings.asked_for(_DIRS, _LIMIT.value, traffic.DEFAULT)
   training.mesh.start()
   workdir = pathlib.Path(_WORKDIR.value)
   found = recordings.scored(

@@ -211,18 +211,3 @@ def get_scene(name, is_recorded=False):
     )
   overrides = SCENES[name] + (RECORDED.get(name, ()) if is_recorded else ())
   return training.config.override(get(name), overrides)
-
-
-def numbers(flag, values, kind):
-  """A tuple of what a list flag holds.
-
-  Raises:
-    ConfigError: if a value is no `kind`, int or float.
-  """
-  try:
-    return tuple(map(kind, values))
-  except ValueError as error:
-    expected = 'whole numbers' if kind is int else 'numbers'
-    raise training.config.ConfigError(
-      f'{flag}={",".join(values)}: expected {expected}'
-    ) from error

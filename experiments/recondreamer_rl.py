@@ -21,43 +21,28 @@ import pathlib
 
 from absl import flags
 
+from experiments import flags as shared
 from experiments import presets
 from experiments import road
 from rdrl import training
 
-_PRESET = flags.DEFINE_string(
-  'preset', 'quickstart', f'Size of the run: {", ".join(presets.PRESETS)}.'
-)
-_LOG = flags.DEFINE_string(
-  'log', 'world', f'Where the drives come from: {", ".join(road.SOURCES)}.'
-)
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'Folder of the recording, unless --log=world.'
-)
-_WORKDIR = flags.DEFINE_string(
-  'workdir',
-  None,
-  'Where everything is written; by default runs/PRESET, or'
-  ' runs/LOG of a log that is not built in.',
-)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
-_SET = flags.DEFINE_multi_string(
-  'set', [], 'Override of one field, as path=value; may be repeated.'
-)
+_PRESET = shared.flag('preset', 'quickstart')
+_LOG = shared.flag('log', road.SOURCES[0])
+_DATA_DIR = shared.flag('data_dir')
+# By default runs/PRESET, or runs/LOG of a log that is not built in.
+_WORKDIR = shared.flag('workdir')
+_SEED = shared.flag('seed')
+_SET = shared.flag('set')
+_PRINT_CONFIG = shared.flag('print_config')
 _UNTIL = flags.DEFINE_string(
   'until', road.STAGES[-1], f'Last stage to run: {", ".join(road.STAGES)}.'
 )
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed', False, 'Whether a launcher started one process per host.'
 )
-_PRINT_CONFIG = flags.DEFINE_bool(
-  'print_config', False, 'Print the configuration as JSON and stop.'
-)
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   config = training.config.override(presets.get(_PRESET.value), _SET.value)
   if _PRINT_CONFIG.value:
     print(json.dumps(training.config.flatten(config), indent=2))

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Recordings of traffic that experiments are asked to read, by flags.
+"""Recordings of traffic that experiments read.
 
 A compiled program serves arrays of one shape, and compiling takes a minute
 where running takes a second. So recordings are brought to few shapes, and what
@@ -10,7 +10,6 @@ import functools
 import json
 import pathlib
 
-from absl import flags
 import numpy as np
 import tqdm
 
@@ -39,25 +38,20 @@ NO_MAP = types.Map(
   stop_lines=_NO_LINES,
 )
 
-# Name, how to find recordings, how to read one.
-_SETS = (
-  ('womd', archive.recordings, womd.read),
-  ('nuscenes', archive.recordings, nuscenes.read),
-  ('argoverse2', argoverse2.recordings, argoverse2.read),
-)
-_DIRS = {
-  name: flags.DEFINE_string(f'{name}_dir', None, f'Recordings of {name}.')
-  for name, *_ in _SETS
+# By data set: how to find recordings, how to read one.
+SETS = {
+  'womd': (archive.recordings, womd.read),
+  'nuscenes': (archive.recordings, nuscenes.read),
+  'argoverse2': (argoverse2.recordings, argoverse2.read),
 }
-_LIMIT = flags.DEFINE_integer(
-  'limit', None, 'First recordings of a data set.', lower_bound=1
-)
 
 
-def asked_for(options):
-  """What flags ask for.
+def asked_for(dirs, limit, options):
+  """The recordings that a command line asks for.
 
   Args:
+    dirs: flag of the directory of each of `SETS`, by name.
+    limit: first recordings of a data set, or None.
     options: `data_pipelines.traffic.Options` of how to read.
 
   Returns:
@@ -67,15 +61,15 @@ def asked_for(options):
     training.config.ConfigError: if nothing is asked for.
     logs.LogError: if a directory has no recordings.
   """
-  if not any(flag.value for flag in _DIRS.values()):
-    names = ', '.join(f'--{name}_dir' for name in _DIRS)
+  if not any(flag.value for flag in dirs.values()):
+    names = ', '.join(f'--{flag.name}' for flag in dirs.values())
     raise training.config.ConfigError(f'expected one at least of {names}')
   result = []
-  for name, find, read in _SETS:
-    if _DIRS[name].value is None:
+  for name, (find, read) in SETS.items():
+    if dirs[name].value is None:
       continue
-    found = sorted(find(_DIRS[name].value).items())
-    for recording, path in found[: _LIMIT.value]:
+    found = sorted(find(dirs[name].value).items())
+    for recording, path in found[:limit]:
       result.append((name, recording, functools.partial(read, path, options)))
   return result
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from data_pipelines import traffic
 from experiments import egos
+from experiments import flags as shared
 from experiments import recordings
 from rdrl import logs
 from rdrl import ranges
@@ -31,19 +32,18 @@ from rdrl import sim
 from rdrl import training
 from rdrl import types
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/traffic', 'Where everything is written.'
-)
-_AGENTS = flags.DEFINE_integer(
-  'num_agents', 48, 'The ego, the nearest to it, and a car to insert.'
-)
+_WORKDIR = shared.flag('workdir', 'runs/traffic')
+# The ego, the nearest to it, and a car to insert.
+_AGENTS = shared.flag('num_agents', 48)
+_SEED = shared.flag('seed')
+_DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
+_LIMIT = shared.flag('limit')
 _PROPOSALS = flags.DEFINE_integer(
-  'proposals', 64, 'Of each kind and recording.'
+  'num_proposals', 64, 'Of each kind and recording.'
 )
 _ACCEPTED = flags.DEFINE_integer(
-  'accepted', 4, 'Driven of each kind and recording, at most.'
+  'num_accepted', 4, 'Driven of each kind and recording, at most.'
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of every random draw.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,9 +181,7 @@ def difficulties(found):
   return np.histogram(np.clip(values, 0, 1), _BINS)[0].tolist()
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   for flag in (_AGENTS, _PROPOSALS, _ACCEPTED):
     if flag.value < 1 + (flag is _AGENTS):
       raise training.config.ConfigError(f'--{flag.name}: {flag.value} is none')
@@ -196,7 +194,7 @@ def main(argv):
     reactive=False,
   )
   options = traffic.Options(num_agents=_AGENTS.value - 1)
-  todo = recordings.asked_for(options)
+  todo = recordings.asked_for(_DIRS, _LIMIT.value, options)
   workdir = pathlib.Path(_WORKDIR.value)
   training.config.record(workdir, Request(_AGENTS.value, _SEED.value, config))
   key = jax.random.key(_SEED.value)

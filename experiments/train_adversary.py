@@ -3,8 +3,8 @@ r"""Trains the learned adversary on recorded traffic and scores it.
 
 Prepare traffic first, such as Waymo Open Motion:
 
-  python -m data_pipelines.womd --data_dir=womd_scenes --out_dir=data/womd \
-    --num_agents=64
+  python -m experiments.prepare --source=womd --data_dir=womd_scenes \
+    --out_dir=data/womd --num_agents=64
 
 Train on all scenes but the held-out ones, then draw futures of these, free and
 guided to a collision with the ego:
@@ -26,7 +26,7 @@ Start guided futures from proposals of the rule-based adversary as well:
 Size and training are those of `learned.Config`:
 
   python -m experiments.train_adversary --data_dir=data/womd \
-    --workdir=runs/small --set=num_steps=500 --set=channels=48
+    --workdir=runs/small --model=num_steps=500 --model=channels=48
 
 WORKDIR gets config.json, the model in checkpoints/, metrics.jsonl, and the
 scores in scores.json and scores.md; above.png shows a scene with its recorded,
@@ -44,7 +44,7 @@ import numpy as np
 import tqdm
 
 from experiments import adversary_scores
-from experiments import presets
+from experiments import flags as shared
 from rdrl import logs
 from rdrl import ranges
 from rdrl import report
@@ -52,20 +52,15 @@ from rdrl import training
 from rdrl import types
 from rdrl.scenario import learned
 
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'Prepared traffic: what a pipeline of data_pipelines wrote.'
-)
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/adversary', 'Folder of the model and its scores.'
-)
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Of the held-out scenes, of training and of sampling.'
+_DATA_DIR = shared.flag('data_dir')
+_WORKDIR = shared.flag('workdir', 'runs/adversary')
+_SEED = shared.flag('seed')
+_PROPOSALS = shared.flag('proposals', 0)
+_MODEL = flags.DEFINE_multi_string(
+  'model', [], 'field=value of learned.Config: size and training.'
 )
 _HELD_OUT = flags.DEFINE_integer(
   'held_out', 16, 'Scenes that are not trained on, but scored.'
-)
-_SET = flags.DEFINE_multi_string(
-  'set', [], 'field=value of learned.Config: size and training.'
 )
 _GUIDE = flags.DEFINE_multi_string(
   'guide', [], 'field=value of learned.Guidance.'
@@ -85,12 +80,6 @@ _STRENGTH = flags.DEFINE_float(
   'strength',
   0.6,
   'How much of a proposal partial diffusion may change: 1 all, near 0 nothing.',
-)
-_PROPOSALS = flags.DEFINE_integer(
-  'proposals',
-  0,
-  'Draws of the rule-based Dynamic Adversary Agent for each scored scene; from'
-  ' what it accepts, guided futures start too.',
 )
 
 
@@ -188,18 +177,18 @@ def write_picture(path, model, traffic, steps, num_samples, guidance, key):
   report.videos.write_image(path, adversary_scores.picture(*shown))
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   if _DATA_DIR.value is None:
     raise training.config.ConfigError('--data_dir: not set')
-  steps = np.array(presets.numbers('--steps', _STEPS.value, int), np.int32)
-  guidance = training.config.override(learned.Guidance(), _GUIDE.value)
+  steps = np.array(shared.numbers(_STEPS, int), np.int32)
+  guidance = training.config.override(
+    learned.Guidance(), _GUIDE.value, '--guide='
+  )
   request = Request(
     data_dir=str(pathlib.Path(_DATA_DIR.value).resolve()),
     seed=_SEED.value,
     num_held_out=_HELD_OUT.value,
-    model=training.config.override(learned.Config(), _SET.value),
+    model=training.config.override(learned.Config(), _MODEL.value, '--model='),
   )
   learned.validate(request.model)
   training.mesh.start()

@@ -24,12 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
+from experiments import flags as shared
 from rdrl import sim
 from rdrl import training
 from rdrl import types
 from rdrl.sim import dynamics
 
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Segment of comma2k19.')
+_DATA_DIR = shared.flag('data_dir')
 _FIT = flags.DEFINE_float('fit_s', 20.0, 'Seconds that are fitted to.')
 _STRETCH = flags.DEFINE_float('stretch_s', 5.0, 'Seconds of a stretch.')
 
@@ -232,9 +233,7 @@ def check(segment, fit_s=20.0, stretch_s=5.0):
   }
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   if _DATA_DIR.value is None:
     raise training.config.ConfigError('--data_dir: expected a segment')
   facts = check(read(_DATA_DIR.value), _FIT.value, _STRETCH.value)

@@ -3,7 +3,6 @@
 
 import ast
 import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -95,15 +94,6 @@ def test_tensorflow_datasets_is_never_imported_at_module_level():
     for path in (ROOT / folder).rglob('*.py'):
       for name, top in _imports(path):
         assert not (top and name.startswith('tensorflow')), path
-
-
-def test_importing_everything_starts_no_backend():
-  # Else it would be too late to join other processes or to choose devices.
-  code = (
-    'from experiments import road; import jax;'
-    ' jax.config.update("jax_num_cpu_devices", 2)'
-  )
-  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
 
 
 def test_tests_mirror_the_package():

@@ -110,7 +110,7 @@ def test_signals_of_a_forked_child_are_its_own():
 
 
 @pytest.mark.parametrize(
-  'module', ['experiments.recondreamer_rl', 'data_pipelines.womd']
+  'module', ['experiments.recondreamer_rl', 'experiments.prepare']
 )
 def test_ctrl_c_while_a_command_is_imported_is_one_line(module):
   process = subprocess.Popen(

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import perceptual
+from experiments import scene_scores
 from rdrl import geometry
 from rdrl import policy
 from rdrl import prior
@@ -32,7 +34,6 @@ from rdrl.splat import deformation
 from rdrl.splat import optimise
 from rdrl.splat import trust
 from rdrl.world import recording
-from tests import programs
 from tests import rounding
 from tests.report import drives
 
@@ -205,15 +206,13 @@ def _trust(scene):
 
 
 def _scores_of_images(scene):
-  scores = programs.load('scene_scores')
-  perceptual = programs.load('perceptual')
   image = _zeros(HEIGHT, WIDTH, 3)
   params = perceptual.Encoder().init(KEY, image[None])
   return (
     splat.psnr(image, image),
     splat.ssim(image, image),
     perceptual._distances(params, image[None], image[None]),
-    scores._boxes(_cameras(1), _agents(AGENTS), _zeros(AGENTS, 3)),
+    scene_scores._boxes(_cameras(1), _agents(AGENTS), _zeros(AGENTS, 3)),
   )
 
 

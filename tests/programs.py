@@ -1,31 +1,29 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Experiments as modules of one process, and as commands."""
+"""Experiments as commands."""
 
-import importlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
-from absl import flags
-
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Its own flags alone are set back: `flagsaver` would drop those of libraries
-# that are imported on the way.
+# Its flags alone are set back: `flagsaver` would drop those of libraries that
+# are imported on the way.
 _MANY = """
 import contextlib, importlib, json, sys
 from absl import flags
 from rdrl.training import cli
 program = importlib.import_module(sys.argv[1])
-own = flags.FLAGS.get_flags_for_module(sys.argv[1])
 for arguments in json.loads(sys.argv[2]):
-  for flag in own:
-    flag.unparse()
+  for module, own in flags.FLAGS.flags_by_module_dict().items():
+    for flag in own if module.startswith('experiments.') else ():
+      flag.unparse()
+      flag.present = 0
   argv = flags.FLAGS([sys.argv[1], *arguments])
   with contextlib.redirect_stderr(sys.stdout):
-    if not cli.guarded(program.main, argv):
+    if not cli.guarded(cli.call, program.main, argv):
       print('fine')
 """
 
@@ -53,12 +51,3 @@ def outcomes(name, lines, timeout=300):
   )
   assert done.returncode == 0, done.stderr
   return done.stdout.splitlines()
-
-
-def load(name):
-  """`experiments.<name>` without its flags, whose names others use, too."""
-  known = set(flags.FLAGS)
-  program = importlib.import_module(f'experiments.{name}')
-  for flag in set(flags.FLAGS) - known:
-    delattr(flags.FLAGS, flag)
-  return program

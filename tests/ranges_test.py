@@ -11,10 +11,8 @@ import pytest
 
 from experiments import presets
 from experiments import road
+from experiments import train_adversary
 from rdrl import ranges
-from tests import programs
-
-train_adversary = programs.load('train_adversary')
 
 
 def _reached(cls):

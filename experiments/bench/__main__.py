@@ -7,11 +7,11 @@ prints one JSON line per case: the median over repeats, after one warm-up. The
 yardstick, a matrix product and a sort, tells machines apart: compare ratios.
 """
 
-from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import flags as shared
 from experiments import timing
 from rdrl import geometry
 from rdrl import splat
@@ -19,8 +19,8 @@ from rdrl import training
 from rdrl import types
 from rdrl import world
 
-_REPEATS = flags.DEFINE_integer('repeats', 10, 'Timed calls per case.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the scene and the street.')
+_REPEATS = shared.flag('repeats', 10)
+_SEED = shared.flag('seed')
 
 
 def _time(name, call, *arguments, **facts):
@@ -89,7 +89,7 @@ def _world(seed):
   _time('world.Renderer, 3 cameras', see, renderer, agents, image='80x48')
 
 
-def main(_):
+def main():
   training.mesh.start()
   rng = np.random.default_rng(_SEED.value)
   timing.yardstick(_REPEATS.value)

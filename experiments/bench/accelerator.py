@@ -33,6 +33,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import flags as shared
 from experiments import peers
 from experiments import presets
 from experiments import timing
@@ -116,13 +117,11 @@ SIZES = {
   ),
 }
 
-_SUITES = flags.DEFINE_list('suites', [], 'Some of those above, or all.')
+_SUITES = shared.flag('suites', [])
+_BACKENDS = shared.flag('backends', ['xla', 'auto'])
+_REPEATS = shared.flag('repeats', 20)
 _SIZE = flags.DEFINE_enum('size', 'full', SIZES, 'How much work.')
 _SECONDS = flags.DEFINE_float('seconds', 70, 'For each suite.')
-_BACKENDS = flags.DEFINE_list(
-  'backends', ['xla', 'auto'], 'Forms of the blend that `exact` compares.'
-)
-_REPEATS = flags.DEFINE_integer('repeats', 20, 'Timed calls per case.')
 
 # Updates of PPO, the first of which compiles.
 _UPDATES = 4
@@ -431,11 +430,7 @@ def bench(size, names, seconds, backends, repeats):
     raise errors[0]
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
-  if _REPEATS.value < 1:
-    raise training.config.ConfigError(f'--repeats={_REPEATS.value}: too few')
+def main():
   # No cache of compiled programs: compiling is timed, too.
   bench(
     SIZES[_SIZE.value],

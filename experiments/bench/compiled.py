@@ -23,17 +23,15 @@ from jax.experimental import topologies
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import flags as shared
 from experiments import timing
 from experiments.bench.street import pinhole
 from experiments.bench.street import street
 from rdrl import splat
 from rdrl import training
-from rdrl.splat import backends
 
-_BACKENDS = flags.DEFINE_list(
-  'backends', ['lockstep', 'triton'], f'Of {", ".join(backends.NAMES)}.'
-)
-_GAUSSIANS = flags.DEFINE_integer('gaussians', 50_000, 'In the street.')
+_BACKENDS = shared.flag('backends', ['lockstep', 'triton'])
+_GAUSSIANS = shared.flag('num_gaussians', 50_000)
 _HEIGHT = flags.DEFINE_integer('height', 192, 'Pixels.')
 _WIDTH = flags.DEFINE_integer('width', 320, 'Pixels.')
 
@@ -147,9 +145,7 @@ def _size(shape):
   )
 
 
-def main(argv):
-  if argv[1:]:
-    raise training.config.ConfigError(f'{argv[1]}: not a flag')
+def main():
   gaussians = street(_GAUSSIANS.value, 3, 0)
   camera = pinhole(_HEIGHT.value, _WIDTH.value)
   cameras = jax.tree.map(lambda x: x[None], camera)

@@ -11,18 +11,22 @@ from absl import logging
 import tqdm
 
 from rdrl import interrupts
+from rdrl.training import config
 
 # Characters of an error; what is cut out of a longer one is its middle.
 _LONGEST = 480
 
 
 def run(main):
-  """`absl.app.run(main)`, with errors at the edge as one line and exit code 1.
+  """Runs a command, with errors at the edge as one line and exit code 1.
 
   `ValueError` and `OSError` carry what a user can mend: a file, a field, a
   value. `FloatingPointError` is a training run that diverged. Any other
   exception is a defect of ours and keeps its traceback. Ctrl-C and SIGTERM end
   it as `interrupts` says.
+
+  Args:
+    main: function without arguments, of the command's module.
   """
 
   def quiet(argv):
@@ -30,7 +34,7 @@ def run(main):
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
     with interrupts.cleaning_up():
-      code = guarded(main, argv)
+      code = guarded(call, main, argv)
     if code:
       # Threads that still compute are not waited for.
       with contextlib.suppress(OSError):
@@ -38,6 +42,28 @@ def run(main):
       os._exit(code)
 
   app.run(quiet)
+
+
+def call(main, argv):
+  """`main()`, if the command line has flags of this command alone.
+
+  Raises:
+    ConfigError: naming the first word that is no flag, or the flag of the
+      package's other commands that is none of this one's.
+  """
+  if argv[1:]:
+    raise config.ConfigError(f'{argv[1]}: not a flag')
+  module = main.__module__
+  package = sys.modules[module].__package__
+  # absl knows a program by the word that started it.
+  own = sys.argv[0] if module == '__main__' else module
+  taken = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(own)}
+  for other, defined in flags.FLAGS.flags_by_module_dict().items():
+    if package and other.partition('.')[0] == package.partition('.')[0]:
+      for flag in defined:
+        if flag.present and flag.name not in taken:
+          raise config.ConfigError(f'--{flag.name}: not a flag of this command')
+  return main()
 
 
 def guarded(function, *arguments):

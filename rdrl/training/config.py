@@ -17,13 +17,14 @@ class ConfigError(ValueError):
   """A flag or an override that names nothing or does not fit."""
 
 
-def override(config, assignments):
+def override(config, assignments, prefix='--set='):
   """`config` with `path=value` assignments applied in order.
 
   Args:
     config: a frozen dataclass, nested.
     assignments: strings such as `splat.num_steps=500`; the right side is a
       Python literal, or else a string.
+    prefix: of an assignment in messages, how a user gave it.
 
   Raises:
     ConfigError: naming the path, if a field does not exist or the value's type
@@ -32,12 +33,12 @@ def override(config, assignments):
   for assignment in assignments:
     path, equals, text = assignment.partition('=')
     if not equals:
-      raise ConfigError(f'--set={assignment}: expected path=value')
+      raise ConfigError(f'{prefix}{assignment}: expected path=value')
     try:
       value = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
       value = text
-    config = _replace(config, path.split('.'), value, path)
+    config = _replace(config, path.split('.'), value, prefix + path)
   return config
 
 
@@ -46,13 +47,13 @@ def _replace(config, names, value, path):
   fields = [field.name for field in dataclasses.fields(config)]
   if name not in fields:
     raise ConfigError(
-      f'--set={path}: {type(config).__name__} has no field {name!r}; it has'
+      f'{path}: {type(config).__name__} has no field {name!r}; it has'
       f' {", ".join(sorted(fields))}'
     )
   old = getattr(config, name)
   if rest:
     if not dataclasses.is_dataclass(old):
-      raise ConfigError(f'--set={path}: {name} = {old!r} has no fields')
+      raise ConfigError(f'{path}: {name} = {old!r} has no fields')
     value = _replace(old, rest, value, path)
   else:
     value = _coerce(value, old, path)
@@ -61,14 +62,14 @@ def _replace(config, names, value, path):
 
 def _coerce(value, old, path):
   if dataclasses.is_dataclass(old):
-    raise ConfigError(f'--set={path}: name one of its fields, not the whole')
+    raise ConfigError(f'{path}: name one of its fields, not the whole')
   if isinstance(old, float) and type(value) is int:
     return float(value)
   if isinstance(old, tuple) and isinstance(value, list | tuple):
     return tuple(_coerce(x, old[0], path) if old else x for x in value)
   if old is not None and type(value) is not type(old):
     raise ConfigError(
-      f'--set={path}: {value!r} is not a {type(old).__name__} like {old!r}'
+      f'{path}: {value!r} is not a {type(old).__name__} like {old!r}'
     )
   return value
 

@@ -1,24 +1,22 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """KITTI drives, made up and real, and ways to spoil one."""
 
-import contextlib
 import logging
 import os
 import pathlib
 import subprocess
 import sys
 
-from absl import flags
 import jax
 import numpy as np
 import pytest
 
-from data_pipelines import command
+from data_pipelines import builder
 from data_pipelines import kitti
 from data_pipelines import moving
 from rdrl import geometry
-from rdrl import interrupts
 from rdrl import logs
+from rdrl import training
 from rdrl import types
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -453,31 +451,18 @@ def not_a_drive(drive, folder):
   ],
 )
 def test_a_spoilt_drive_ends_in_one_line_and_writes_nothing(
-  spoil, drive, tmp_path, monkeypatch, capfd
+  spoil, drive, tmp_path, capfd
 ):
   (tmp_path / 'in').mkdir()
   root, parts = spoil(drive, tmp_path / 'in')
   out = tmp_path / 'out'
   out.mkdir()
-  monkeypatch.setattr(
-    sys,
-    'argv',
-    [
-      'kitti',
-      f'--data_dir={root}',
-      f'--out_dir={out}/set',
-      '--num_agents=2' if spoil is too_many_agents else '--num_agents=3',
-    ],
-  )
-  # This process goes on.
-  monkeypatch.setattr(os, '_exit', sys.exit)
-  monkeypatch.setattr(interrupts, 'cleaning_up', contextlib.nullcontext)
-  try:
-    with pytest.raises(SystemExit) as end:
-      command.run(kitti.main, kitti._FLAGS, ['data_dir', 'out_dir'])
-  finally:
-    flags.FLAGS.remove_flag_values(kitti._FLAGS)
-  assert end.value.code == 1
+
+  def prepare():
+    log = kitti.read_raw(root, num_agents=2 if spoil is too_many_agents else 3)
+    builder.write([log], out / 'set', source=root)
+
+  assert training.cli.guarded(prepare) == 1
   (line,) = capfd.readouterr().err.splitlines()
   assert line.startswith('error: ')
   for part in parts:
@@ -489,7 +474,7 @@ def test_the_command_writes_what_it_read_and_overwrites_nothing(
   drive, tmp_path
 ):
   root = drive.original(tmp_path)
-  words = [sys.executable, '-m', 'data_pipelines.kitti']
+  words = [sys.executable, '-m', 'experiments.prepare', '--source=kitti']
   words += [f'--data_dir={root}', f'--out_dir={tmp_path}/set']
   words += ['--num_lidar=16', '--num_agents=5']
   first = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)

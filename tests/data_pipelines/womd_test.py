@@ -288,7 +288,7 @@ def test_wrong_numbers_and_lights_are_named(fake_archive, tmp_path):
 @pytest.mark.slow
 def test_the_command_writes_what_is_read(fake_archive, tmp_path):
   path = fake_archive.write(tmp_path, 'one')
-  command = [sys.executable, '-m', 'data_pipelines.womd']
+  command = [sys.executable, '-m', 'experiments.prepare', '--source=womd']
   command += [f'--data_dir={tmp_path}', f'--out_dir={tmp_path / "out"}']
   done = subprocess.run(
     [*command, '--num_agents=3'],

@@ -8,10 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.bench import accelerator
 from rdrl import training
-from tests import programs
 
-accelerator = programs.load('bench.accelerator')
 TINY = accelerator.SIZES['tiny']
 
 

@@ -5,9 +5,7 @@ import sys
 
 import pytest
 
-from tests import programs
-
-bench_adversaries = programs.load('bench_adversaries')
+from experiments import bench_adversaries
 
 
 @pytest.mark.slow

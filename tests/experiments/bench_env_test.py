@@ -7,11 +7,9 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import bench_env
 from rdrl import geometry
 from rdrl import types
-from tests import programs
-
-bench_env = programs.load('bench_env')
 
 AGENTS = 12
 

@@ -8,14 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import bench_fitting
 from experiments.bench import fits
 from rdrl import training
 from rdrl import world
 from rdrl.splat import fitting
 from rdrl.splat import optimise
-from tests import programs
-
-bench_fitting = programs.load('bench_fitting')
 
 
 @pytest.mark.slow

@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
+from experiments import compare_fits
 from tests import programs
-
-compare_fits = programs.load('compare_fits')
 
 
 def _run(*arguments):

@@ -1,7 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-from tests import programs
-
-compiled = programs.load('bench.compiled')
+from experiments.bench import compiled
 
 _HLO = """HloModule jit_f
 

@@ -95,8 +95,8 @@ def test_a_car_leaves_through_the_bank_and_comes_back_elsewhere(
     '--insert=car',
     f'--bank={bank}',
     '--at=9,-1,90',
-    '--agents=5',
-    '--gaussians=100',
+    '--num_agents=5',
+    '--num_gaussians=100',
     f'--out={out}',
   )
   assert second.returncode == 0, second.stderr
@@ -140,8 +140,11 @@ def test_mistakes_and_their_messages(fitted, tmp_path):
     ([work, '--move=1', '--at=nan,2,3', out], '--at=nan,2,3: expected three'),
     ([work, '--move=1', '--shift=1,inf,3', out], '--shift=1,inf,3: expected'),
     ([work, '--move=1', '--at=1,2,1e300', out], '--at=1,2,1e300: expected'),
-    ([work, '--agents=1000000000', out], '--agents=1000000000: expected 1 to'),
-    ([work, '--gaussians=-1', out], '--gaussians=-1: expected 1 to'),
+    (
+      [work, '--num_agents=1000000000', out],
+      '--num_agents=1000000000: expected 1 to',
+    ),
+    ([work, '--num_gaussians=-1', out], '--num_gaussians=-1: expected 1 to'),
     ([work, '--move=9', '--at=1,2,3', out], 'agent 9: the scene'),
     ([work, '--insert=van', '--at=1,2,3', bank, out], "no asset 'van'"),
     ([work, '--insert=car', '--shift=1,2,3', bank, out], '--follow'),
@@ -150,7 +153,7 @@ def test_mistakes_and_their_messages(fitted, tmp_path):
       '--follow=5: the scene has agents 0 to 2',
     ),
     (
-      [work, '--insert=car', '--at=1,2,3', bank, out, '--gaussians=100'],
+      [work, '--insert=car', '--at=1,2,3', bank, out, '--num_gaussians=100'],
       'budget of 100 leaves room for 10',
     ),
     ([work, '--extract=1', '--name=car', bank], 'car.json: the bank has'),

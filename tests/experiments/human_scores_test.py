@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from data_pipelines import womd
+from experiments import human_scores
 from rdrl import logs
-from tests import programs
-
-human_scores = programs.load('human_scores')
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = ROOT / os.environ.get('RDRL_DATA', '../shared/data') / 'womd_scenes'

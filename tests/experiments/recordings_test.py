@@ -7,12 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import human_scores
+from experiments import recordings
 from rdrl import logs
 from rdrl import types
-from tests import programs
-
-recordings = programs.load('recordings')
-human_scores = programs.load('human_scores')
 
 
 def _lanes(count, points):

@@ -42,7 +42,7 @@ def work(item):
   # Minutes, in C.
   hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)
 
-training.cli.run(lambda argv: threads.each(work, ['slow', 'bad']))
+training.cli.run(lambda: threads.each(work, ['slow', 'bad']))
 """
 
 

@@ -13,11 +13,10 @@ from scipy import stats
 from data_pipelines import builder
 from data_pipelines import traffic as pipeline
 from experiments import adversary_scores
+from experiments import train_adversary
 from rdrl import types
 from rdrl.scenario import learned
 from tests import programs
-
-train_adversary = programs.load('train_adversary')
 
 CONFIG = learned.Config(
   num_agents=3,
@@ -238,19 +237,19 @@ def test_runs_train_score_draw_and_repeat_and_mistakes_are_told(
       '--held_out=1',
       '--steps=5,12',
       '--samples=2',
-      *(f'--set={name}' for name in SMALL),
+      *(f'--model={name}' for name in SMALL),
       *more,
     ]
 
   mistakes = {
     '--steps=5,x': '--steps=5,x: expected whole numbers',
     '--guide=speed=1.0': "no field 'speed'",
-    '--set=knot_steps=3': 'knot_steps=3: expected a divisor of future_steps',
+    '--model=knot_steps=3': 'knot_steps=3: expected a divisor of future_steps',
     '--held_out=3': '--held_out=3: expected 1 to 2',
   }
   lines = [arguments('new', mistake) for mistake in mistakes]
   lines += [arguments('run'), arguments('run')]
-  lines += [arguments('run', '--set=num_steps=4')]
+  lines += [arguments('run', '--model=num_steps=4')]
   said = programs.outcomes('train_adversary', lines, timeout=600)
   told = [x for x in said if x.startswith(('fine', 'err'))]
   for line, message in zip(told, mistakes.values(), strict=False):

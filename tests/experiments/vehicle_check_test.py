@@ -8,11 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from experiments import vehicle_check
 from rdrl import sim
 from rdrl import training
-from tests import programs
-
-vehicle_check = programs.load('vehicle_check')
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = (

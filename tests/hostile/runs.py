@@ -10,13 +10,11 @@ import tempfile
 
 import numpy as np
 
+from experiments import edit_scene
 from experiments import presets
 from experiments import road
 from rdrl import training
 from rdrl import types
-from tests import programs
-
-edit_scene = programs.load('edit_scene')
 
 # One bit of it is flipped, halfway through.
 _FILES = (

@@ -11,18 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import bench_rasterizer
 from experiments import peers
 from rdrl import splat
 from rdrl import types
 from rdrl.splat import project
-from tests import programs
 
 torch = pytest.importorskip('torch', reason='torch is not installed')
 gsplat = pytest.importorskip(
   'gsplat.cuda._torch_impl', reason='gsplat is not installed'
 )
-
-bench_rasterizer = programs.load('bench_rasterizer')
 
 COUNT, HEIGHT, WIDTH = 500, 120, 200
 
