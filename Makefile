@@ -27,7 +27,7 @@ format: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m experiments.bench
-	$(BIN)/python -m experiments.bench_fitting
+	$(BIN)/python -m experiments.bench.fitting
 
 .venv/ready: $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

@@ -22,18 +22,19 @@ import jax
 import numpy as np
 from PIL import Image
 
-from experiments import edit_scores
 from experiments import flags as shared
-from experiments import perceptual
 from experiments import presets
 from experiments import road
-from experiments import scene_scores
-from experiments import trust_scores
 from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
 from rdrl import world
+from rdrl.report import edit_scores
+from rdrl.report import perceptual
+from rdrl.report import scene_scores
+from rdrl.report import tables
+from rdrl.report import trust_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,13 +211,14 @@ def _of_whole(found):
 
 def _table(scores, pick, columns):
   """Lines of a table with a row for each variant."""
-  yield '| | ' + ' | '.join(columns) + ' |'
-  yield '|---' * (len(columns) + 1) + '|'
-  for name, streets in scores.items():
-    if name == _ALONE:
-      continue
-    cells = _mean([pick(found) for found in streets.values()])
-    yield f'| {name} | ' + ' | '.join(cells) + ' |'
+  return tables.markdown(
+    ['', *columns],
+    [
+      [name, *_mean([pick(found) for found in streets.values()])]
+      for name, streets in scores.items()
+      if name != _ALONE
+    ],
+  )
 
 
 def main():
@@ -267,11 +269,13 @@ def main():
         print(line)
   if {_ALONE, _TOGETHER} <= scores.keys():
     print('\nPSNR of held-out frames of each traversal, dB')
-    for name in (_BEFORE, _ALONE, _TOGETHER):
-      if name not in scores:
-        continue
-      cells = _mean([found['own'] for found in scores[name].values()])
-      print(f'| {name} | ' + ' | '.join(cells) + ' |')
+    rows = [
+      [name, '; '.join(_mean([x['own'] for x in scores[name].values()]))]
+      for name in (_BEFORE, _ALONE, _TOGETHER)
+      if name in scores
+    ]
+    for line in tables.markdown(['', 'first; second'], rows):
+      print(line)
   report.plots.curves(
     workdir / 'offsets.svg',
     {

@@ -47,17 +47,16 @@ from absl import flags
 import jax
 import numpy as np
 
-from experiments import edit_scores
 from experiments import flags as shared
 from experiments import presets
 from experiments import road
-from experiments import scene_scores
-from experiments import showing
 from rdrl import refine
 from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
+from rdrl.report import edit_scores
+from rdrl.report import scene_scores
 
 _WORKDIR = shared.flag('workdir', 'runs/scene')
 _AGENTS = shared.flag('num_agents')
@@ -327,8 +326,10 @@ def _film(before, after, config, out):
     color = scene_scores.rendered(
       scene, cameras, agents, config, steps=steps
     ).color
-    order = list(showing.left_to_right(color.shape[1]))
-    videos.append(report.videos.panorama(showing.to_bytes(color)[:, order]))
+    order = list(report.videos.left_to_right(color.shape[1]))
+    videos.append(
+      report.videos.panorama(report.videos.to_bytes(color)[:, order])
+    )
   change = np.abs(videos[0].astype(int) - videos[1]).mean((1, 2, 3))
   frames = report.videos.stack(
     [
@@ -357,7 +358,7 @@ def _fly(scene, agent, config, out):
     _FLIGHT_RADIUS,
     _FLIGHT_HEIGHT,
   )
-  report.videos.write(out / 'around.mp4', showing.to_bytes(frames))
+  report.videos.write(out / 'around.mp4', report.videos.to_bytes(frames))
 
 
 def _write(fitted, scene, done, shown):

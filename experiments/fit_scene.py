@@ -32,13 +32,12 @@ import numpy as np
 from experiments import flags as shared
 from experiments import presets
 from experiments import road
-from experiments import scene_scores
-from experiments import showing
-from experiments import trust_scores
 from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
+from rdrl.report import scene_scores
+from rdrl.report import trust_scores
 
 _PRESET = shared.flag('preset', 'cpu')
 _LOG = shared.flag('log', road.SOURCES[0])
@@ -95,17 +94,17 @@ def inspect(name, place, config):
     known, cameras, agents, steps, config.splat, keys[1]
   )['gain'][..., None]
   recorded = np.asarray(log.images[steps])
-  color = showing.to_bytes(seen.color)
+  color = report.videos.to_bytes(seen.color)
   error = np.abs(color.astype(int) - recorded)
-  order = list(showing.left_to_right(recorded.shape[1]))
+  order = list(report.videos.left_to_right(recorded.shape[1]))
   frames = {
     'recorded': recorded,
     'reconstructed': color,
     f'error, {_GAIN} times': np.minimum(_GAIN * error, 255).astype(np.uint8),
-    'information gain': showing.to_bytes(
+    'information gain': report.videos.to_bytes(
       np.repeat(gain / (gain + _HALF_GAIN), 3, -1)
     ),
-    'depth, near is bright': showing.to_bytes(
+    'depth, near is bright': report.videos.to_bytes(
       np.repeat(
         seen.alpha[..., None] / (1 + seen.depth[..., None] / _HALF_DEPTH), 3, -1
       )
@@ -148,7 +147,7 @@ def inspect(name, place, config):
     scores[f'{label}, blocks'] = found['gain']['blocks_absolute_pooled']
   return report.page.Inspection(
     name=name,
-    cameras=showing.camera_names(len(order)),
+    cameras=report.videos.camera_names(len(order)),
     frames={k: x[:, order] for k, x in frames.items()},
     above=report.above.picture(scene, len(log.times) // 2),
     flight=_flight(scene, config.splat),
@@ -160,7 +159,7 @@ def inspect(name, place, config):
 def _flight(scene, config):
   """Uint8 `[n, h, w, 3]` around the ego in the middle of the drive."""
   agents = types.take(scene.tracks, len(scene.tracks.valid) // 2)
-  return showing.to_bytes(
+  return report.videos.to_bytes(
     scene_scores.flight(
       scene, agents, 0, config, _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT
     )

@@ -24,6 +24,7 @@ from rdrl import report
 from rdrl import sim
 from rdrl import training
 from rdrl import types
+from rdrl.report import tables
 
 _WORKDIR = shared.flag('workdir', 'runs/human')
 _DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
@@ -85,12 +86,19 @@ def table(found):
     name: np.array([one[name] for one in found.values()])
     for name in (SCORE, *PARTS)
   }
-  yield '| | mean (95 % interval) | recordings at 1 |'
-  yield '|---|---|---|'
+  rows = []
   for name, one in report.statistics.summary(values).items():
-    mean = f'{one["mean"]:.3f} ({one["low"]:.3f} to {one["high"]:.3f})'
     whole = int(np.sum(values[name] > 0.999))
-    yield f'| {name.replace("_", " ")} | {mean} | {whole} of {len(found)} |'
+    rows.append(
+      [
+        name.replace('_', ' '),
+        tables.interval(one),
+        f'{whole} of {len(found)}',
+      ]
+    )
+  yield from tables.markdown(
+    ['', 'mean (95 % interval)', 'recordings at 1'], rows
+  )
   lawful = np.all([values[name] == 1 for name in RULES], 0)
   good = values[SCORE] >= LEAST
   yield (

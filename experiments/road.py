@@ -18,7 +18,6 @@ import numpy as np
 
 from experiments import presets
 from experiments import showing
-from experiments import threads
 from rdrl import learn
 from rdrl import logs
 from rdrl import policy as policies
@@ -189,7 +188,7 @@ class Road:
 
   def fit(self):
     """Fits Gaussians to each drive."""
-    threads.each(self.fit_group, self.groups())
+    training.threads.each(self.fit_group, self.groups())
 
   def groups(self):
     """Names of what is fitted together."""
@@ -228,7 +227,7 @@ class Road:
 
     self.restorer = priors.train(
       jax.tree.map(
-        lambda *x: np.concatenate(x), *threads.each(pairs, self.places)
+        lambda *x: np.concatenate(x), *training.threads.each(pairs, self.places)
       ),
       self.config.prior,
       self._key('prior'),
@@ -256,7 +255,7 @@ class Road:
       )
       place.scores = showing.reconstruction_scores(place, self.config)
 
-    threads.each(repair, self.places)
+    training.threads.each(repair, self.places)
 
   def scenarios(self):
     """Cousins and adversaries of every scene."""
@@ -327,7 +326,7 @@ class Road:
           ),
         )
 
-    threads.each(drive, self.test_envs)
+    training.threads.each(drive, self.test_envs)
 
   def report(self):
     """Writes the page and `metrics.json`; returns the page's path."""
@@ -365,7 +364,7 @@ class Road:
         lambda: world.record(place.street, config.world),
       )
 
-    threads.each(record, self.places)
+    training.threads.each(record, self.places)
 
   def _read_drives(self):
     prepared = self.request.data_dir

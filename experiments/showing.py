@@ -5,8 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import scene_scores
-from experiments import threads
 from rdrl import learn
 from rdrl import refine
 from rdrl import report
@@ -14,10 +12,7 @@ from rdrl import scenario
 from rdrl import splat
 from rdrl import training
 from rdrl import types
-
-# From left to right in the built-in world's rig of front, left and right.
-_ORDER = (1, 0, 2)
-_NAMES = ('front', 'front left', 'front right')
+from rdrl.report import scene_scores
 
 # Steps between two of the moments at which shifted views are compared.
 _SHIFT_STRIDE = 20
@@ -54,7 +49,11 @@ def reconstruction_scores(place, config):
 def _psnr_rows(found):
   """Labels and dB out of what `splat.evaluate` returned."""
   cameras = [name for name in found if name.startswith('psnr_camera_')]
-  names = _NAMES if len(cameras) == len(_NAMES) else cameras
+  names = (
+    report.videos.CAMERAS
+    if len(cameras) == len(report.videos.CAMERAS)
+    else cameras
+  )
   yield 'all cameras', found['psnr']
   yield 'where lidar hits', found['psnr_lidar']
   for name, label in zip(cameras, names, strict=True):
@@ -77,10 +76,10 @@ def write_report(road):
     title='ReconDreamer-RL',
     facts=facts,
     timing=road.timing,
-    reconstructions=threads.each(
+    reconstructions=training.threads.each(
       lambda name: _reconstruction(name, places[name], road.config), places
     ),
-    shifts=threads.each(
+    shifts=training.threads.each(
       lambda name: _shift(name, places[name], road.config), places
     ),
     scenarios=_scenarios(road),
@@ -102,27 +101,10 @@ def write_report(road):
   return report.page.write(road.workdir / 'report', content)
 
 
-def left_to_right(count):
-  """Indices of so many cameras from left to right."""
-  return _ORDER if count == len(_ORDER) else tuple(range(count))
-
-
-def camera_names(count):
-  """Names of so many cameras from left to right."""
-  if count == len(_NAMES):
-    return [_NAMES[i] for i in _ORDER]
-  return ['front'] if count == 1 else [f'camera {i}' for i in range(count)]
-
-
-def to_bytes(images):
-  """Uint8 of images in [0, 1]."""
-  return np.round(255 * np.asarray(images)).astype(np.uint8)
-
-
 def _reconstruction(name, place, config):
   log = place.log
   count = log.images.shape[1]
-  rendered = to_bytes(
+  rendered = report.videos.to_bytes(
     scene_scores.rendered(
       place.scene,
       log.cameras,
@@ -131,10 +113,10 @@ def _reconstruction(name, place, config):
       steps=np.arange(len(log.times)),
     ).color
   )
-  order = list(left_to_right(count))
+  order = list(report.videos.left_to_right(count))
   return report.page.Reconstruction(
     name=name,
-    cameras=camera_names(count),
+    cameras=report.videos.camera_names(count),
     recorded=log.images[:, order],
     rendered=rendered[:, order],
     held_out=splat.is_held_out(np.arange(len(log.times)), config.splat),
@@ -148,7 +130,7 @@ def _shift(name, place, config):
   offset = float(np.max(repair.offset))
   at_offset = np.flatnonzero(repair.offset == np.float32(offset))
   count = place.log.images.shape[1]
-  order = list(left_to_right(count))
+  order = list(report.videos.left_to_right(count))
 
   def by_moment(x):
     """`[M, F, ...]` to `[clips * F, C, ...]`, cameras from left to right."""
@@ -166,15 +148,15 @@ def _shift(name, place, config):
   frames = {
     'as reconstructed': by_moment(repair.degraded),
     'as restored': by_moment(repair.restored),
-    'after refinement': to_bytes(refined.color)[:, order],
+    'after refinement': report.videos.to_bytes(refined.color)[:, order],
   }
   if place.street is not None:
-    frames['the truth'] = to_bytes(
+    frames['the truth'] = report.videos.to_bytes(
       scene_scores.truth(place.street, cameras, agents)
     )[:, order]
   return report.page.Shift(
     name=name,
-    cameras=camera_names(count),
+    cameras=report.videos.camera_names(count),
     offset=offset,
     frames=frames,
     psnr=place.scores['shifted'],
@@ -226,7 +208,7 @@ def _curves(workdir):
 
 
 def _showcases(road):
-  return threads.each(
+  return training.threads.each(
     lambda world_name: _showcase(road, world_name), road.test_envs
   )
 
@@ -245,7 +227,7 @@ def _showcase(road, world_name):
   place = list(road.places.values())[scene_index]
   height, width = place.log.images.shape[2:4]
   renderer = road.renderer(world_name == 'world', height, width)
-  order = list(left_to_right(place.log.images.shape[1]))
+  order = list(report.videos.left_to_right(place.log.images.shape[1]))
   filmed = {}
   for label, drive in zip(('imitation', 'PPO'), drives, strict=True):
     one = types.take(drive, chosen)
@@ -262,7 +244,7 @@ def _showcase(road, world_name):
   return report.page.Showcase(
     name=f'One scenario in the {world_name}',
     caption=f'Of the scored scenarios, {reason}.',
-    cameras=camera_names(len(order)),
+    cameras=report.videos.camera_names(len(order)),
     lane_map=place.log.map,
     drives=filmed,
   )

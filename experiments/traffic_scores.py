@@ -5,7 +5,7 @@ r"""Adversaries in recorded traffic: how many are possible, how hard are they.
     --nuscenes_dir=nuscenes_mini_tracks --argoverse2_dir=argoverse2_logs
 
 looks in every recording for adversaries of all families and by an inserted
-car, and lets egos without anything learnt (`experiments/egos.py`) drive the
+car, and lets egos without anything learnt (`rdrl/policy/egos.py`) drive the
 recording and what was accepted, by geometry alone. It prints tables: per data
 set what became of the proposals, how difficult the accepted ones are, and
 collision ratios with and without adversaries. WORKDIR holds a file for each
@@ -21,7 +21,6 @@ import jax
 import numpy as np
 
 from data_pipelines import traffic
-from experiments import egos
 from experiments import flags as shared
 from experiments import recordings
 from rdrl import logs
@@ -31,6 +30,8 @@ from rdrl import scenario
 from rdrl import sim
 from rdrl import training
 from rdrl import types
+from rdrl.policy import egos
+from rdrl.report import tables
 
 _WORKDIR = shared.flag('workdir', 'runs/traffic')
 # The ego, the nearest to it, and a car to insert.
@@ -119,13 +120,13 @@ def reasons_table(found):
       for reason, count in counts.items():
         row[reason] += count
   used = [r for r in scenario.REASONS if any(row[r] for row in total.values())]
-  yield '| | scenes | ' + ' | '.join(x.replace('_', ' ') for x in used) + ' |'
-  yield '|---' * (len(used) + 2) + '|'
+  rows = []
   for behaviour, row in total.items():
     scenes = sum(one['reasons'][behaviour]['accepted'] > 0 for one in found)
-    cells = [scenes, *(row[reason] for reason in used)]
     name = behaviour.replace('_', ' ')
-    yield f'| {name} | ' + ' | '.join(map(str, cells)) + ' |'
+    rows.append([name, scenes, *(row[reason] for reason in used)])
+  labels = [reason.replace('_', ' ') for reason in used]
+  yield from tables.markdown(['', 'scenes', *labels], rows)
 
 
 def ratios(found):
@@ -157,15 +158,11 @@ def ratios_table(found):
     for kind in _COLLISIONS
     for side in ('recording', 'adversaries')
   ]
-  yield '| | ' + ' | '.join(columns) + ' |'
-  yield '|---' * (len(columns) + 1) + '|'
-  for ego, kinds in ratios(found).items():
-    cells = [
-      f'{x["mean"]:.3f} ({x["low"]:.3f} to {x["high"]:.3f})'
-      for kind in _COLLISIONS
-      for x in kinds[kind]
-    ]
-    yield f'| {ego} | ' + ' | '.join(cells) + ' |'
+  rows = [
+    [ego, *(tables.interval(x) for kind in _COLLISIONS for x in kinds[kind])]
+    for ego, kinds in ratios(found).items()
+  ]
+  yield from tables.markdown(['', *columns], rows)
 
 
 def difficulties(found):

@@ -43,13 +43,13 @@ import jax.numpy as jnp
 import numpy as np
 import tqdm
 
-from experiments import adversary_scores
 from experiments import flags as shared
 from rdrl import logs
 from rdrl import ranges
 from rdrl import report
 from rdrl import training
 from rdrl import types
+from rdrl.report import adversary_scores
 from rdrl.scenario import learned
 
 _DATA_DIR = shared.flag('data_dir')

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import perceptual
-from experiments import scene_scores
 from rdrl import geometry
 from rdrl import policy
 from rdrl import prior
@@ -27,6 +25,8 @@ from rdrl.learn import ppo
 from rdrl.prior import restorer
 from rdrl.refine import views
 from rdrl.report import metrics
+from rdrl.report import perceptual
+from rdrl.report import scene_scores
 from rdrl.scenario import learned
 from rdrl.scenario.learned import model as model_lib
 from rdrl.sim import dynamics

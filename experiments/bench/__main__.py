@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import flags as shared
-from experiments import timing
+from experiments.bench import timing
 from rdrl import geometry
 from rdrl import splat
 from rdrl import training

@@ -34,10 +34,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import flags as shared
-from experiments import peers
 from experiments import presets
-from experiments import timing
 from experiments.bench import fits
+from experiments.bench import peers
+from experiments.bench import timing
 from experiments.bench.street import fleet
 from experiments.bench.street import pinhole
 from experiments.bench.street import street

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import flags as shared
-from experiments import timing
+from experiments.bench import timing
 from experiments.bench.street import pinhole
 from experiments.bench.street import street
 from rdrl import splat

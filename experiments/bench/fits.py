@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from experiments import presets
+from experiments.bench import timing
 from rdrl import splat
 from rdrl import training
 from rdrl.splat import optimise
@@ -20,8 +21,6 @@ SIZES = {
   'middle': (32_768, 144, 240, 1),
   'large': (50_000, 192, 320, 3),
 }
-
-_COMPILED = '/jax/core/compile/backend_compile_duration'
 
 
 def config_of(size, assignments=()):
@@ -76,14 +75,13 @@ def time_fit(log, config, key, num_steps):
 @contextlib.contextmanager
 def watched(module, name, count=lambda *_: 1):
   """Puts a `Watch` in the place of a jitted function of a module."""
-  watch = Watch(getattr(module, name), count)
-  setattr(module, name, watch)
-  jax.monitoring.register_event_duration_secs_listener(watch.listen)
-  try:
-    yield watch
-  finally:
-    jax.monitoring.unregister_event_duration_listener(watch.listen)
-    setattr(module, name, watch.step)
+  with timing.Compilations() as compiled:
+    watch = Watch(getattr(module, name), compiled, count)
+    setattr(module, name, watch)
+    try:
+      yield watch
+    finally:
+      setattr(module, name, watch.step)
 
 
 class Watch:
@@ -91,6 +89,7 @@ class Watch:
 
   Attributes:
     step: what it calls, which returns a state and metrics.
+    compiled: `timing.Compilations`.
     count: from the arguments of a call to how many steps it does.
     times: seconds of each call.
     counts: steps of each call.
@@ -98,15 +97,15 @@ class Watch:
     recompilations: programs compiled in all calls but the first.
   """
 
-  def __init__(self, step, count=lambda *_: 1):
-    self.step, self.count = step, count
+  def __init__(self, step, compiled, count=lambda *_: 1):
+    self.step, self.compiled, self.count = step, compiled, count
     self.times, self.counts, self.metrics = [], [], []
-    self.recompilations = self._num_compiled = 0
+    self.recompilations = 0
 
   def __call__(self, *arguments):
     if not self.times:
       self._shapes = jax.tree.map(_shape, arguments)
-    before = self._num_compiled
+    before = self.compiled.count
     begin = time.perf_counter()
     state, metrics = self.step(*arguments)
     jax.block_until_ready(state)
@@ -114,13 +113,8 @@ class Watch:
     self.counts.append(self.count(*arguments))
     self.metrics.append(metrics)
     if len(self.times) > 1:
-      self.recompilations += self._num_compiled - before
+      self.recompilations += self.compiled.count - before
     return state, metrics
-
-  def listen(self, event, seconds, **_):
-    """Counts compilations, of whatever function."""
-    del seconds
-    self._num_compiled += event == _COMPILED
 
   def facts(self):
     """Of all calls but the first, which compiles.

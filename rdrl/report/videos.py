@@ -28,6 +28,10 @@ _ENCODING = (
   *('-map_metadata', '-1', '-fflags', '+bitexact', '-flags:v', '+bitexact'),
 )
 
+# From left to right in the built-in world's rig of front, left and right.
+_ORDER = (1, 0, 2)
+CAMERAS = ('front', 'front left', 'front right')
+
 _BAR = 20
 _PAPER = (24, 26, 30)
 _INK = (236, 238, 240)
@@ -156,3 +160,20 @@ def _joined(videos, gap, axis):
     joined[tuple(place)][len(video) :] = video[-1]
     begin += video.shape[axis] + gap
   return joined
+
+
+def left_to_right(count):
+  """Indices of so many cameras from left to right."""
+  return _ORDER if count == len(_ORDER) else tuple(range(count))
+
+
+def camera_names(count):
+  """Names of so many cameras from left to right."""
+  if count == len(CAMERAS):
+    return [CAMERAS[i] for i in _ORDER]
+  return ['front'] if count == 1 else [f'camera {i}' for i in range(count)]
+
+
+def to_bytes(images):
+  """Uint8 of images in [0, 1]."""
+  return np.round(255 * np.asarray(images)).astype(np.uint8)

@@ -11,3 +11,4 @@ from rdrl.training import config as config
 from rdrl.training import folders as folders
 from rdrl.training import loop as loop
 from rdrl.training import mesh as mesh
+from rdrl.training import threads as threads

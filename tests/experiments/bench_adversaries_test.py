@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from experiments import bench_adversaries
+from experiments.bench import adversaries
 
 
 @pytest.mark.slow
 def test_proposals_of_all_families_compile_once():
-  facts = bench_adversaries.measure(
+  facts = adversaries.measure(
     num_agents=6, num_proposals=150, num_rounds=2, seed=0
   )
   assert facts['recompilations'] == 0

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import bench_env
+from experiments.bench import env as bench_env
 from rdrl import geometry
 from rdrl import types
 

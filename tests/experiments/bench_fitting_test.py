@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import bench_fitting
 from experiments.bench import fits
+from experiments.bench import fitting as bench_fitting
+from experiments.bench import timing
 from rdrl import training
 from rdrl import world
 from rdrl.splat import fitting
@@ -56,13 +57,10 @@ def test_a_compilation_after_the_first_step_is_counted():
     for i, size in enumerate((1, 1, 2, 2, 3))
   ]
   state = jnp.asarray(0.0)
-  watch = fits.Watch(step)
-  jax.monitoring.register_event_duration_secs_listener(watch.listen)
-  try:
+  with timing.Compilations() as compiled:
+    watch = fits.Watch(step, compiled)
     for arguments in calls:
       watch(state, *arguments)
-  finally:
-    jax.monitoring.unregister_event_duration_listener(watch.listen)
   assert len(watch.times) == 5
   assert watch.recompilations == 2
   assert watch.memory() > 0

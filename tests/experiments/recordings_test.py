@@ -3,12 +3,12 @@
 
 import sys
 
-import jax
 import numpy as np
 import pytest
 
 from experiments import human_scores
 from experiments import recordings
+from experiments.bench import timing
 from rdrl import logs
 from rdrl import types
 
@@ -108,19 +108,12 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path):
 
 @pytest.mark.slow
 def test_recordings_of_many_shapes_share_their_programs(road):
-  compiled = []
-
-  def count(event, _, **kwargs):
-    del kwargs
-    if event == '/jax/core/compile/backend_compile_duration':
-      compiled.append(event)
-
-  jax.monitoring.register_event_duration_secs_listener(count)
-  first = human_scores.score(_scene(road, 2, 51))
-  before = len(compiled)
-  assert before > 0
-  second = human_scores.score(_scene(road, 9, 43, 5, 20, cells=560))
-  assert len(compiled) == before
+  with timing.Compilations() as compiled:
+    first = human_scores.score(_scene(road, 2, 51))
+    before = compiled.count
+    assert before > 0
+    second = human_scores.score(_scene(road, 9, 43, 5, 20, cells=560))
+    assert compiled.count == before
   assert first == second == dict.fromkeys(first, 1.0)
 
 

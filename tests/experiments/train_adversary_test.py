@@ -12,9 +12,9 @@ from scipy import stats
 
 from data_pipelines import builder
 from data_pipelines import traffic as pipeline
-from experiments import adversary_scores
 from experiments import train_adversary
 from rdrl import types
+from rdrl.report import adversary_scores
 from rdrl.scenario import learned
 from tests import programs
 

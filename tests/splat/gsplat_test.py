@@ -1,7 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Parity with gsplat's torch reference, where it is installed.
 
-Of its blending, what it has in CUDA alone is ours, see `experiments.peers`.
+Of its blending, what it has in CUDA alone is ours, see
+`experiments.bench.peers`.
 """
 
 import sys
@@ -11,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import bench_rasterizer
-from experiments import peers
+from experiments.bench import peers
+from experiments.bench import rasterizer
 from rdrl import splat
 from rdrl import types
 from rdrl.splat import project
@@ -95,8 +96,8 @@ def test_projection_is_that_of_gsplat(is_antialiased):
 
 def test_image_and_gradients_are_those_of_gsplat():
   pytest.importorskip('nerfacc', reason='nerfacc is not installed')
-  gaussians = bench_rasterizer.street(4000, 3, seed=0)
-  camera = bench_rasterizer.pinhole(HEIGHT, WIDTH)
+  gaussians = rasterizer.street(4000, 3, seed=0)
+  camera = rasterizer.pinhole(HEIGHT, WIDTH)
   config = splat.with_capacity(
     splat.Config(max_alpha=0.999),
     gaussians,

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import egos
 from rdrl import sim
+from rdrl.policy import egos
 from rdrl.sim import anchors
 
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from experiments import threads
+from rdrl import training
 
 
 def test_results_come_in_the_order_of_the_items():
-  assert threads.each(lambda x: x * x, [3, 1, 2]) == [9, 1, 4]
+  assert training.threads.each(lambda x: x * x, [3, 1, 2]) == [9, 1, 4]
 
 
 @pytest.mark.parametrize('items', [('bad', 'slow', 'late'), ('slow', 'bad')])
@@ -26,14 +26,13 @@ def test_what_fails_is_told_while_others_are_busy(items):
     finished.append(item)
 
   with pytest.raises(ValueError, match='bad'):
-    threads.each(work, items)
+    training.threads.each(work, items)
   assert finished == []
   release.set()
 
 
 _COMMAND = """
 import hashlib
-from experiments import threads
 from rdrl import training
 
 def work(item):
@@ -42,7 +41,7 @@ def work(item):
   # Minutes, in C.
   hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)
 
-training.cli.run(lambda: threads.each(work, ['slow', 'bad']))
+training.cli.run(lambda: training.threads.each(work, ['slow', 'bad']))
 """
 
 

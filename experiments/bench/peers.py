@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import timing
+from experiments.bench import timing
 from rdrl import splat
 from rdrl.splat import blocks
 from rdrl.splat import project

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import edit_scores
-from experiments import scene_scores
 from rdrl import geometry
 from rdrl import splat
 from rdrl import types
 from rdrl import world
+from rdrl.report import edit_scores
+from rdrl.report import scene_scores
 
 CONFIG = world.Config(
   height=64,

@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Times the rasterizer on a street, beside other rasterizers.
 
-  python -m experiments.bench_rasterizer
-  taskset -c 0 python -m experiments.bench_rasterizer  # one core
+  python -m experiments.bench.rasterizer
+  taskset -c 0 python -m experiments.bench.rasterizer  # one core
 
 prints one JSON line per case. Suites: `views`, one image of a street, forward
 and with all gradients; `rollout`, the small images of many environments;
@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import flags as shared
-from experiments import peers
-from experiments import timing
+from experiments.bench import peers
+from experiments.bench import timing
 from experiments.bench.street import fleet
 from experiments.bench.street import pinhole
 from experiments.bench.street import street

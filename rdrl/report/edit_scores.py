@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import scene_scores
-from experiments import showing
 from rdrl import geometry
-from rdrl import report
 from rdrl import splat
 from rdrl import types
 from rdrl import world
+from rdrl.report import scene_scores
+from rdrl.report import tables
+from rdrl.report import videos
 
 TURNS = (30, 90, 180)
 DISTANCE = 5.0
@@ -117,15 +117,13 @@ def table(scores):
   """Lines of a table with a row for each car, dB."""
   turns = list(scores['mean']['turned'])
   columns = ['car', 'metres', 'recorded', 'hole', *(f'{t} deg' for t in turns)]
-  yield '| ' + ' | '.join(columns) + ' |'
-  yield '|---' * len(columns) + '|'
-  rows = [
-    (str(car['agent']), f'{car["metres"]:.0f}', car) for car in scores['cars']
-  ]
-  for name, metres, row in [*rows, ('mean', '', scores['mean'])]:
+  cars = [(car['agent'], f'{car["metres"]:.0f}', car) for car in scores['cars']]
+  rows = []
+  for name, metres, row in [*cars, ('mean', '', scores['mean'])]:
     values = [row['recorded'], row['hole'], *row['turned'].values()]
     cells = ['-' if value is None else f'{value:.1f}' for value in values]
-    yield '| ' + ' | '.join([name, metres, *cells]) + ' |'
+    rows.append([name, metres, *cells])
+  yield from tables.markdown(columns, rows)
   least = f'least {LEAST_IN_HOLE:g} in the hole, {LEAST_IN_BOX:g} in a box'
   values = [(car['hole'], LEAST_IN_HOLE) for car in scores['cars']] + [
     (value, LEAST_IN_BOX)
@@ -260,11 +258,9 @@ def _picture(views, dB):
     pair = np.stack([_outlined(x[at], mask[at]) for x in (truth, seen)])
     value = 'not seen' if dB[label] is None else f'{dB[label]:.1f} dB'
     columns.append(
-      report.videos.caption(
-        report.videos.stack([pair[:1], pair[1:]]), f'{label}, {value}'
-      )
+      videos.caption(videos.stack([pair[:1], pair[1:]]), f'{label}, {value}')
     )
-  return report.videos.beside(columns)[0]
+  return videos.beside(columns)[0]
 
 
 def _outlined(image, mask):
@@ -273,7 +269,7 @@ def _outlined(image, mask):
   inner = mask.copy()
   for axis, shift in ((0, -1), (0, 1), (1, -1), (1, 1)):
     inner &= np.roll(padded, shift, axis)[1:-1, 1:-1]
-  return np.where((mask & ~inner)[..., None], 255, showing.to_bytes(image))
+  return np.where((mask & ~inner)[..., None], 255, videos.to_bytes(image))
 
 
 def _psnr(truth, seen, mask):

@@ -24,9 +24,11 @@ from PIL import ImageDraw
 import tqdm
 
 from rdrl import geometry
-from rdrl import report
 from rdrl import scenario
 from rdrl import types
+from rdrl.report import tables
+from rdrl.report import top_view
+from rdrl.report import videos
 from rdrl.scenario import learned
 
 # What is compared: acceleration along and across, jerk, yaw rate, gap.
@@ -534,26 +536,23 @@ def table(scores):
   labels = [
     f'{name.replace("_", " ")} {unit}'.strip() for name, unit in columns
   ]
-  yield '| futures | ' + ' | '.join(labels) + ' | number |'
-  yield '|---' * (len(columns) + 2) + '|'
-  for row in ROWS:
-    if row not in scores:
-      continue
+  there = [row for row in ROWS if row in scores]
+  rows = []
+  for row in there:
     cells = [
       f'{100 * scores[row][name]:.1f}' if unit else f'{scores[row][name]:.3f}'
       for name, unit in columns
     ]
-    yield f'| {row} | ' + ' | '.join(cells) + f' | {scores[row]["futures"]} |'
+    rows.append([row, *cells, scores[row]['futures']])
+  yield from tables.markdown(['futures', *labels, 'number'], rows)
   yield ''
-  yield '| distance | ' + ' | '.join(QUANTITIES) + ' |'
-  yield '|---' * (len(QUANTITIES) + 1) + '|'
-  for row in ROWS[1:]:
-    if row not in scores:
-      continue
+  rows = []
+  for row in there[1:]:
     for kind, label in (('', 'all'), ('_adversary', 'adversary')):
       found = scores[row]['distances' + kind]
       cells = [f'{found[name]:.3f}' for name in QUANTITIES]
-      yield f'| {row}, {label} | ' + ' | '.join(cells) + ' |'
+      rows.append([f'{row}, {label}', *cells])
+  yield from tables.markdown(['distance', *QUANTITIES], rows)
   yield ''
   for name, ratio in scores['times'].items():
     mean, low, high = (
@@ -584,7 +583,7 @@ def picture(scene, view, futures):
   """
   ego = types.take(view.now, _EGO)
   side = round(2 * _ASIDE * _SCALE)
-  frame = report.top_view.Frame(
+  frame = top_view.Frame(
     center=tuple(np.asarray(ego.xy, float)),
     yaw=float(ego.yaw),
     scale=_SCALE,
@@ -608,19 +607,19 @@ def picture(scene, view, futures):
     future = futures[label]
     image = ground.copy()
     _paint(ImageDraw.Draw(image), frame, view, future)
-    panels.append(report.videos.caption(np.asarray(image)[None], label))
-  return report.videos.beside(panels)[0]
+    panels.append(videos.caption(np.asarray(image)[None], label))
+  return videos.beside(panels)[0]
 
 
 def _paint(draw, frame, view, future):
   """Ways of all, and boxes now and when adversary and ego are nearest."""
   gap = np.linalg.norm(future.xy[:, _EGO] - future.xy[:, _ADVERSARY], axis=-1)
   then = types.take(future, int(np.argmin(gap)))
-  colors = {_EGO: report.top_view.EGO, _ADVERSARY: report.top_view.ADVERSARY}
+  colors = {_EGO: top_view.EGO, _ADVERSARY: top_view.ADVERSARY}
   for agent in range(len(view.agents))[::-1]:
     if not view.now.valid[agent]:
       continue
-    color = colors.get(agent, report.top_view.OTHERS)
+    color = colors.get(agent, top_view.OTHERS)
     way = np.concatenate([view.now.xy[None, agent], future.xy[:, agent]])
     draw.line(_pixels(frame, way), color, 2)
     for state, fill in ((view.now, None), (then, color)):

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import trust_scores
 from rdrl import splat
 from rdrl import types
 from rdrl import world
+from rdrl.report import trust_scores
 from rdrl.splat import initialise
 
 CONFIG = splat.Config(

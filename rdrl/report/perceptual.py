@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import scene_scores
 from rdrl import geometry
 from rdrl import training
 from rdrl import types
 from rdrl import world
+from rdrl.report import scene_scores
 
 _CHANNELS = (16, 32, 64, 96)
 # Streets to learn from, far from all that are used elsewhere.

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from experiments import scene_scores
 from rdrl import refine
 from rdrl import splat
 from rdrl import types
+from rdrl.report import scene_scores
 from rdrl.splat import trust
 
 # What is compared with the error, see `Maps`.

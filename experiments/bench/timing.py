@@ -9,8 +9,31 @@ import time
 import jax
 import jax.numpy as jnp
 
+_COMPILED = '/jax/core/compile/backend_compile_duration'
 _SIDE = 2048
 _SORTED = 200_000
+
+
+class Compilations:
+  """Counts the programs, of whatever function, that its block compiles.
+
+  Attributes:
+    count: so far.
+  """
+
+  def __init__(self):
+    self.count = 0
+
+  def __enter__(self):
+    jax.monitoring.register_event_duration_secs_listener(self._listen)
+    return self
+
+  def __exit__(self, *_):
+    jax.monitoring.unregister_event_duration_listener(self._listen)
+
+  def _listen(self, event, seconds, **_):
+    del seconds
+    self.count += event == _COMPILED
 
 
 def median_ms(call, *arguments, repeats=10):

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Times the steps of a fit and says what they cost, beside a yardstick.
 
-  python -m experiments.bench_fitting
-  taskset -c 0 python -m experiments.bench_fitting  # one core
-  python -m experiments.bench_fitting --sizes=small,middle,large
+  python -m experiments.bench.fitting
+  taskset -c 0 python -m experiments.bench.fitting  # one core
+  python -m experiments.bench.fitting --sizes=small,middle,large
 
 prints one JSON line per size. Each fits a built-in street, recorded at that
 size by three cameras, and takes every step as a real fit does: one image, its
@@ -25,8 +25,8 @@ from absl import flags
 import jax
 
 from experiments import flags as shared
-from experiments import timing
 from experiments.bench import fits
+from experiments.bench import timing
 from rdrl import training
 from rdrl import world
 

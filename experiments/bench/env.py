@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Times a step of the simulator without rendering, beside Waymax.
 
-  python -m experiments.bench_env
-  taskset -c 0 python -m experiments.bench_env  # one core
+  python -m experiments.bench.env
+  taskset -c 0 python -m experiments.bench.env  # one core
 
 prints one JSON line per case, then a table. The work is Waymax's: all agents
 but the ego replay their logs, the ego is a kinematic bicycle that is given
@@ -31,7 +31,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from experiments import flags as shared
-from experiments import timing
+from experiments.bench import timing
 from rdrl import sim
 from rdrl import training
 from rdrl import types
@@ -58,7 +58,6 @@ WAYMAX = {
 }
 WAYMAX_AGENTS = 32
 _YARDSTICK = 265, 57
-_COMPILED = '/jax/core/compile/backend_compile_duration'
 
 # Steps of an episode, scenes, and steps that a timed call takes at least.
 _STEPS, _SCENES, _LEAST = 80, 4, 8_000
@@ -197,15 +196,8 @@ def waymax(case, num_points, num_envs, num_agents, gflop_per_s, sort_ms):
 
 def bench(num_agents, points, envs, repeats, seed, yardstick):
   """Reports every case with so many agents; returns rows of the table."""
-  rows, compiled, unexpected = [], 0, 0
-
-  def listen(event, seconds, **_):
-    nonlocal compiled
-    del seconds
-    compiled += event == _COMPILED
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
+  rows, unexpected = [], 0
+  with timing.Compilations() as compiled:
     roads = {}
     for num_points in points:
       begin = time.perf_counter()
@@ -219,13 +211,13 @@ def bench(num_agents, points, envs, repeats, seed, yardstick):
         for num_points in points if case == CASES[2] else points[:1]:
           inputs, bake = roads[num_points]
           call = functools.partial(drive, case, num_envs, rounds)
-          before = compiled
+          before = compiled.count
           if not is_compiled:
             jax.block_until_ready(call(*inputs))
-            before = compiled
+            before = compiled.count
           least, _ = timing.least_ms(call, *inputs, repeats=repeats)
           is_compiled = True
-          unexpected += compiled - before
+          unexpected += compiled.count - before
           rate = 1e3 * rounds * _STEPS * num_envs / least
           facts = {
             'agents': num_agents,
@@ -241,8 +233,6 @@ def bench(num_agents, points, envs, repeats, seed, yardstick):
           cores = len(os.sched_getaffinity(0))
           timing.report(case, cores=cores, **facts)
           rows.append({'case': case} | facts)
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
   return rows
 
 

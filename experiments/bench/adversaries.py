@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 r"""Times the Dynamic Adversary Agent: proposals drawn and checked per second.
 
-  python -m experiments.bench_adversaries
-  taskset -c 0 python -m experiments.bench_adversaries  # one core
+  python -m experiments.bench.adversaries
+  taskset -c 0 python -m experiments.bench.adversaries  # one core
 
 prints one JSON line per number of agents. Every family and insertion are asked
 for alike often, on two built-in streets, one thread each. A proposal that fails
@@ -18,8 +18,7 @@ import jax
 import numpy as np
 
 from experiments import flags as shared
-from experiments import threads
-from experiments import timing
+from experiments.bench import timing
 from rdrl import scenario
 from rdrl import training
 from rdrl import types
@@ -30,7 +29,6 @@ _PROPOSALS = shared.flag('proposals', 1408)
 _SEED = shared.flag('seed')
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed rounds.')
 
-_COMPILED = '/jax/core/compile/backend_compile_duration'
 _STREETS = 2
 
 
@@ -85,11 +83,6 @@ def measure(num_agents, num_proposals, num_rounds, seed):
     for i in range(_STREETS)
   ]
   behaviours = 1 + np.arange(num_proposals) % len(scenario.ADVERSARIES)
-  compiled = []
-
-  def listen(event, seconds, **_):
-    if event == _COMPILED:
-      compiled.append(seconds)
 
   def draw(number):
     keys = jax.random.split(
@@ -97,7 +90,7 @@ def measure(num_agents, num_proposals, num_rounds, seed):
       (_STREETS, num_proposals),
     )
     begin = time.perf_counter()
-    found = threads.each(
+    found = training.threads.each(
       lambda i: scenario.proposals(contexts[i], behaviours, keys[i], config),
       range(_STREETS),
     )
@@ -105,20 +98,17 @@ def measure(num_agents, num_proposals, num_rounds, seed):
     return duration, np.concatenate([proposal.reason for proposal in found])
 
   draw(0)
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
+  with timing.Compilations() as compiled:
     durations, reasons = zip(
       *[draw(1 + i) for i in range(num_rounds)], strict=True
     )
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
   reasons = np.concatenate(reasons)
   judged = [0, *map(scenario.REASONS.index, ('unavoidable', 'trivial'))]
   return {
     'proposals_per_s': _STREETS * num_proposals / min(durations),
     'accepted': float(np.mean(reasons == 0)),
     'judged': float(np.mean(np.isin(reasons, judged))),
-    'recompilations': len(compiled),
+    'recompilations': compiled.count,
   }
 
 
