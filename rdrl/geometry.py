@@ -6,6 +6,7 @@ a TPU's default bfloat16 would move a point 50 m away by centimetres
 (https://github.com/jax-ml/jax/issues/9973).
 """
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 
@@ -178,35 +179,74 @@ def box_corners(xy, yaw, size):
   return xy[..., None, :] + rotate_2d(local, yaw[..., None])
 
 
+@struct.dataclass
+class Boxes:
+  """Oriented boxes seen from above, component by component.
+
+  Apart, since XLA for CPUs keeps many pairs of scalars in one register, and a
+  trailing axis of two in none.
+
+  Attributes:
+    x: `[...]` metres, of the middle.
+    y: `[...]`.
+    cos: `[...]` of the yaw.
+    sin: `[...]`.
+    length: `[...]` metres, half of it.
+    width: `[...]` metres, half of it.
+  """
+
+  x: types.Array
+  y: types.Array
+  cos: types.Array
+  sin: types.Array
+  length: types.Array
+  width: types.Array
+
+
+def boxes(xy, yaw, size):
+  """`Boxes` `[...]`; arguments as in `box_corners`."""
+  return Boxes(
+    x=xy[..., 0],
+    y=xy[..., 1],
+    cos=jnp.cos(yaw),
+    sin=jnp.sin(yaw),
+    length=size[..., 0] / 2,
+    width=size[..., 1] / 2,
+  )
+
+
+def separation(a: Boxes, b: Boxes):
+  """How far apart two boxes are along the edge normal that parts them most.
+
+  Two boxes are apart if and only if their projections on one of the four edge
+  normals are (separating axes, Gottschalk et al. 1996). No sine is taken here:
+  all pairs of some boxes share those of their boxes.
+
+  Returns:
+    Metres `[...]`, broadcast; negative if and only if the boxes overlap.
+  """
+  x, y = b.x - a.x, b.y - a.y
+  cos = jnp.abs(a.cos * b.cos + a.sin * b.sin)
+  sin = jnp.abs(a.cos * b.sin - a.sin * b.cos)
+
+  def gap(one, two):
+    along = jnp.abs(one.cos * x + one.sin * y)
+    aside = jnp.abs(one.cos * y - one.sin * x)
+    return jnp.maximum(
+      along - (one.length + cos * two.length + sin * two.width),
+      aside - (one.width + cos * two.width + sin * two.length),
+    )
+
+  return jnp.maximum(gap(a, b), gap(b, a))
+
+
 def boxes_overlap(xy_a, yaw_a, size_a, xy_b, yaw_b, size_b):
   """Whether two oriented boxes seen from above overlap; touching is not.
 
-  Separating axes: two boxes are apart if and only if their projections on one
-  of the four edge normals are (Gottschalk et al. 1996). Arguments as in
-  `box_corners`, broadcast against each other without the last axis of corners.
+  Arguments as in `box_corners`, broadcast against each other without the last
+  axis of corners.
   """
-  half_a, half_b = size_a[..., :2] / 2, size_b[..., :2] / 2
-  relative = yaw_b - yaw_a
-  cos, sin = jnp.abs(jnp.cos(relative)), jnp.abs(jnp.sin(relative))
-  # |R| maps half extents of one box to its reach along the axes of the other.
-  reach_b = jnp.stack(
-    [
-      cos * half_b[..., 0] + sin * half_b[..., 1],
-      sin * half_b[..., 0] + cos * half_b[..., 1],
-    ],
-    -1,
-  )
-  reach_a = jnp.stack(
-    [
-      cos * half_a[..., 0] + sin * half_a[..., 1],
-      sin * half_a[..., 0] + cos * half_a[..., 1],
-    ],
-    -1,
-  )
-  offset = xy_b - xy_a
-  apart_a = jnp.abs(rotate_2d(offset, -yaw_a)) >= half_a + reach_b
-  apart_b = jnp.abs(rotate_2d(offset, -yaw_b)) >= half_b + reach_a
-  return ~jnp.any(apart_a | apart_b, -1)
+  return separation(boxes(xy_a, yaw_a, size_a), boxes(xy_b, yaw_b, size_b)) < 0
 
 
 def project_to_polyline(xy, line, valid=None, farther=None):
@@ -252,22 +292,41 @@ def project_to_polyline(xy, line, valid=None, farther=None):
   return begin[nearest] + along[nearest], offset, heading, nearest
 
 
-def sample_grid(grid: types.Grid, xy):
-  """Bilinear values `[...]` of one grid at `[..., 2]`, clamped at the edge."""
+def sample_grid(grid: types.Grid, xy, index=None):
+  """Bilinear values `[...]` of a grid, clamped at its edge.
+
+  Args:
+    grid: one grid, or `[S]` of them.
+    xy: `[..., 2]` world points.
+    index: `[]` int32, which of the grids; None where there is one.
+  """
   height, width = grid.values.shape[-2:]
-  column_row = (xy - grid.origin) / grid.cell
-  limit = jnp.array([width - 1, height - 1])
-  column_row = jnp.clip(column_row, 0, limit)
-  low = jnp.minimum(jnp.floor(column_row), jnp.maximum(limit - 1, 0))
-  fraction = column_row - low
-  column, row = jnp.moveaxis(low.astype(jnp.int32), -1, 0)
-  fx, fy = jnp.moveaxis(fraction, -1, 0)
+  origin, cell, first = grid.origin, grid.cell, 0
+  if index is not None:
+    # A grid of its own would be a copy of it.
+    origin, cell = origin[index], cell[index]
+    first = jnp.asarray(index, jnp.uint32) * height
+
+  def between(position, size):
+    """Lower neighbour of a position and how far beyond it that is."""
+    position = jnp.clip(position, 0, size - 1)
+    low = jnp.minimum(jnp.floor(position), max(size - 2, 0))
+    return low.astype(jnp.uint32), position - low
+
+  column, fx = between((xy[..., 0] - origin[0]) / cell, width)
+  row, fy = between((xy[..., 1] - origin[1]) / cell, height)
   right = jnp.minimum(column + 1, width - 1)
   below = jnp.minimum(row + 1, height - 1)
-  top = (1 - fx) * grid.values[row, column] + fx * grid.values[row, right]
-  bottom = (1 - fx) * grid.values[below, column] + fx * grid.values[
-    below, right
-  ]
+  # One flat index without a sign, which needs no wrapping, takes half the time
+  # of three on a CPU.
+  values = jnp.asarray(grid.values).reshape(-1)
+
+  def at(row, column):
+    index = (first + row) * width + column
+    return values.at[index].get(mode='promise_in_bounds')
+
+  top = (1 - fx) * at(row, column) + fx * at(row, right)
+  bottom = (1 - fx) * at(below, column) + fx * at(below, right)
   return (1 - fy) * top + fy * bottom
 
 

@@ -32,13 +32,14 @@ from PIL import ImageDraw
 
 from experiments import flags as shared
 from experiments.bench import timing
+from rdrl import geometry
 from rdrl import sim
 from rdrl import training
 from rdrl import types
 from rdrl.logs import grids
 from rdrl.sim import contact
 from rdrl.sim import dynamics
-from rdrl.sim import terrain
+from rdrl.sim import stack
 
 CASES = ('no metrics', 'collisions', 'collisions + off-road')
 
@@ -122,7 +123,7 @@ def _substep(case, grid, scene, sizes, carry, inputs):
     met += contact.met(agents, boxes)
     if case == CASES[2]:
       left += contact.off_road(
-        boxes, lambda xy: terrain.sample(grid, scene, xy)
+        boxes, lambda xy: geometry.sample_grid(grid, xy, scene)
       )
   return agents, vehicle, driven, met, left
 
@@ -176,7 +177,7 @@ def arguments(num_agents, num_points, seed):
   phases = rng.uniform(0, 2 * np.pi, _SCENES)
   cars = [traffic(num_agents, phase, rng) for phase in phases]
   tracks, sizes = types.stack(cars)
-  grid = terrain.stack([road(num_points, phase) for phase in phases])
+  grid = stack.grids([road(num_points, phase) for phase in phases])
   commands = np.stack(
     [rng.uniform(4, 12, _STEPS), 1 / _RADIUS + rng.normal(0, 0.02, _STEPS)], -1
   )

@@ -108,16 +108,10 @@ def overlaps(track, size, tracks, sizes, counts, window, margin):
     margin: metres, all around the first box.
   """
 
-  def parts(state):
-    return (state.xy[..., 0], state.xy[..., 1]), (
-      jnp.cos(state.yaw),
-      jnp.sin(state.yaw),
-    )
-
-  own = types.take(track, (slice(None), None))
-  own, other = jax.lax.optimization_barrier((parts(own), parts(tracks)))
-  half = size[:2] / 2 + margin
-  gap = separation(*own, half, *other, sizes[:, :2].T / 2)
+  own = geometry.boxes(track.xy[:, None], track.yaw[:, None], size + 2 * margin)
+  others = geometry.boxes(tracks.xy, tracks.yaw, sizes)
+  # Sines once per box, not once per pair.
+  gap = geometry.separation(*jax.lax.optimization_barrier((own, others)))
   return jnp.min(jnp.where(counts & window[:, None], gap, jnp.inf)) < 0
 
 
@@ -182,60 +176,24 @@ def first_reason(failed):
   return jnp.where(jnp.any(flags), 1 + jnp.argmax(flags), 0).astype(jnp.int32)
 
 
-def separation(xy_a, along_a, half_a, xy_b, along_b, half_b):
-  """How far apart boxes are along the axis that separates them most.
-
-  `geometry.boxes_overlap` of boxes whose headings are unit vectors, so that all
-  pairs share the sines of their boxes: half the work is there. Scalars, not
-  vectors, come in, which lets a CPU keep many pairs in one register.
-
-  Args:
-    xy_a: x and y, `[...]` each.
-    along_a: x and y of unit vectors.
-    half_a: half lengths and widths.
-    xy_b: likewise.
-    along_b: likewise.
-    half_b: likewise.
-
-  Returns:
-    Metres `[...]`, negative if and only if the boxes overlap.
-  """
-  (ax, ay), (bx, by) = along_a, along_b
-  (length_a, width_a), (length_b, width_b) = half_a, half_b
-  x, y = xy_b[0] - xy_a[0], xy_b[1] - xy_a[1]
-  cos, sin = jnp.abs(ax * bx + ay * by), jnp.abs(ax * by - ay * bx)
-  gaps = (
-    jnp.abs(ax * x + ay * y) - (length_a + cos * length_b + sin * width_b),
-    jnp.abs(ax * y - ay * x) - (width_a + sin * length_b + cos * width_b),
-    jnp.abs(bx * x + by * y) - (length_b + cos * length_a + sin * width_a),
-    jnp.abs(bx * y - by * x) - (width_b + sin * length_a + cos * width_a),
-  )
-  return jnp.maximum(
-    jnp.maximum(gaps[0], gaps[1]), jnp.maximum(gaps[2], gaps[3])
-  )
-
-
-def _within_reach(mine, my_half, theirs, half):
+def _within_reach(mine, theirs):
   """`[S, A]` bool, whose upright rectangle meets that of all manoeuvres.
 
   Args:
-    mine: x, y, cosine and sine `[M, S]` of the ego.
-    my_half: `[2]` half length and width.
-    theirs: likewise `[S, A]`.
-    half: `[2, A]`.
+    mine: `Boxes` `[M, S]` of the ego, of one size.
+    theirs: `Boxes` `[S, A]`.
   """
 
-  def extent(cos, sin, half):
-    cos, sin = jnp.abs(cos), jnp.abs(sin)
-    return cos * half[0] + sin * half[1], sin * half[0] + cos * half[1]
+  def sides(boxes):
+    cos, sin = jnp.abs(boxes.cos), jnp.abs(boxes.sin)
+    return (
+      (boxes.x, cos * boxes.length + sin * boxes.width),
+      (boxes.y, sin * boxes.length + cos * boxes.width),
+    )
 
   near = True
-  for middle, reach, other, other_reach in zip(
-    mine[:2],
-    extent(*mine[2:], my_half),
-    theirs[:2],
-    extent(*theirs[2:], half),
-    strict=True,
+  for (middle, reach), (other, other_reach) in zip(
+    sides(mine), sides(theirs), strict=True
   ):
     low = jnp.min(middle - reach, 0)[:, None]
     high = jnp.max(middle + reach, 0)[:, None]
@@ -321,18 +279,19 @@ def avoidability(context, track, adversary, trigger, config):
   )(accelerations, shifts, begins, roads)
   on_road = on_road.reshape(-1)
 
-  mine = (xy[..., 0], xy[..., 1], jnp.cos(yaw), jnp.sin(yaw))
-  theirs = (
-    *jnp.moveaxis(others.xy, -1, 0),
-    jnp.cos(others.yaw),
-    jnp.sin(others.yaw),
+  mine = geometry.boxes(
+    xy.reshape(-1, len(steps), 2),
+    yaw.reshape(-1, len(steps)),
+    context.sizes[0],
+  )
+  theirs = geometry.boxes(
+    others.xy,
+    others.yaw,
+    jnp.broadcast_to(context.sizes, (*others.yaw.shape, 3)),
   )
   # Without the barrier, all this would be computed again for every pair.
-  mine, theirs = jax.lax.optimization_barrier(
-    ([x.reshape(-1, len(steps)) for x in mine], theirs)
-  )
-  half = context.sizes[:, :2].T / 2
-  near = _within_reach(mine, half[:, 0], theirs, half)
+  mine, theirs = jax.lax.optimization_barrier((mine, theirs))
+  near = _within_reach(mine, theirs)
   near = jnp.any(near & counts, 0)
   # Who may be met at all comes first; the rest is never looked at.
   order = jnp.argsort(~near)
@@ -340,14 +299,8 @@ def avoidability(context, track, adversary, trigger, config):
 
   def meets(agents):
     """Which manoeuvres `[M]` meet any of some agents `[n]`."""
-    own, other = (
-      (parts[:2], parts[2:])
-      for parts in (
-        [x[..., None] for x in mine],
-        [x[:, agents] for x in theirs],
-      )
-    )
-    gap = separation(*own, half[:, 0], *other, half[:, agents])
+    own = jax.tree.map(lambda x: x[..., None], mine)
+    gap = geometry.separation(own, types.take(theirs, (slice(None), agents)))
     gap = jnp.where(counts[:, agents], gap, jnp.inf)
     return jnp.min(gap, (1, 2)) < 0
 

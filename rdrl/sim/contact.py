@@ -1,41 +1,19 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Who meets whom, and what leaves the road: many boxes at a time.
 
-The test is that of `geometry.boxes_overlap`, exact for oriented boxes. Here
-sines, cosines and half extents are taken once per box instead of once per pair,
+Sines, cosines and half extents are taken once per box instead of once per pair,
 in arrays whose last axis is long: a pair costs some twenty operations that
 vectorise, and nothing else.
 """
 
-from flax import struct
 import jax
 import jax.numpy as jnp
 
+from rdrl import geometry
 from rdrl import types
 
 
-@struct.dataclass
-class Boxes:
-  """Oriented boxes seen from above, component by component.
-
-  Attributes:
-    x: `[..., A]` metres, of the middle.
-    y: `[..., A]`.
-    cos: `[..., A]` of the yaw.
-    sin: `[..., A]`.
-    length: `[..., A]` metres, half of it.
-    width: `[..., A]` metres, half of it.
-  """
-
-  x: types.Array
-  y: types.Array
-  cos: types.Array
-  sin: types.Array
-  length: types.Array
-  width: types.Array
-
-
-def boxes_of(agents: types.AgentState, sizes) -> Boxes:
+def boxes_of(agents: types.AgentState, sizes) -> geometry.Boxes:
   """`Boxes` of an `AgentState` `[..., A]` with sizes `[..., A, 3]`."""
   # XLA would take the sine of a box anew for each one that it is compared with,
   # and its CPU backend drops optimization barriers; a product it keeps.
@@ -44,7 +22,7 @@ def boxes_of(agents: types.AgentState, sizes) -> Boxes:
     jnp.eye(2),
     precision=jax.lax.Precision.HIGHEST,
   )
-  return Boxes(
+  return geometry.Boxes(
     x=agents.xy[..., 0],
     y=agents.xy[..., 1],
     cos=heading[..., 0],
@@ -54,31 +32,18 @@ def boxes_of(agents: types.AgentState, sizes) -> Boxes:
   )
 
 
-def overlaps(a: Boxes, b: Boxes):
+def overlaps(a: geometry.Boxes, b: geometry.Boxes):
   """Whether boxes `[..., M]` overlap boxes `[..., N]`; touching is not.
 
   Returns:
     `[..., M, N]` bool.
   """
-  a, b = (
-    Boxes(**{k: jnp.expand_dims(v, axis) for k, v in vars(boxes).items()})
-    for boxes, axis in ((a, -1), (b, -2))
-  )
-  x, y = b.x - a.x, b.y - a.y
-  cos = jnp.abs(a.cos * b.cos + a.sin * b.sin)
-  sin = jnp.abs(a.cos * b.sin - a.sin * b.cos)
-
-  def apart(one, two):
-    along = jnp.abs(x * one.cos + y * one.sin)
-    aside = jnp.abs(y * one.cos - x * one.sin)
-    return (along >= one.length + cos * two.length + sin * two.width) | (
-      aside >= one.width + sin * two.length + cos * two.width
-    )
-
-  return ~(apart(a, b) | apart(b, a))
+  a = jax.tree.map(lambda x: x[..., :, None], a)
+  b = jax.tree.map(lambda x: x[..., None, :], b)
+  return geometry.separation(a, b) < 0
 
 
-def met(agents: types.AgentState, boxes: Boxes):
+def met(agents: types.AgentState, boxes: geometry.Boxes):
   """Whether each agent overlaps any other, `[A]` bool, of all pairs.
 
   Args:
@@ -92,7 +57,7 @@ def met(agents: types.AgentState, boxes: Boxes):
   return jnp.any(pairs, -1)
 
 
-def corners(boxes: Boxes):
+def corners(boxes: geometry.Boxes):
   """World points `[..., A, 4, 2]`, counter-clockwise from the front left."""
   signs = jnp.array([[1.0, 1], [-1, 1], [-1, -1], [1, -1]])
   ahead = signs[:, 0] * boxes.length[..., None]
@@ -107,7 +72,7 @@ def corners(boxes: Boxes):
   )
 
 
-def off_road(boxes: Boxes, drivable):
+def off_road(boxes: geometry.Boxes, drivable):
   """Whether any corner of each box has left the road, `[..., A]` bool.
 
   Args:

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from rdrl import geometry
 from rdrl import types
 from rdrl.sim import paths as paths_lib
-from rdrl.sim import terrain
 from rdrl.world import traffic
 
 
@@ -56,7 +55,7 @@ def step(env, scenario: types.Scenario, state: types.SimState):
   first = agents, sizes, paths.xy, paths.valid, progress
 
   def merge(controlled, driven, driven_progress, moved, moved_progress):
-    height = terrain.sample(env.scenes.ground, scenario.scene, driven.xy)
+    height = geometry.sample_grid(env.scenes.ground, driven.xy, scenario.scene)
     driven = driven.replace(z=height + paths.clearance)
     return types.where(controlled, driven, moved), jnp.where(
       controlled, driven_progress, moved_progress

@@ -25,7 +25,6 @@ from rdrl.sim import paths as paths_lib
 from rdrl.sim import reward as reward_lib
 from rdrl.sim import road
 from rdrl.sim import stack
-from rdrl.sim import terrain
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
 from rdrl.world import traffic
@@ -314,7 +313,7 @@ class Env:
   def drivable(self, scenario, xy):
     """Metres `[...]` from world points to the edge of the drivable area."""
     scene = self.scenarios.scene[scenario]
-    return terrain.sample(self.scenes.drivable, scene, xy)
+    return geometry.sample_grid(self.scenes.drivable, xy, scene)
 
   def track(self, scenario, step) -> types.AgentState:
     """`[A]` where a scenario `[]` has everybody at a step `[]` of its clock."""
@@ -422,7 +421,9 @@ class Env:
     is_edited = scenario.adversary != 0
 
     def sample(name):
-      return lambda xy: terrain.sample(getattr(self.scenes, name), scene, xy)
+      return lambda xy: geometry.sample_grid(
+        getattr(self.scenes, name), xy, scene
+      )
 
     agents = after.agents
     if config.dynamics == 'replay':

@@ -13,7 +13,6 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
-from rdrl.sim import terrain
 
 # Metres between points of a path that lead the way that the agent looks, the
 # tangent of the greatest angle between the two, and metres between all others:
@@ -94,7 +93,7 @@ def _of_scenario(scenario, scenes):
   )
   is_free = jnp.arange(len(tracks.yaw))[:, None] >= scenario.release
   speed = jnp.where(tracks.valid & is_free, jnp.abs(tracks.speed), 0)
-  ground = terrain.sample(scenes.ground, scene, tracks.xy)
+  ground = geometry.sample_grid(scenes.ground, tracks.xy, scene)
   height = jnp.where(tracks.valid, tracks.z - ground, 0)
   stop_lines = None
   if scenes.map.lights is not None:

@@ -4,7 +4,6 @@
 import numpy as np
 
 from rdrl import types
-from rdrl.sim import terrain
 
 
 def scenes(parts):
@@ -26,8 +25,8 @@ def scenes(parts):
     sh=np.zeros((0, 1, 3), np.float32),
     node=np.zeros(0, np.int32),
   )
-  grids = {
-    name: terrain.stack([getattr(scene, name) for scene in parts])
+  fields = {
+    name: grids([getattr(scene, name) for scene in parts])
     for name in ('drivable', 'occupancy', 'ground')
   }
   maps = _maps([scene.map for scene in parts])
@@ -43,7 +42,25 @@ def scenes(parts):
     )
     for scene in parts
   ]
-  return types.stack(bare).replace(map=maps, **grids)
+  return types.stack(bare).replace(map=maps, **fields)
+
+
+def grids(parts):
+  """One `Grid` `[S]` from a list of any height and width.
+
+  Smaller ones are padded by their edge, which is what sampling beyond the edge
+  gives anyway.
+  """
+  height = max(grid.values.shape[-2] for grid in parts)
+  width = max(grid.values.shape[-1] for grid in parts)
+
+  def pad(grid):
+    rows, columns = grid.values.shape[-2:]
+    amount = ((0, height - rows), (0, width - columns))
+    values = np.pad(np.asarray(grid.values), amount, mode='edge')
+    return grid.replace(values=values)
+
+  return types.stack([pad(grid) for grid in parts])
 
 
 def _pad_polylines(lines, rows, points):

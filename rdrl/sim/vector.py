@@ -14,7 +14,6 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim import env as env_lib
-from rdrl.sim import terrain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +64,7 @@ def observe(env: env_lib.Env, state: types.SimState, config=Config()):
   sizes = env.scenes.sizes[scene]
   ego = types.take(state.agents, 0)
   box = types.take(contact.boxes_of(state.agents, sizes), 0)
-  edge = terrain.sample(env.scenes.drivable, scene, contact.corners(box))
+  edge = geometry.sample_grid(env.scenes.drivable, contact.corners(box), scene)
   told = [
     ego.speed[None] / config.speed,
     jnp.clip(edge / config.reach, -1, 1),

@@ -57,12 +57,9 @@ def test_boxes_meet_as_polygons_do_on_100000_pairs():
 
   @jax.jit
   def both(xy, yaw, size):
-    box_a, box_b = (
-      (tuple(xy[i].T), (jnp.cos(yaw[i]), jnp.sin(yaw[i])), size[i].T / 2)
-      for i in (0, 1)
-    )
+    boxes = (geometry.boxes(xy[i], yaw[i], size[i]) for i in (0, 1))
     met = geometry.boxes_overlap(xy[0], yaw[0], size[0], xy[1], yaw[1], size[1])
-    return met, checks.separation(*box_a, *box_b)
+    return met, geometry.separation(*boxes)
 
   met, gap = map(np.asarray, both(*map(jnp.float32, (xy, yaw, size))))
   # Those that touch within the digits of float32 may go either way.

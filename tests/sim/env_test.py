@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdrl import geometry
 from rdrl import sim
 from rdrl import types
 from rdrl.sim import anchors
 from rdrl.sim import paths
-from rdrl.sim import terrain
+from rdrl.sim import stack
 
 KEEP_10 = jnp.array([anchors.STRAIGHT, 20])
 STOP = jnp.array([anchors.STRAIGHT, 0])
@@ -313,11 +314,11 @@ def test_paths_skip_standstills_and_keep_progress():
 def test_grids_of_different_sizes_keep_their_values():
   small = types.Grid(np.arange(6.0).reshape(2, 3), np.zeros(2), np.float64(1))
   large = types.Grid(np.zeros((4, 5)), np.ones(2), np.float64(2))
-  grids = jax.tree.map(jnp.asarray, terrain.stack([small, large]))
+  grids = jax.tree.map(jnp.asarray, stack.grids([small, large]))
   points = jnp.array([[0.0, 0], [2, 1], [1.5, 0.5], [9, 9]])
-  sample = jax.jit(terrain.sample)
-  np.testing.assert_allclose(sample(grids, 0, points), [0, 5, 3, 5], atol=1e-6)
-  np.testing.assert_allclose(sample(grids, 1, points), 0)
+  sample = jax.jit(geometry.sample_grid)
+  np.testing.assert_allclose(sample(grids, points, 0), [0, 5, 3, 5], atol=1e-6)
+  np.testing.assert_allclose(sample(grids, points, 1), 0)
 
 
 if __name__ == '__main__':
