@@ -244,10 +244,14 @@ def _demonstration(env, scenario, step, displacement, config):
   ahead = round(anchors.DURATION / types.TIME_STEP)
   future = types.take(tracks, (step + ahead, 0))
   gone = geometry.safe_norm(future.xy - ego.xy)
-  recovery = _pursuit(
-    observation,
+  recovery = anchors.pursue(
+    observation.route,
+    jnp.clip(
+      observation.speed * config.rejoin_time,
+      env.config.route_points[0],
+      env.config.route_points[-1],
+    ),
     gone + displacement[2] / 2 * anchors.DURATION,
-    config.rejoin_time,
     env.config,
   )
   action = jnp.where(
@@ -290,23 +294,6 @@ def _is_free(env, scenario, agents, sizes):
   meets &= agents.valid.at[0].set(False)
   corners = geometry.box_corners(ego.xy, ego.yaw, sizes[0])
   return ~jnp.any(meets) & jnp.all(env.drivable(scenario, corners) > 0)
-
-
-def _pursuit(observation, length, rejoin_time, config):
-  """The action `[2]` that goes `length` metres on the circle to the route."""
-  points, speed = observation.route, observation.speed
-  along = jnp.clip(
-    speed * rejoin_time, config.route_points[0], config.route_points[-1]
-  )
-  x, y = (
-    jnp.interp(along, jnp.array(config.route_points), points[:, i])
-    for i in range(2)
-  )
-  curvature, _ = anchors.arc(y, x + config.rear_axle_to_center)
-  angle = curvature * length
-  # (sin a / k, (1 - cos a) / k) without the division.
-  chord = length * jnp.sinc(angle / (2 * jnp.pi))
-  return anchors.nearest(chord * jnp.sin(angle / 2), chord * jnp.cos(angle / 2))
 
 
 def imitation_loss(output, action, weight, target_widths):

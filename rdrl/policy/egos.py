@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Drivers without anything learnt, to tell how hard scenarios are.
 
-All keep to the reference path of the scenario, steered by pure pursuit (Coulter
-1992); they differ in their speed. They know the state of the simulator.
+All keep to the reference path of the scenario, steered by pure pursuit; they
+differ in their speed. They know the state of the simulator.
 """
 
 import dataclasses
@@ -12,7 +12,6 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rdrl import sim
 from rdrl import types
 from rdrl.sim import anchors
 from rdrl.world import traffic
@@ -91,29 +90,9 @@ def _action(env, state, ego, cruise):
       env.config.idm,
     )
     speed = jnp.maximum(own.speed + anchors.DURATION * acceleration, 0)
-  return pursue(env.config, state.observation.route, own.speed, speed)
-
-
-def pursue(config: sim.Config, route, speed, next_speed):
-  """The action `[2]` along the arc from the rear axle to a point of the route.
-
-  Args:
-    config: of the environment.
-    route: `[R, 2]`, see `Observation`.
-    speed: `[]` m/s now.
-    next_speed: `[]` m/s in the end.
-  """
-  ahead = jnp.clip(_AHEAD * speed, _NEAREST, _FARTHEST)
-  away = jnp.asarray((0.0, *config.route_points))
-  points = jnp.concatenate([jnp.zeros((1, 2)), route])
-  x, y = (jnp.interp(ahead, away, points[:, i]) for i in range(2))
-  # A route that ends here leaves nothing to turn to.
-  x = jnp.maximum(x + config.rear_axle_to_center, 1.0)
-  curvature, _ = anchors.arc(y, x)
-  length = anchors.DURATION * next_speed
-  angle = curvature * length
-  small = jnp.abs(angle) < 1e-3
-  safe = jnp.where(small, 1.0, curvature)
-  longitudinal = jnp.where(small, length, jnp.sin(angle) / safe)
-  lateral = jnp.where(small, angle * length / 2, (1 - jnp.cos(angle)) / safe)
-  return anchors.nearest(lateral, longitudinal)
+  return anchors.pursue(
+    state.observation.route,
+    jnp.clip(_AHEAD * own.speed, _NEAREST, _FARTHEST),
+    anchors.DURATION * speed,
+    env.config,
+  )

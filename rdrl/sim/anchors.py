@@ -83,6 +83,30 @@ def nearest(lateral, longitudinal):
   return jnp.stack([STRAIGHT + jnp.clip(column, -reach, reach), row], -1)
 
 
+def pursue(route, ahead, length, config):
+  """The action `[2]` along the circle to a point of a route.
+
+  Pure pursuit (Coulter 1992): the circle leads from the rear axle, tangent to
+  its heading, to the point.
+
+  Args:
+    route: `[R, 2]`, see `types.Observation`.
+    ahead: `[]` metres along the route of the point.
+    length: `[]` metres to go on the circle.
+    config: `sim.Config`, for the route and the place of the rear axle.
+  """
+  along = jnp.array((0.0, *config.route_points))
+  points = jnp.concatenate([jnp.zeros((1, 2)), route])
+  x, y = (jnp.interp(ahead, along, points[:, i]) for i in range(2))
+  # A route that ends here leaves nothing to turn to.
+  x = jnp.maximum(x + config.rear_axle_to_center, 1.0)
+  curvature, _ = arc(y, x)
+  angle = curvature * length
+  # (sin a / k, (1 - cos a) / k) without the division.
+  chord = length * jnp.sinc(angle / (2 * jnp.pi))
+  return nearest(chord * jnp.sin(angle / 2), chord * jnp.cos(angle / 2))
+
+
 def command(action):
   """Curvature `[...]` in 1/m and speed `[...]` in m/s of `[..., 2]` actions."""
   curvature, length = arc(

@@ -61,7 +61,9 @@ def test_pursuit_stays_on_a_circle(bend):
   x = along if bend == 0 else np.sin(angle) / bend
   y = 0 * along if bend == 0 else (1 - np.cos(angle)) / bend
   route = np.stack([x - config.rear_axle_to_center, y], -1)
-  action = egos.pursue(config, jnp.asarray(route, jnp.float32), 10.0, 10.0)
+  action = anchors.pursue(
+    jnp.asarray(route, jnp.float32), 10.0, 10.0 * anchors.DURATION, config
+  )
   curvature, speed = anchors.command(action)
   # As near as anchors of .025 by .25 m come.
   np.testing.assert_allclose(curvature, bend, atol=0.004)
