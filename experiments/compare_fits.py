@@ -54,13 +54,13 @@ class Variant:
   traversals: tuple[int, ...] = (0,)
 
 
-_NO_DEPTH = ('splat.depth_weight=0.0', 'splat.fits_surface=False')
-_NO_GROUND = ('splat.has_ground=False',)
-_SYMMETRY = ('splat.mirror_share=0.2',)
-_LIGHT = ('splat.learning_rate_light=0.005',)
-_DETAIL = ('splat.gaussians_per_object=1024', 'splat.num_steps=3500')
-_LIKENESS = ('splat.likeness_weight=0.02', 'splat.clears_boxes=True')
-_BODIES = ('splat.articulated_budget=2048',)
+_NO_DEPTH = ('splat.fit.depth_weight=0.0', 'splat.fit.fits_surface=False')
+_NO_GROUND = ('splat.fit.has_ground=False',)
+_SYMMETRY = ('splat.fit.mirror_share=0.2',)
+_LIGHT = ('splat.fit.learning_rate_light=0.005',)
+_DETAIL = ('splat.fit.gaussians_per_object=1024', 'splat.fit.num_steps=3500')
+_LIKENESS = ('splat.fit.likeness_weight=0.02', 'splat.fit.clears_boxes=True')
+_BODIES = ('splat.render.articulated_budget=2048',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
 _SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
@@ -120,9 +120,8 @@ def _fit(street_seed, variant, config, directory):
       lambda street=street: world.record(street, config.world),
     )
     drives.append(log if variant.has_objects else _without_objects(log))
-  config = dataclasses.replace(
-    config.splat,
-    num_gaussians=len(drives) * config.splat.num_gaussians,
+  config = config.splat.with_fit(
+    num_gaussians=len(drives) * config.splat.fit.num_gaussians,
     snapshot_fractions=(),
   )
   begin = time.monotonic()
@@ -148,25 +147,27 @@ def _scores(street_seed, name, config, directory):
     log = world.record(street, config.world)
   scene = results[0].scene.replace(tracks=log.tracks)
   scores['held_out'] = scene_scores.held_out_scores(
-    scene, street, log, config.splat
+    scene, street, log, config.splat.render
   )
   curves = scene_scores.offset_curves(
     street,
     {name: scene},
     config.shown_offsets,
     _STRIDE,
-    config.splat,
+    config.splat.render,
     {'perceptual': perceptual.trained(pathlib.Path(_WORKDIR.value))},
   )
   scores['offsets'] = curves[name]
   if name in WHOLE:
     keys = jax.random.split(jax.random.key(_SEED.value))
-    known = trust_scores.know(scene, log, config.splat, keys[0])
+    known = trust_scores.know(scene, log, config.splat.render, keys[0])
     found = trust_scores.trust_scores(
-      street, known, config.splat, keys[1], _TRUST_OFFSET, _STRIDE
+      street, known, config.splat.render, keys[1], _TRUST_OFFSET, _STRIDE
     )
     scores['trust'] = found['gain']
-    edits, pictures = edit_scores.edit_scores(street, scene, log, config.splat)
+    edits, pictures = edit_scores.edit_scores(
+      street, scene, log, config.splat.render
+    )
     scores['edits'] = edits
     for agent, picture in pictures.items():
       Image.fromarray(picture).save(directory / f'edit_{agent}.png')

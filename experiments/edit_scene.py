@@ -374,7 +374,7 @@ def _write(fitted, scene, done, shown):
   edits = [*fitted.edits, *done]
   with splat.ply.named(out / 'edits.json'):
     (out / 'edits.json').write_text(json.dumps(edits, indent=2) + '\n')
-  config = fitted.request.config.splat
+  config = fitted.request.config.splat.render
   _film(fitted.scene, scene, config, out)
   if shown is not None and scene.tracks.valid[:, shown].any():
     _fly(scene, shown, config, out)
@@ -418,7 +418,7 @@ def _score(fitted):
   run.record()
   place = run.places[fitted.name]
   scores, pictures = edit_scores.edit_scores(
-    place.street, fitted.scene, place.log, fitted.request.config.splat
+    place.street, fitted.scene, place.log, fitted.request.config.splat.render
   )
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)

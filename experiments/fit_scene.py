@@ -17,7 +17,7 @@ depth, a flight around the car, the Gaussians from above and, for the built-in
 world, scores against the truth to both sides of the path; metrics.json holds
 the figures. WORKDIR/scenes holds the scenes, which `experiments.edit_scene`
 reads. A fit that was killed goes on where it stopped when started again.
-`--set=splat.num_steps=500` sets any field of the configuration;
+`--set=splat.fit.num_steps=500` sets any field of the configuration;
 `--print_config` shows them all.
 """
 
@@ -82,16 +82,15 @@ def _request():
 def inspect(name, place, config):
   """The `Inspection` of a fitted `road.Place`."""
   log, scene = place.log, place.fit.scene
-  steps = np.arange(len(log.times))
-  steps = steps[splat.is_held_out(steps, config.splat)]
+  steps = np.flatnonzero(log.is_held_out)
   cameras, agents = types.take((log.cameras, log.tracks), steps)
   seen = scene_scores.rendered(
-    scene, cameras, agents, config.splat, steps=steps
+    scene, cameras, agents, config.splat.render, steps=steps
   )
   keys = jax.random.split(jax.random.key(_SEED.value))
-  known = trust_scores.know(scene, log, config.splat, keys[0])
+  known = trust_scores.know(scene, log, config.splat.render, keys[0])
   gain = trust_scores.maps(
-    known, cameras, agents, steps, config.splat, keys[1]
+    known, cameras, agents, steps, config.splat.render, keys[1]
   )['gain'][..., None]
   recorded = np.asarray(log.images[steps])
   color = report.videos.to_bytes(seen.color)
@@ -117,26 +116,28 @@ def inspect(name, place, config):
     'PSNR where lidar hits, dB': found['psnr_lidar'],
     'entries without room, most in a frame': found['overflow'],
     'Gaussians': len(scene.gaussians.node),
-    'steps': config.splat.num_steps,
+    'steps': config.splat.fit.num_steps,
   }
   if place.aside is not None:
-    aside = splat.evaluate(scene, place.aside, config.splat)
+    aside = splat.evaluate(scene, place.aside, config.splat.render)
     scores['PSNR of a camera that was never fitted, dB'] = aside['psnr']
   curves = {}
   if place.street is not None:
-    true = scene_scores.held_out_scores(scene, place.street, log, config.splat)
+    true = scene_scores.held_out_scores(
+      scene, place.street, log, config.splat.render
+    )
     scores |= {scene_scores.LABELS[k]: v for k, v in true.items()}
     found = scene_scores.offset_curves(
       place.street,
       {name: scene},
       config.shown_offsets,
       _STRIDE,
-      config.splat,
+      config.splat.render,
     )
     for score, label in (('psnr', 'PSNR in dB'), ('ssim', 'SSIM')):
       curves[label] = {k: (c['offset'], c[score]) for k, c in found.items()}
     found = trust_scores.trust_scores(
-      place.street, known, config.splat, keys[1], _TRUST_OFFSET, _STRIDE
+      place.street, known, config.splat.render, keys[1], _TRUST_OFFSET, _STRIDE
     )
     print(f'{name}, rank correlations with the error:', json.dumps(found))
     label = (
@@ -150,7 +151,7 @@ def inspect(name, place, config):
     cameras=report.videos.camera_names(len(order)),
     frames={k: x[:, order] for k, x in frames.items()},
     above=report.above.picture(scene, len(log.times) // 2),
-    flight=_flight(scene, config.splat),
+    flight=_flight(scene, config.splat.render),
     scores=scores,
     curves=curves,
   )

@@ -123,7 +123,7 @@ def run(request, workdir, until=STAGES[-1]):
     _check_world(request.config)
   _check_stages(request.config, until)
   training.config.record(workdir, request)
-  name = backends.resolve(request.config.splat.backend)
+  name = backends.resolve(request.config.splat.render.backend)
   print(f'{backends.describe(jax.devices()[0])}: {name} blends', flush=True)
   road = Road(request, pathlib.Path(workdir))
   for name in STAGES[: STAGES.index(until) + 1]:
@@ -221,7 +221,7 @@ class Road:
           place.fit.snapshots,
           self.config.refine,
           self._key('clips', name),
-          splat_config=self.config.splat,
+          render_config=self.config.splat.render,
         ),
       )
 
@@ -416,7 +416,7 @@ class Road:
       [place.scene for place in places],
       height or self.config.sim.image_height,
       width or self.config.sim.image_width,
-      self.config.splat,
+      self.config.splat.render,
     )
 
   def _test_indices(self):
@@ -466,8 +466,8 @@ def _check_stages(config, until):
   for stage, name, is_right, expected in (
     (
       'prior',
-      'splat.snapshot_fractions',
-      config.splat.snapshot_fractions,
+      'splat.fit.snapshot_fractions',
+      config.splat.fit.snapshot_fractions,
       'one or more, from which the prior learns',
     ),
     (

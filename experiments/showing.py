@@ -36,11 +36,17 @@ def reconstruction_scores(place, config):
     for prefix, log in views.items():
       if log is None:
         continue
-      for row, value in _psnr_rows(splat.evaluate(scene, log, config.splat)):
+      for row, value in _psnr_rows(
+        splat.evaluate(scene, log, config.splat.render)
+      ):
         held_out.setdefault(prefix + row, {})[stage] = value
   if place.street is not None:
     curves = scene_scores.offset_curves(
-      place.street, stages, config.shown_offsets, _SHIFT_STRIDE, config.splat
+      place.street,
+      stages,
+      config.shown_offsets,
+      _SHIFT_STRIDE,
+      config.splat.render,
     )
     shifted = {k: (c['offset'], c['psnr']) for k, c in curves.items()}
   return {'held_out': held_out, 'shifted': shifted}
@@ -68,7 +74,7 @@ def write_report(road):
     'log': request.source,
     'seed': request.seed,
     'drives fitted': len(places),
-    'Gaussians': road.config.splat.num_gaussians,
+    'Gaussians': road.config.splat.fit.num_gaussians,
     'scenarios to train on': int(road.train_env.num_scenarios),
     'drives scored': len(road.test_indices),
   }
@@ -109,7 +115,7 @@ def _reconstruction(name, place, config):
       place.scene,
       log.cameras,
       log.tracks,
-      config.splat,
+      config.splat.render,
       steps=np.arange(len(log.times)),
     ).color
   )
@@ -119,7 +125,7 @@ def _reconstruction(name, place, config):
     cameras=report.videos.camera_names(count),
     recorded=log.images[:, order],
     rendered=rendered[:, order],
-    held_out=splat.is_held_out(np.arange(len(log.times)), config.splat),
+    held_out=log.is_held_out,
     psnr=place.scores['held_out'],
   )
 
@@ -143,7 +149,7 @@ def _shift(name, place, config):
   cameras = refine.shifted_cameras(place.scene, offset, steps)
   agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], place.scene.tracks)
   refined = scene_scores.rendered(
-    place.scene, cameras, agents, config.splat, steps=steps
+    place.scene, cameras, agents, config.splat.render, steps=steps
   )
   frames = {
     'as reconstructed': by_moment(repair.degraded),

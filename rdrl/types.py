@@ -23,6 +23,8 @@ import numpy as np
 
 # Seconds between two steps of a log, a track or a simulation.
 TIME_STEP = 0.1
+# Of so many steps of a log one is held out.
+_HOLDOUT = 8
 
 # Values of `Log.classes`.
 OTHER, VEHICLE, PEDESTRIAN, CYCLIST = 0, 1, 2, 3
@@ -243,6 +245,11 @@ class Log:
   map: Map
   name: str = struct.field(pytree_node=False, default='')
   ego_mask: Array | None = None
+
+  @property
+  def is_held_out(self):
+    """`[T]` bool, steps for scores alone: every eighth, from the first on."""
+    return np.arange(len(self.times)) % _HOLDOUT == 0
 
 
 @struct.dataclass

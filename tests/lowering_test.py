@@ -41,11 +41,13 @@ def platform(request, monkeypatch):
 
 def _config(platform):
   return splat.Config(
-    num_gaussians=COUNT,
-    num_steps=100,
-    sky_height=4,
-    snapshot_fractions=(),
-    backend=PLATFORMS[platform][1],
+    render=splat.RenderConfig(backend=PLATFORMS[platform][1]),
+    fit=splat.FitConfig(
+      num_gaussians=COUNT,
+      num_steps=100,
+      sky_height=4,
+      snapshot_fractions=(),
+    ),
   )
 
 
@@ -105,7 +107,6 @@ def _fit(config):
     clock=np.zeros(STEPS, np.float32),
     bodies=None,
     mirrors=np.zeros((AGENTS, 2), np.int8),
-    normal=np.zeros((VIEWS, 0, 3), np.float32),
     seen=np.ones((1, 1, 1), bool),
     light=None,
   )
@@ -121,7 +122,7 @@ def _fit(config):
 
 def test_a_render_is_one_kernel(platform):
   render = jax.jit(
-    lambda *x: splat.render(*x, np.zeros(3), config=_config(platform))
+    lambda *x: splat.render(*x, np.zeros(3), config=_config(platform).render)
   )
   assert _kernels(platform, render, _gaussians(), _cameras()) == 1
   batch = jax.jit(jax.vmap(render, (None, 0)))
@@ -157,7 +158,7 @@ def test_an_update_of_ppo_renders_by_kernels(platform, road):
   env = sim.Env.create(
     [scene],
     road.scenario(scene),
-    splat.Renderer.create([scene], HEIGHT, WIDTH, _config(platform)),
+    splat.Renderer.create([scene], HEIGHT, WIDTH, _config(platform).render),
     config,
   )
   learner = learn.PpoConfig(

@@ -190,8 +190,7 @@ def test_where_variances_cancel_in_tf32_they_are_not(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', rounding.MANTISSA)
 def test_a_fit_of_200_steps_is_as_good(kind):
-  config = dataclasses.replace(
-    fitting_test.CONFIG,
+  config = fitting_test.CONFIG.with_fit(
     num_steps=200,
     snapshot_fractions=(),
     relocate_every=1000,
@@ -207,7 +206,7 @@ def test_a_fit_of_200_steps_is_as_good(kind):
       state, logged = optimise.step(state, i, pool, key, config)
       return state, logged['gradient_norm']
 
-    return jax.lax.scan(step, state, jnp.arange(config.num_steps))
+    return jax.lax.scan(step, state, jnp.arange(config.fit.num_steps))
 
   scores, norms = {}, {}
   for name, run in (

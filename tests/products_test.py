@@ -46,22 +46,20 @@ NETWORKS = {
 COUNT, STEPS, AGENTS, POINTS = 24, 3, 3, 10
 HEIGHT, WIDTH = 16, 32
 KEY = jax.random.key(0)
-FIT = splat.Config(
-  sh_degree=1,
-  snapshot_fractions=(),
-  learning_rate_light=1e-3,
-  learning_rate_poses=1e-3,
-  mirror_share=0.3,
-  robust_share=0.1,
-  normal_weight=0.1,
-  articulated_budget=8,
-  deformable_budget=8,
-  has_ground=True,
-  fits_surface=True,
-  clears_boxes=True,
-  likeness_weight=0.1,
-  noise=1.0,
-  extent=10.0,
+SPLAT = splat.Config(
+  render=splat.RenderConfig(articulated_budget=8, deformable_budget=8),
+  fit=splat.FitConfig(
+    sh_degree=1,
+    snapshot_fractions=(),
+    learning_rate_light=1e-3,
+    learning_rate_poses=1e-3,
+    mirror_share=0.3,
+    has_ground=True,
+    fits_surface=True,
+    clears_boxes=True,
+    likeness_weight=0.1,
+    extent=10.0,
+  ),
 )
 
 
@@ -160,25 +158,26 @@ def _fit_step(scene):
     clock=_zeros(STEPS),
     bodies=scene.bodies,
     mirrors=_zeros(AGENTS, 2, dtype=np.int8),
-    normal=_zeros(STEPS, POINTS, 3),
     seen=jnp.ones((1, 1, 1), bool),
     light=scene.light[None],
   )
   state = optimise.initial_state(
-    scene.gaussians, scene.sky[None], scene.exposure[None], pool, FIT
+    scene.gaussians, scene.sky[None], scene.exposure[None], pool, SPLAT
   )
-  return optimise.step(state, jnp.int32(0), pool, KEY, FIT, has_extra=True)
+  return optimise.step(state, jnp.int32(0), pool, KEY, SPLAT, has_extra=True)
 
 
 def _rendering(scene):
   camera, agents = _traced((_cameras(), _agents(AGENTS)))
-  rendered = splat.render_scene(scene, camera, agents, 0, FIT, time=0.5)
+  rendered = splat.render_scene(
+    scene, camera, agents, 0, SPLAT.render, time=0.5
+  )
   return rendered, geometry.project(camera, scene.gaussians.means)
 
 
 def _lockstep(scene):
   """The gradients of an image by the form for accelerators."""
-  config = dataclasses.replace(FIT, backend='lockstep')
+  config = dataclasses.replace(SPLAT.render, backend='lockstep')
   camera, agents = _traced((_cameras(), _agents(AGENTS)))
 
   def brightness(gaussians):
@@ -197,10 +196,12 @@ def _trust(scene):
     name: jnp.zeros_like(getattr(scene.gaussians, name)) for name in trust.PRIOR
   }
   return (
-    trust._add_view(total, scene, *view, time, KEY, FIT),
-    trust._add_errors(_zeros(COUNT, 11), scene, *view, image, time, FIT),
-    trust._add_residuals(scene, found, *view, image, time, FIT),
-    trust.squared_error(scene, found, *view[:2], FIT),
+    trust._add_view(total, scene, *view, time, KEY, SPLAT.render),
+    trust._add_errors(
+      _zeros(COUNT, 11), scene, *view, image, time, SPLAT.render
+    ),
+    trust._add_residuals(scene, found, *view, image, time, SPLAT.render),
+    trust.squared_error(scene, found, *view[:2], SPLAT.render),
     trust.view_distance(image[..., 0], view[0], _cameras(2)),
   )
 
@@ -233,7 +234,7 @@ def _condition(scene):
   steps = _zeros(2, dtype=np.int32)
   references = _zeros(2, 1, 2, dtype=np.int32)
   return views.render_clip(
-    scene, seen, _cameras(2), steps, jnp.int32(0), references, FIT
+    scene, seen, _cameras(2), steps, jnp.int32(0), references, SPLAT.render
   )
 
 

@@ -101,9 +101,9 @@ SIZES = {
       'world.num_steps=30',
       'world.num_lidar=128',
       'world.supersample=1',
-      'splat.num_gaussians=600',
-      'splat.gaussians_per_object=16',
-      'splat.grid_size=64',
+      'splat.fit.num_gaussians=600',
+      'splat.fit.gaussians_per_object=16',
+      'splat.grid.size=64',
       'sim.horizon=4',
       'sim.image_height=8',
       'sim.image_width=16',
@@ -184,7 +184,9 @@ def _roomy(gaussians, camera, margin=1.2):
   cameras = camera
   if jnp.ndim(camera.intrinsics) == 2:
     cameras = jax.tree.map(lambda x: x[None], camera)
-  return splat.with_capacity(splat.Config(), gaussians, cameras, margin=margin)
+  return splat.with_capacity(
+    splat.RenderConfig(), gaussians, cameras, margin=margin
+  )
 
 
 @functools.partial(jax.jit, static_argnames='config')
@@ -302,7 +304,7 @@ def _fit(size):
     )
     return facts | {'steps_per_s': 1e3 / facts['mean_ms']}
 
-  yield f'fit, {config.splat.num_gaussians} for {size.fit} steps', fit
+  yield f'fit, {config.splat.fit.num_gaussians} for {size.fit} steps', fit
 
 
 def _ppo(size):
@@ -310,9 +312,7 @@ def _ppo(size):
 
   def update():
     config = training.config.override(presets.get('quickstart'), size.settings)
-    hasty = dataclasses.replace(
-      config.splat, num_steps=25, snapshot_fractions=()
-    )
+    hasty = config.splat.with_fit(num_steps=25, snapshot_fractions=())
     scene = splat.fit(_log(config.world), hasty, jax.random.key(0)).scene
     env = sim.Env.create(
       [scene], _replay(scene), _renderer(scene, config), config.sim
@@ -334,7 +334,10 @@ def _ppo(size):
 
 def _renderer(scene, config):
   return splat.Renderer.create(
-    [scene], config.sim.image_height, config.sim.image_width, config.splat
+    [scene],
+    config.sim.image_height,
+    config.sim.image_width,
+    config.splat.render,
   )
 
 

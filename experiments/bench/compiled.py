@@ -151,7 +151,7 @@ def main():
   cameras = jax.tree.map(lambda x: x[None], camera)
   for backend in _BACKENDS.value:
     config = splat.with_capacity(
-      splat.Config(backend=backend), gaussians, cameras
+      splat.RenderConfig(backend=backend), gaussians, cameras
     )
 
     def image(gaussians, config=config):

@@ -2,7 +2,6 @@
 """Times the steps of a real fit of a built-in street."""
 
 import contextlib
-import dataclasses
 import statistics
 import time
 
@@ -39,9 +38,9 @@ def config_of(size, assignments=()):
     (
       f'world.height={height}',
       f'world.width={width}',
-      f'splat.num_gaussians={count}',
-      f'splat.sh_degree={degree}',
-      'splat.snapshot_fractions=()',
+      f'splat.fit.num_gaussians={count}',
+      f'splat.fit.sh_degree={degree}',
+      'splat.fit.snapshot_fractions=()',
       *assignments,
     ),
   )
@@ -61,7 +60,7 @@ def time_fit(log, config, key, num_steps):
     results and temporaries; `overflow`, the largest of a call, see
     `splat.Rendered`; `psnr` of the held-out frames in the end.
   """
-  config = dataclasses.replace(config, num_steps=1 + num_steps)
+  config = config.with_fit(num_steps=1 + num_steps)
   with watched(optimise, 'step', lambda *x: x[-1] or 1) as watch:
     result = splat.fit(log, config, key)
   overflows = [metrics['overflow'] for metrics in watch.metrics]

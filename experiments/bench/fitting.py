@@ -62,9 +62,9 @@ def bench(size, num_steps):
     facts['opensplat_over_median'] = scale * _OPENSPLAT / facts['median_ms']
   timing.report(
     size,
-    gaussians=config.splat.num_gaussians,
+    gaussians=config.splat.fit.num_gaussians,
     image=f'{config.world.width}x{config.world.height}',
-    sh_degree=config.splat.sh_degree,
+    sh_degree=config.splat.fit.sh_degree,
     frames=len(log.times) * log.images.shape[1],
     cores=len(os.sched_getaffinity(0)),
     iterations_per_s=1e3 / facts['mean_ms'],

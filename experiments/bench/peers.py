@@ -136,7 +136,7 @@ def cuda_renderer(gaussians, camera):
       intrinsics,
       camera.width,
       camera.height,
-      near_plane=splat.Config().near,
+      near_plane=splat.RenderConfig().near,
       sh_degree=degree,
       packed=False,
     )
@@ -165,7 +165,7 @@ def torch_renderer(gaussians, camera):
   )
   centre = -view[:3, :3].T @ view[:3, 3]
   gaussian, pixel = map(torch.tensor, pixel_pairs(gaussians, camera))
-  config = splat.Config()
+  config = splat.RenderConfig()
 
   def render(tensors):
     covariances, _ = _torch_impl._quat_scale_to_covar_preci(
@@ -212,7 +212,7 @@ def pixel_pairs(gaussians, camera):
   release 1.5.
   """
   config = splat.with_capacity(
-    splat.Config(max_alpha=0.999),
+    splat.RenderConfig(),
     gaussians,
     jax.tree.map(lambda x: x[None], camera),
   )
@@ -258,7 +258,7 @@ def entry_alphas(gaussians, camera, config):
   exponent = jnp.matmul(
     coefficients, blocks.monomials(), precision=jax.lax.Precision.HIGHEST
   )
-  alpha = blocks.opacity(exponent, config.max_alpha)
+  alpha = blocks.opacity(exponent)
   alpha = jnp.where(lists.valid[..., None], alpha, 0)
   return (
     jnp.where(lists.valid, lists.gaussian, -1).ravel(),

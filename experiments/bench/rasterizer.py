@@ -94,7 +94,7 @@ _PEERS = {
 
 def _config(gaussians, camera):
   cameras = jax.tree.map(lambda x: x[None], camera)
-  config = splat.Config(backend=_BACKEND.value)
+  config = splat.RenderConfig(backend=_BACKEND.value)
   return splat.with_capacity(config, gaussians, cameras)
 
 
@@ -339,7 +339,7 @@ def _rollout():
   for count in (5_000, 20_000):
     scenes = [street(count, 1, _SEED.value + i) for i in range(num_scenes)]
     config = splat.with_capacity(
-      splat.Config(backend=_BACKEND.value),
+      splat.RenderConfig(backend=_BACKEND.value),
       scenes[0],
       types.take(cameras, 0),
       margin=1.4,

@@ -90,7 +90,7 @@ class Repair:
   camera_index: types.Array
 
 
-def training_clips(log, snapshots, config, key, *, splat_config):
+def training_clips(log, snapshots, config, key, *, render_config):
   """Pairs of degraded and true clips of one recorded drive.
 
   Half of the clips of each snapshot are plain renders, as in ReconDreamer. An
@@ -104,7 +104,7 @@ def training_clips(log, snapshots, config, key, *, splat_config):
     snapshots: `Scene`s of its fitting, from under-trained to the final one.
     config: a `Config`.
     key: of every draw.
-    splat_config: of the fitting, whose `holdout` marks held-out steps.
+    render_config: of rendering.
 
   Returns:
     `prior.Clips` of uint8, in host memory.
@@ -112,7 +112,7 @@ def training_clips(log, snapshots, config, key, *, splat_config):
   Raises:
     ValueError: if no run of training steps is as long as a clip.
   """
-  usable = _usable(log, splat_config)
+  usable = ~log.is_held_out
   windows = _windows(usable, config)
   if not len(windows):
     raise ValueError(
@@ -121,7 +121,7 @@ def training_clips(log, snapshots, config, key, *, splat_config):
     )
   num_cameras = log.images.shape[1]
   # The last scene knows best which recorded frame sees what.
-  recording = views.recording(snapshots[-1], log, splat_config)
+  recording = views.recording(snapshots[-1], log, render_config)
   shares = np.arange(1, len(snapshots) + 1)
   ends = np.round(np.cumsum(shares) / np.sum(shares) * config.num_clips)
   pairs = []
@@ -146,7 +146,7 @@ def training_clips(log, snapshots, config, key, *, splat_config):
         config,
         config.reference_gap,
       ),
-      splat_config,
+      render_config,
     )
     known = tuple(map(np.asarray, known))
     target = log.images[steps, camera_index]
@@ -181,11 +181,18 @@ def refine(
   Returns:
     A `Repair`, in host memory.
   """
-  usable = _usable(log, splat_config)
+  usable = ~log.is_held_out
   for number, offsets in enumerate(config.offsets):
     restore_key, fit_key = jax.random.split(jax.random.fold_in(key, number))
     cameras, clips = _restored(
-      scene, log, usable, prior, offsets, config, restore_key, splat_config
+      scene,
+      log,
+      usable,
+      prior,
+      offsets,
+      config,
+      restore_key,
+      splat_config.render,
     )
     extra = splat.Views(
       images=_flat(clips['restored']),
@@ -205,9 +212,9 @@ def refine(
   return Repair(scene, **clips)
 
 
-def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
+def _restored(scene, log, usable, prior, offsets, config, key, render_config):
   """Cameras `[M, F]` of shifted clips, and fields of `Repair` by name."""
-  recording = views.recording(scene, log, splat_config)
+  recording = views.recording(scene, log, render_config)
   num_steps, num_cameras = log.images.shape[:2]
   span = config.stride * (config.num_frames - 1)
   starts = np.arange(0, max(num_steps - span, 1), config.clip_period)
@@ -229,7 +236,7 @@ def _restored(scene, log, usable, prior, offsets, config, key, splat_config):
           views.references(
             log.tracks, usable, steps, camera_index, num_cameras, config, 0.0
           ),
-          splat_config,
+          render_config,
         )
         number = len(clips)
         restored, deviation = priors.posterior(
@@ -293,12 +300,6 @@ def is_free(scene, offset, steps):
   hits &= agents.valid & (jnp.arange(len(sizes)) > 0)
   clear = geometry.sample_grid(scene.occupancy, ego_xy[:, 0]) > 0
   return ~jnp.any(hits, -1) & clear
-
-
-def _usable(log, splat_config):
-  """`[T]` bool, steps that are not held out."""
-  steps = np.arange(len(log.times))
-  return ~splat.is_held_out(steps, splat_config)
 
 
 def _windows(usable, config):

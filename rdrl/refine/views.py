@@ -88,12 +88,12 @@ def shifted_cameras(scene, offset, steps):
   return cameras.replace(intrinsics=jnp.broadcast_to(scene.intrinsics, shape))
 
 
-def recording(scene, log, splat_config):
+def recording(scene, log, render_config):
   """The `Recording` of a log, depths rendered from `scene`."""
   lines = jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map))
   scene = jax.tree.map(jnp.asarray, scene)
   depth = [
-    _depths(scene, lines, *_at(log, step), splat_config)
+    _depths(scene, lines, *_at(log, step), render_config)
     for step in range(len(log.times))
   ]
   depth = jnp.stack(depth)
@@ -147,9 +147,9 @@ def references(tracks, usable, steps, camera_index, num_cameras, config, least):
   return np.array(rows, np.int32)
 
 
-@functools.partial(jax.jit, static_argnames='splat_config')
+@functools.partial(jax.jit, static_argnames='render_config')
 def render_clip(
-  scene, recording, cameras, steps, camera_index, references, splat_config
+  scene, recording, cameras, steps, camera_index, references, render_config
 ):
   """Renders one clip and its condition.
 
@@ -160,7 +160,7 @@ def render_clip(
     steps: `[F]` int32, which say where the agents are.
     camera_index: `[]` int32, whose exposure to use.
     references: `[F, R, 2]` int32, what `references` returned.
-    splat_config: of rendering.
+    render_config: of rendering.
 
   Returns:
     Render and reference `[F, h, w, 3]`, and condition `[F, h, w,
@@ -176,7 +176,7 @@ def render_clip(
       camera,
       agents,
       camera_index,
-      splat_config,
+      render_config,
       time=step * types.TIME_STEP,
     )
     depth = rendered.depth
@@ -299,13 +299,13 @@ def _sample(image, xy):
   return (1 - fy) * top + fy * below
 
 
-@functools.partial(jax.jit, static_argnames='splat_config')
-def _depths(scene, lines, cameras, agents, time, splat_config):
+@functools.partial(jax.jit, static_argnames='render_config')
+def _depths(scene, lines, cameras, agents, time, render_config):
   """`[C, H, W]` metres."""
 
   def view(camera):
     rendered = splat.render_scene(
-      scene, camera, agents, None, splat_config, time=time
+      scene, camera, agents, None, render_config, time=time
     )
     _, box_depth = conditions.box_raster(
       camera, agents, scene.sizes, scene.classes

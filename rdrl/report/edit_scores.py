@@ -60,7 +60,7 @@ def edit_scores(
     street: where the log was recorded.
     scene: the reconstruction.
     log: the recording.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     turns: degrees, counter-clockwise.
     distance: metres from where the car was.
     num_moments: at most so many for each car.
@@ -75,7 +75,7 @@ def edit_scores(
     truth above reconstruction, of the view that shows most of its box.
   """
   scene = jax.device_get(scene)
-  steps = np.flatnonzero(splat.is_held_out(np.arange(len(log.times)), config))
+  steps = np.flatnonzero(log.is_held_out)
   cameras, agents = types.take((log.cameras, log.tracks), steps)
   _, depth = scene_scores.survey(street, cameras, agents)
   grids = world.truth_grids(street)

@@ -28,7 +28,7 @@ _MOVES = 0.5
 LEAST_PIXELS = 50
 
 
-def rendered(scene, cameras, agents, config, channels=(), steps=None):
+def rendered(scene, cameras, agents, config, with_surface=False, steps=None):
   """`splat.Rendered` `[S, C]` of cameras `[S, C]` and agents `[S, A]`.
 
   Steps `[S]` of the tracks say when bodies are seen that deform over time;
@@ -38,7 +38,7 @@ def rendered(scene, cameras, agents, config, channels=(), steps=None):
   times = None if steps is None else np.float32(types.TIME_STEP * steps)
   return by_moment(
     lambda camera, agents, time: splat.render_moment(
-      scene, camera, agents, config, channels, time
+      scene, camera, agents, config, with_surface, time
     ),
     cameras,
     agents,
@@ -53,7 +53,7 @@ def flight(scene, agents, index, config, frames, radius, height):
     scene: `types.Scene`.
     agents: `[A]`.
     index: which agent to look at.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     frames: number of views.
     radius: metres from the agent, seen from above.
     height: metres above the middle of its box.
@@ -135,7 +135,7 @@ def held_out_scores(scene, street, log, config):
     scene: the reconstruction.
     street: where the log was recorded.
     log: the recording.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
 
   Returns:
     Floats: `psnr_moving`, dB inside the visible parts of the boxes of moving
@@ -143,9 +143,9 @@ def held_out_scores(scene, street, log, config):
     likewise, not there without any; `depth_ground` and `depth_facade`, median
     relative error of the expected depth.
   """
-  steps = np.flatnonzero(splat.is_held_out(np.arange(len(log.times)), config))
+  steps = np.flatnonzero(log.is_held_out)
   cameras, agents = types.take((log.cameras, log.tracks), steps)
-  seen = rendered(scene, cameras, agents, config, ('surface_depth',), steps)
+  seen = rendered(scene, cameras, agents, config, True, steps)
   labels, depth = survey(street, cameras, agents)
   images = np.asarray(log.images[steps], np.float32) / 255
   classes = np.asarray(log.classes)
@@ -224,7 +224,7 @@ def offset_curves(street, scenes, offsets, stride, config, more=None):
     scenes: name to `Scene`, all of one recording.
     offsets: metres to either side.
     stride: steps from one moment to the next.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     more: name to another score, a function of images and true images
       `[S, C, H, W, 3]` to `[S, C]`; or None.
 

@@ -69,14 +69,13 @@ def know(scene, log, config, key, num_views=_NUM_VIEWS):
   Args:
     scene: the reconstruction.
     log: what it was fitted to.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     key: of random signs.
     num_views: images at least to look at, if there are as many, evenly spaced
       in time; each stands for as many as were fitted for it.
   """
   scene = jax.tree.map(jnp.asarray, scene)
-  steps = np.arange(len(log.times))
-  steps = steps[~splat.is_held_out(steps, config)]
+  steps = np.flatnonzero(~log.is_held_out)
   num_cameras = log.images.shape[1]
   stride = max(len(steps) * num_cameras // num_views, 1)
   chosen = steps[::stride]
@@ -110,7 +109,7 @@ def maps(known, cameras, agents, steps, config, key, num_samples=_NUM_SAMPLES):
     cameras: `[S, C]`, anywhere.
     agents: `[S, A]`.
     steps: `[S]` of the tracks.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     key: of the samples of the posterior; the same for all views.
     num_samples: of them, at least 2.
 
@@ -172,7 +171,7 @@ def trust_scores(
   Args:
     street: where the scene was recorded.
     known: `Knowledge` of the scene.
-    config: `splat.Config`.
+    config: `splat.RenderConfig`.
     key: see `maps`.
     offset: metres to either side.
     stride: steps from one moment to the next.

@@ -6,7 +6,9 @@ from rdrl.splat import trust as trust
 from rdrl.splat.assets import Asset as Asset
 from rdrl.splat.assets import AssetBank as AssetBank
 from rdrl.splat.config import Config as Config
-from rdrl.splat.config import is_held_out as is_held_out
+from rdrl.splat.config import FitConfig as FitConfig
+from rdrl.splat.config import GridConfig as GridConfig
+from rdrl.splat.config import RenderConfig as RenderConfig
 from rdrl.splat.fitting import FitResult as FitResult
 from rdrl.splat.fitting import evaluate as evaluate
 from rdrl.splat.fitting import fit as fit
@@ -21,7 +23,6 @@ from rdrl.splat.ply import load_ply as load_ply
 from rdrl.splat.ply import save_ply as save_ply
 from rdrl.splat.poses import corrected as corrected
 from rdrl.splat.renderer import Renderer as Renderer
-from rdrl.splat.rendering import CHANNELS as CHANNELS
 from rdrl.splat.rendering import Rendered as Rendered
 from rdrl.splat.rendering import contributions as contributions
 from rdrl.splat.rendering import render as render

@@ -31,7 +31,7 @@ from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import lighting
 from rdrl.splat import ply
 from rdrl.splat import project
-from rdrl.splat.config import Config
+from rdrl.splat.config import RenderConfig
 
 # How a bank spells the values of `Log.classes`.
 CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
@@ -607,7 +607,7 @@ def _frozen(scene, agent, step):
     scene.bodies.replace(kind=kind),
     types.take(scene.tracks, step),
     types.TIME_STEP * step,
-    Config(**{budget: count}),
+    RenderConfig(**{budget: count}),
   )
   return jax.device_get(gaussians)
 

@@ -9,7 +9,7 @@ import jax
 from rdrl.splat import blocks
 from rdrl.splat import kernels
 
-# What `Config.backend` may be: the first two leave the choice to the device.
+# Of `RenderConfig.backend`: the first two leave the choice to the device.
 NAMES = ('auto', 'xla', *blocks.BACKENDS)
 
 
@@ -25,7 +25,7 @@ def resolve(name):
   """
   if name not in NAMES:
     raise ValueError(
-      f'splat.backend is {name!r}, expected one of {", ".join(NAMES)}'
+      f'splat.render.backend is {name!r}, expected one of {", ".join(NAMES)}'
     )
   if name not in ('auto', 'xla'):
     return name

@@ -7,8 +7,6 @@ for all tiles; the sums over pixels in the backward pass are products with the
 same monomials. Tile-local coordinates keep the cancellation of float32 small.
 """
 
-from typing import NamedTuple
-
 import jax
 from jax import custom_batching
 import jax.numpy as jnp
@@ -20,7 +18,9 @@ TILE_HEIGHT, TILE_WIDTH = 8, 8
 # Columns of a table before its features.
 SHAPE = 6
 
-MIN_ALPHA = 1 / 255
+# Of one entry in one pixel: below the first it is skipped, at the second it
+# stops, as in gsplat 1.5.
+MIN_ALPHA, MAX_ALPHA = 1 / 255, 0.999
 # Opacity logit of what is not drawn at all.
 TRANSPARENT = -20.0
 MIN_TRANSMITTANCE = 1e-4
@@ -28,20 +28,11 @@ MIN_TRANSMITTANCE = 1e-4
 PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
+# Arguments of `composite` that hold rows of another one, to that other one.
+_POINTERS = {1: 0, 4: 1}
+
 # Who blends: XLA in either of two forms, or one of `kernels.FORMS`.
 BACKENDS = ('queue', 'lockstep', 'triton', 'mosaic', 'mosaic_gpu')
-
-
-class Settings(NamedTuple):
-  """What is blended how; static.
-
-  Attributes:
-    max_alpha: largest opacity of one entry in one pixel, below 1.
-    backend: one of `BACKENDS`.
-  """
-
-  max_alpha: float
-  backend: str = 'queue'
 
 
 def monomials():
@@ -52,9 +43,9 @@ def monomials():
   return np.stack(rows).astype(np.float32)
 
 
-def opacity(exponent, max_alpha):
+def opacity(exponent):
   """Alpha of an exponent; what is below 1/255 is nothing."""
-  alpha = jnp.exp(jnp.minimum(exponent, np.log(max_alpha)))
+  alpha = jnp.exp(jnp.minimum(exponent, np.log(MAX_ALPHA)))
   return jnp.where(exponent >= np.log(MIN_ALPHA), alpha, 0)
 
 
@@ -72,7 +63,7 @@ def blend(before, alpha):
   return after, jnp.where(after > MIN_TRANSMITTANCE, alpha * before, 0)
 
 
-def pull(before, rest, alpha, exponent, value, max_alpha):
+def pull(before, rest, alpha, exponent, value):
   """One entry of the backward pass, see `composite`.
 
   Args:
@@ -81,7 +72,6 @@ def pull(before, rest, alpha, exponent, value, max_alpha):
     alpha: of the entry.
     exponent: of the entry.
     value: what the cotangent makes of the entry's features.
-    max_alpha: see `Settings`.
 
   Returns:
     Transmittance after it, the new rest, its weight, and the cotangent of the
@@ -90,7 +80,7 @@ def pull(before, rest, alpha, exponent, value, max_alpha):
   after, weight = blend(before, alpha)
   rest = rest - weight * value
   d_alpha = before * value - rest / (1 - alpha)
-  is_free = (after > MIN_TRANSMITTANCE) & (exponent <= np.log(max_alpha))
+  is_free = (after > MIN_TRANSMITTANCE) & (exponent <= np.log(MAX_ALPHA))
   return after, rest, weight, jnp.where(is_free, d_alpha * alpha, 0)
 
 
@@ -129,13 +119,13 @@ def unpack(rows, valid, middle):
   return coefficients, features
 
 
-def join_batches(function, pointers):
-  """Batches by joining the queues of the batch into one.
+def join_batches(function, pointers=_POINTERS):
+  """Batches by joining the lists of the batch into one.
 
   Args:
     function: of arrays whose leading axes are joined.
     pointers: argument that holds rows of another one to that other one; both
-      by number.
+      by number. The default is that of a pass of `composite`.
   """
   batched = custom_batching.custom_vmap(function)
 

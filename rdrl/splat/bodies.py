@@ -274,7 +274,7 @@ def posed(gaussians, bodies, agents, time, config):
     bodies: `types.Bodies`, or None if all agents are rigid.
     agents: `[A]`.
     time: `[]` seconds on the clock of the tracks; without it nothing deforms.
-    config: `splat.Config`, whose budgets say how many are moved at most.
+    config: `RenderConfig`, whose budgets say how many are moved at most.
 
   Returns:
     Gaussians in the box frames as before, and `[]` int32 how many found no room
@@ -345,7 +345,8 @@ def check(gaussians, bodies, config):
     count = int(np.sum((kind == which) & (node > types.BACKGROUND)))
     if count > getattr(config, name):
       raise ValueError(
-        f'splat.{name}={getattr(config, name)}: {count} Gaussians need it'
+        f'splat.render.{name}={getattr(config, name)}: {count} Gaussians need'
+        ' it'
       )
 
 

@@ -18,11 +18,11 @@ from rdrl.splat import queue
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
-def composite(table, gaussian, valid, middle, first, count, settings):
+def composite(table, gaussian, valid, middle, first, count, backend):
   """Blends the blocks of every tile, front to back.
 
   Entry k adds its features times alpha_k T_k, where alpha is
-  min(max_alpha, exp(exponent)), entries below 1/255 are skipped and a pixel
+  min(0.999, exp(exponent)), entries below 1/255 are skipped and a pixel
   is finished before the entry that would leave less than 1e-4 of the light, as
   in gsplat.
 
@@ -34,19 +34,22 @@ def composite(table, gaussian, valid, middle, first, count, settings):
     middle: `[blocks, 2]` middle in pixels of the tile of each block.
     first: `[tiles]` int32 index of a tile's first block.
     count: `[tiles]` int32 number of its blocks, which follow each other.
-    settings: `blocks.Settings`.
+    backend: one of `blocks.BACKENDS`.
 
   Returns:
     `[tiles, F + 1, pixels]`, the last of them the sum of the weights.
   """
-  return _backend(settings).forward(settings)(
-    table, gaussian, valid, middle, first, count
-  )
+  forward, _ = _passes(backend)
+  return forward(table, gaussian, valid, middle, first, count)
 
 
-def _backend(settings):
-  in_xla = {'queue': queue, 'lockstep': lockstep}
-  return in_xla.get(settings.backend, kernels)
+def _passes(backend):
+  """The forward and the backward pass of a backend."""
+  if backend == 'queue':
+    return queue.forward, queue.backward
+  if backend == 'lockstep':
+    return lockstep.forward, lockstep.backward
+  return kernels.forward(backend), kernels.backward(backend)
 
 
 def _forward(*arguments):
@@ -55,9 +58,9 @@ def _forward(*arguments):
   return image, (*known, image)
 
 
-def _backward(settings, residuals, cotangent):
-  table = _backend(settings).backward(settings)(*residuals, cotangent)
-  return table, None, None, None, None, None
+def _backward(backend, residuals, cotangent):
+  _, backward = _passes(backend)
+  return backward(*residuals, cotangent), None, None, None, None, None
 
 
 composite.defvjp(_forward, _backward)

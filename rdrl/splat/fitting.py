@@ -34,7 +34,7 @@ from rdrl.splat import rendering
 from rdrl.splat import symmetry
 from rdrl.splat import unpose
 from rdrl.splat.config import Config
-from rdrl.splat.config import is_held_out
+from rdrl.splat.config import RenderConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FitResult:
 
   Attributes:
     scene: the reconstruction.
-    snapshots: the scene at `config.snapshot_fractions` of the fit.
+    snapshots: the scene at `config.fit.snapshot_fractions` of the fit.
     metrics: held-out scores, as `evaluate` returns them.
     log: what was fitted; its poses are corrected if the configuration says so,
       those of held-out steps by what was found before and after.
@@ -85,21 +85,22 @@ class _Start:
   coarse_pool: optimise.Pool | None
 
 
-def _training_steps(traversals, config):
+def _training_steps(traversals):
   """Those of all, on the clock of `_join`."""
   begins = np.cumsum([0] + [len(log.times) for log in traversals[:-1]])
-  parts = [training_steps(log, config) for log in traversals]
+  parts = [training_steps(log) for log in traversals]
   return np.concatenate([x + b for x, b in zip(parts, begins, strict=True)])
 
 
-def training_steps(log, config):
-  """Time steps that may be looked at."""
-  steps = np.arange(len(log.times))
-  steps = steps[~is_held_out(steps, config)]
+def training_steps(log):
+  """Time steps that may be looked at.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  steps = np.flatnonzero(~log.is_held_out)
   if not len(steps):
-    raise ValueError(
-      f'splat.holdout={config.holdout} leaves none of {len(log.times)} steps'
-    )
+    raise ValueError(f'{log.name}: all {len(log.times)} steps are held out')
   return steps
 
 
@@ -107,7 +108,7 @@ def fit(log, config: Config, key, directory=None):
   """Reconstructs a log.
 
   Args:
-    log: all time steps but every `config.holdout`-th are fitted.
+    log: all time steps that are not held out are fitted.
     config: how.
     key: for all random choices.
     directory: where progress goes, so that a killed fit goes on; or None.
@@ -127,7 +128,7 @@ def fit_traversals(traversals, config: Config, key, directory=None):
 
   Args:
     traversals: one log or more in one world frame and of one camera rig; each
-      gets `config.num_steps` steps.
+      gets `config.fit.num_steps` steps.
     config: see `fit`; the budget is that of all together.
     key: see `fit`.
     directory: see `fit`.
@@ -141,11 +142,11 @@ def fit_traversals(traversals, config: Config, key, directory=None):
   """
   init_key, step_key = jax.random.split(key)
   start = _prepare(traversals, config, init_key)
-  steps_of_all = len(traversals) * config.num_steps
+  steps_of_all = len(traversals) * config.fit.num_steps
   state = _run(
     start.state,
     start.pool,
-    dataclasses.replace(config, num_steps=steps_of_all),
+    config.with_fit(num_steps=steps_of_all),
     step_key,
     f'fit {", ".join(log.name for log in traversals)}',
     directory,
@@ -204,20 +205,20 @@ def _prepare(traversals, config, key):
   """`_Start` of one log or several."""
   rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
   log, traversal, first_agent = _join(traversals)
-  steps = _training_steps(traversals, config)
-  rasters = grids.ground_and_grids(log, config)
-  bodies = unpose.initial_bodies(log, config, steps, jax.random.fold_in(key, 1))
-  gaussians, sky = initialise.initial_scene(
-    log, config, steps, rng, rasters[2] if config.has_ground else None, bodies
+  steps = _training_steps(traversals)
+  rasters = grids.ground_and_grids(log, config.grid)
+  bodies = unpose.initial_bodies(
+    log, config.render, steps, jax.random.fold_in(key, 1)
   )
-  bodies_lib.check(gaussians, bodies, config)
+  surface = rasters[2] if config.fit.has_ground else None
+  gaussians, sky = initialise.initial_scene(
+    log, config.fit, steps, rng, surface, bodies
+  )
+  bodies_lib.check(gaussians, bodies, config.render)
   light = None
-  if config.learning_rate_light:
+  if config.fit.learning_rate_light:
     light = np.stack(
-      [
-        initialise.initial_light(one, training_steps(one, config))
-        for one in traversals
-      ]
+      [initialise.initial_light(one, training_steps(one)) for one in traversals]
     )
     gaussians = lighting.unlit(gaussians, light, log.tracks, first_agent)
   num = len(traversals)
@@ -228,8 +229,8 @@ def _prepare(traversals, config, key):
   pool, coarse_pool = (
     None
     if seen is None
-    else _pool(seen, traversal, steps, rasters[2], config, light, bodies=bodies)
-    for seen in (log, _halved(log) if config.coarse_share else None)
+    else _pool(seen, traversal, steps, rasters[2], light, bodies=bodies)
+    for seen in (log, _halved(log) if config.fit.coarse_share else None)
   )
   return _Start(
     traversals=traversals,
@@ -267,7 +268,7 @@ def _results(start, state, config):
       poses.between(start.steps, np.asarray(x))[mine]
       for x in (state.trained.rig, state.trained.boxes)
     )
-    if config.learning_rate_poses:
+    if config.fit.learning_rate_poses:
       own = boxes[:, [0, *range(first, first + count)]]
       one = poses.corrected(one, rig, own)
     scene = types.Scene(
@@ -289,10 +290,10 @@ def _results(start, state, config):
     )
     snapshots = tuple(
       _scene(scene, *types.take(state.snapshots, i), v, (first, count))
-      for i in range(len(config.snapshot_fractions))
+      for i in range(len(config.fit.snapshot_fractions))
     )
     scene = _scene(scene, state.trained, state.node, v, (first, count))
-    metrics_ = evaluate(scene, one, config)
+    metrics_ = evaluate(scene, one, config.render)
     results.append(FitResult(scene, snapshots, metrics_, one, rig))
   return results
 
@@ -362,27 +363,24 @@ def refit(
   Args:
     scene: to start from.
     log: what was recorded, with poses that are taken for the truth.
-    extra: weighted views without depth; `config.extra_share` of the steps look
-      at one of them.
-    config: how; `config.refit_steps` steps.
+    extra: weighted views without depth; `config.fit.extra_share` of the steps
+      look at one of them.
+    config: how; `config.fit.refit_steps` steps.
     key: for all random choices.
     directory: where progress goes, or None.
 
   Returns:
     The new `Scene`.
   """
-  config = dataclasses.replace(
-    config,
+  config = config.with_fit(
     snapshot_fractions=(),
-    num_steps=config.refit_steps,
+    num_steps=config.fit.refit_steps,
     learning_rate_poses=0.0,
   )
-  steps = training_steps(log, config)
+  steps = training_steps(log)
   traversal = np.zeros(len(log.times), np.int32)
   light = None if scene.light is None else np.asarray(scene.light)[None]
-  pool = _pool(
-    log, traversal, steps, scene.ground, config, light, extra, scene.bodies
-  )
+  pool = _pool(log, traversal, steps, scene.ground, light, extra, scene.bodies)
   start = optimise.initial_state(
     scene.gaussians,
     scene.sky[None],
@@ -442,27 +440,17 @@ def _scene(like, trained, node, traversal, agents):
   )
 
 
-def _pool(
-  log, traversal, steps, ground, config, light, extra=None, bodies=None
-):
+def _pool(log, traversal, steps, ground, light, extra=None, bodies=None):
   """`Pool` of the log's views at some steps and of extra ones."""
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
-  normals = None
-  if config.normal_weight:
-    normals = initialise.lidar_normals(log, steps)
-  sparse = [
-    initialise.lidar_pixels(log, t, c, normals=normals) for t, c in pairs
-  ]
+  sparse = [initialise.lidar_pixels(log, t, c) for t, c in pairs]
   # Not the longest list: programs are shared by logs of one shape.
   length = min(log.lidar.shape[1], log.cameras.height * log.cameras.width)
   pixels = np.zeros((len(pairs), length), np.int32)
   depths = np.zeros((len(pairs), length), np.float32)
-  normal = np.zeros((len(pairs), length if config.normal_weight else 0, 3))
-  for i, (pixel, depth, *facing) in enumerate(sparse):
+  for i, (pixel, depth) in enumerate(sparse):
     pixels[i, : len(pixel)], depths[i, : len(depth)] = pixel, depth
-    for one in facing:
-      normal[i, : len(one)] = one
   index = np.array(pairs)
 
   def flat(x):
@@ -498,7 +486,6 @@ def _pool(
       clock=(types.TIME_STEP * since).astype(np.float32),
       bodies=bodies,
       mirrors=symmetry.planes(log, steps),
-      normal=normal.astype(np.float32),
       seen=np.ones((1, 1, 1), bool) if log.ego_mask is None else ~log.ego_mask,
       light=light,
     ),
@@ -528,17 +515,16 @@ def _run(
   mesh=None,
   num_scenes=None,
 ):
-  """`FitState` after `config.num_steps`.
+  """`FitState` after `config.fit.num_steps`.
 
   With `num_scenes`, state, pools and key are those of many, see `fit_scenes`.
   """
-  taken = [
-    max(1, round(f * config.num_steps)) for f in config.snapshot_fractions
-  ]
+  num_steps = config.fit.num_steps
+  taken = [max(1, round(f * num_steps)) for f in config.fit.snapshot_fractions]
 
   num_coarse = 0
   if coarse_pool is not None:
-    num_coarse = round(config.coarse_share * config.num_steps)
+    num_coarse = round(config.fit.coarse_share * num_steps)
 
   def step(state, i, count):
     seen = coarse_pool if i < num_coarse else pool
@@ -559,14 +545,14 @@ def _run(
   return training.loop.run(
     step,
     state,
-    config.num_steps,
+    num_steps,
     name=name,
     directory=None if directory is None else pathlib.Path(directory),
     stops=(num_coarse, *taken),
   )
 
 
-def evaluate(scene, log, config: Config):
+def evaluate(scene, log, config: RenderConfig):
   """Scores of a scene on the log's held-out frames, but for `log.ego_mask`.
 
   Returns:
@@ -575,14 +561,12 @@ def evaluate(scene, log, config: Config):
     on either side covers; `overflow`, the largest of a frame; where there are
     bodies `unposed`, see `Rendered`.
   """
-  steps = np.arange(len(log.times))
-  held_out = steps[is_held_out(steps, config)]
   scores = {'psnr': [], 'ssim': [], 'psnr_lidar': [], 'overflow': []}
   scene = jax.tree.map(jnp.asarray, scene)
   street = np.ones(log.images.shape[1:4], bool)
   if log.ego_mask is not None:
     street &= ~log.ego_mask
-  for t in held_out:
+  for t in np.flatnonzero(log.is_held_out):
     rendered = rendering.render_moment(
       scene,
       *types.take((log.cameras, log.tracks), t),

@@ -8,7 +8,6 @@ from scipy import ndimage
 from rdrl import geometry
 from rdrl import logs
 from rdrl import types
-from rdrl.splat import config as config_lib
 
 # Of the lidar heights in a cell; below it lies noise, above it what stands
 # there.
@@ -58,7 +57,7 @@ def to_box(points, agent):
   ).astype(np.float32)
 
 
-def ground_and_grids(log, config=config_lib.DEFAULT):
+def ground_and_grids(log, config):
   """Grids of a log, all of one shape so that scenes stack.
 
   The ground is a low percentile of the static lidar heights per cell, near the
@@ -69,12 +68,12 @@ def ground_and_grids(log, config=config_lib.DEFAULT):
   Args:
     log: with or without lidar; without it, the ground is that below the ego and
       nothing is in the way.
-    config: `splat.Config`.
+    config: `GridConfig`.
 
   Returns:
     `drivable`, `occupancy` and `ground` as in `types.Scene`.
   """
-  size, cell = config.grid_size, config.grid_cell
+  size, cell = config.size, config.cell
   ego = types.take(log.tracks, (slice(None), 0))
   path = np.asarray(ego.xy)[np.asarray(ego.valid)]
   middle = (path.min(0) + path.max(0)) / 2

@@ -44,7 +44,7 @@ def initial_scene(
 
   Args:
     log: with lidar or without; without it, all depths are drawn.
-    config: `splat.Config`.
+    config: `FitConfig`.
     steps: `[S]` the time steps that may be looked at.
     rng: NumPy generator.
     surface: height of the ground, on which a ground node is to lie; or None.
@@ -71,8 +71,8 @@ def initial_scene(
   rest = budget - sum(counts.values())
   if rest <= 0:
     raise ValueError(
-      f'splat.num_gaussians={budget} leaves none for the background: objects'
-      f' take {sum(counts.values())}'
+      f'splat.fit.num_gaussians={budget} leaves none for the background:'
+      f' objects take {sum(counts.values())}'
     )
   seen = min(len(points), rest - int(rest * _UNSEEN_SHARE))
   far, far_colors, sky = _unseen_points(log, config, steps, rest - seen, rng)
@@ -132,11 +132,10 @@ def _project(log, t, c, points):
   return np.where(inside[:, None], xy, 0).astype(int), depth, inside
 
 
-def lidar_pixels(log, t, c, points=None, normals=None):
+def lidar_pixels(log, t, c, points=None):
   """Flat pixel `[M]` and depth `[M]` of the lidar points that a view sees.
 
-  Where several points share a pixel the nearest stays. With `normals` from
-  `lidar_normals`, those of these points `[M, 3]`, too.
+  Where several points share a pixel the nearest stays.
   """
   if points is None:
     points = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
@@ -147,10 +146,7 @@ def lidar_pixels(log, t, c, points=None, normals=None):
   )
   order = np.lexsort((depth, pixel))
   pixel, first = np.unique(pixel[order], return_index=True)
-  found = pixel.astype(np.int32), depth[order][first].astype(np.float32)
-  if normals is None:
-    return found
-  return *found, normals[t][inside][order][first]
+  return pixel.astype(np.int32), depth[order][first].astype(np.float32)
 
 
 def lidar_normals(log, steps):

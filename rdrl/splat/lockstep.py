@@ -50,70 +50,62 @@ class _Pieces:
   is_last: jax.Array
 
 
-@functools.cache
-def forward(settings):
+@blocks.join_batches
+def forward(table, gaussian, valid, middle, first, count):
   """Like `queue.forward`."""
+  pieces = _cut(first, count, len(gaussian))
+  read = functools.partial(_read, table, gaussian, valid, middle)
+  light = _light(pieces, read)
 
-  def run(table, gaussian, valid, middle, first, count):
-    pieces = _cut(first, count, len(gaussian))
-    read = functools.partial(_read, table, gaussian, valid, middle)
-    light = _light(pieces, read, settings)
+  def turn(index, image):
+    here = types.take(pieces, index)
+    parts, _ = read(here)
+    sums = _blend(*parts, light[index])
+    return image.at[here.tile].add(sums)
 
-    def turn(index, image):
-      here = types.take(pieces, index)
-      parts, _ = read(here)
-      sums = _blend(*parts, light[index], settings)
-      return image.at[here.tile].add(sums)
-
-    num_features = table.shape[1] - blocks.SHAPE + 1
-    image = jnp.zeros((len(first), num_features, blocks.PIXELS))
-    return _in_turns(_is_lit(light), turn, image)
-
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  num_features = table.shape[1] - blocks.SHAPE + 1
+  image = jnp.zeros((len(first), num_features, blocks.PIXELS))
+  return _in_turns(_is_lit(light), turn, image)
 
 
-@functools.cache
-def backward(settings):
+@blocks.join_batches
+def backward(table, gaussian, valid, middle, first, count, image, cotangent):
   """Like `queue.backward`."""
+  pieces = _cut(first, count, len(gaussian))
+  read = functools.partial(_read, table, gaussian, valid, middle)
+  light = _light(pieces, read)
+  is_lit = _is_lit(light)
 
-  def run(table, gaussian, valid, middle, first, count, image, cotangent):
-    pieces = _cut(first, count, len(gaussian))
-    read = functools.partial(_read, table, gaussian, valid, middle)
-    light = _light(pieces, read, settings)
-    is_lit = _is_lit(light)
+  def value(index, values):
+    here = types.take(pieces, index)
+    parts, _ = read(here)
+    sums = _blend(*parts, light[index])
+    found = jnp.sum(sums * cotangent[here.tile], 1)
+    return values.at[index].set(found)
 
-    def value(index, values):
-      here = types.take(pieces, index)
-      parts, _ = read(here)
-      sums = _blend(*parts, light[index], settings)
-      found = jnp.sum(sums * cotangent[here.tile], 1)
-      return values.at[index].set(found)
+  values = _in_turns(is_lit & ~pieces.is_last, value, jnp.zeros_like(light))
+  rest = jnp.sum(image * cotangent, 1)[pieces.tile] - _before(
+    values, pieces.rank, jnp.add, 0
+  )
 
-    values = _in_turns(is_lit & ~pieces.is_last, value, jnp.zeros_like(light))
-    rest = jnp.sum(image * cotangent, 1)[pieces.tile] - _before(
-      values, pieces.rank, jnp.add, 0
-    )
+  def turn(index, gradients):
+    here = types.take(pieces, index)
+    above = cotangent[here.tile]
+    parts, rows, pull_back = read(here, with_pull=True)
 
-    def turn(index, gradients):
-      here = types.take(pieces, index)
-      above = cotangent[here.tile]
-      parts, rows, pull_back = read(here, with_pull=True)
-
-      def block(carry, parts):
-        *carry, d_coefficients, d_features = slots.pull(
-          *parts, *carry, above, settings, fused=True
-        )
-        return carry, (d_coefficients, d_features)
-
-      _, found = jax.lax.scan(
-        block, [light[index], rest[index]], _by_block(parts)
+    def block(carry, parts):
+      *carry, d_coefficients, d_features = slots.pull(
+        *parts, *carry, above, fused=True
       )
-      (found,) = pull_back(_by_block(found))
-      return gradients.at[rows].add(found)
+      return carry, (d_coefficients, d_features)
 
-    return _in_turns(is_lit, turn, jnp.zeros_like(table))
+    _, found = jax.lax.scan(
+      block, [light[index], rest[index]], _by_block(parts)
+    )
+    (found,) = pull_back(_by_block(found))
+    return gradients.at[rows].add(found)
 
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  return _in_turns(is_lit, turn, jnp.zeros_like(table))
 
 
 def _cut(first, count, num_blocks):
@@ -162,11 +154,11 @@ def _read(table, gaussian, valid, middle, pieces, with_pull=False):
   return unpack(table[rows]), rows
 
 
-def _blend(coefficients, features, light, settings):
+def _blend(coefficients, features, light):
   """Weighted features of pieces."""
 
   def block(carry, parts):
-    return slots.blend(*parts, *carry, settings, fused=True), None
+    return slots.blend(*parts, *carry, fused=True), None
 
   sums = jnp.zeros((len(light), features.shape[-1], blocks.PIXELS))
   (_, sums), _ = jax.lax.scan(
@@ -175,13 +167,13 @@ def _blend(coefficients, features, light, settings):
   return sums
 
 
-def _light(pieces, read, settings):
+def _light(pieces, read):
   """`[P, pixels]` share of the light that reaches each piece."""
 
   def turn(index, passed):
     (coefficients, _), _ = read(types.take(pieces, index))
     coefficients = coefficients.reshape(len(index), -1, 6)
-    return passed.at[index].set(slots.passed(coefficients, settings))
+    return passed.at[index].set(slots.passed(coefficients))
 
   passed = _in_turns(
     (pieces.count > 0) & ~pieces.is_last,

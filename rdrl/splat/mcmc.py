@@ -2,15 +2,18 @@
 """A fixed budget of Gaussians, kept busy: 3DGS as MCMC (arXiv 2404.09591).
 
 Differs from the paper in that nothing is ever added: all Gaussians exist from
-the start, so that one compiled program serves a whole fit.
+the start, so that one compiled program serves a whole fit. Nor does noise shake
+their means.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdrl import geometry
 from rdrl import types
+
+# Opacity at or below which a Gaussian is dead.
+MIN_OPACITY = 0.005
 
 # Nodes of the quadrature in `split`; at this spacing and reach its error is
 # below float32's.
@@ -47,20 +50,19 @@ def split(opacity, copies):
   return new, opacity / jnp.sum(blended * weight, -1)
 
 
-def relocate(gaussians, key, min_opacity):
+def relocate(gaussians, key):
   """Moves dead Gaussians onto living ones, drawn by opacity.
 
   Args:
     gaussians: `N` of them.
     key: for the draw.
-    min_opacity: at or below which a Gaussian is dead.
 
   Returns:
     The new Gaussians, and `[N]` bool: those whose optimizer moments are void.
   """
   num = len(gaussians.node)
   opacity = jax.nn.sigmoid(gaussians.opacity_logits)
-  is_dead = opacity <= min_opacity
+  is_dead = opacity <= MIN_OPACITY
   total = jnp.cumsum(jnp.where(is_dead, 0, opacity))
   draw = jax.random.uniform(key, (num,)) * total[-1]
   # Inverse cumulative; rounding must not find an index beyond the last.
@@ -70,8 +72,8 @@ def relocate(gaussians, key, min_opacity):
   copies = jnp.zeros(num, jnp.int32).at[source].add(1)
   new_opacity, factor = split(jnp.clip(opacity, 1e-6, 1 - 1e-6), copies)
   changes = copies > 1
-  logits = jnp.log(jnp.maximum(new_opacity, min_opacity)) - jnp.log1p(
-    -jnp.maximum(new_opacity, min_opacity)
+  logits = jnp.log(jnp.maximum(new_opacity, MIN_OPACITY)) - jnp.log1p(
+    -jnp.maximum(new_opacity, MIN_OPACITY)
   )
   shrunk = gaussians.replace(
     opacity_logits=jnp.where(changes, logits, gaussians.opacity_logits),
@@ -82,28 +84,3 @@ def relocate(gaussians, key, min_opacity):
     ),
   )
   return types.take(shrunk, source), is_moved | changes
-
-
-def perturb(gaussians, key, scale):
-  """Langevin noise on the means, which moves what is nearly transparent.
-
-  Section 3.2 of the paper: noise of the Gaussian's own covariance times
-  sigmoid(100 (0.005 - opacity)).
-
-  Args:
-    gaussians: `N` of them.
-    key: for the noise.
-    scale: times the covariance in m^2, hence in 1/m.
-
-  Returns:
-    `[N, 3]` new means.
-  """
-  opacity = jax.nn.sigmoid(gaussians.opacity_logits)
-  strength = jax.nn.sigmoid(100 * (0.005 - opacity)) * scale
-  rotation = geometry.rotation_from_quat(gaussians.quats)
-  noise = jax.random.normal(key, gaussians.means.shape)
-  # R S^2 R^T, written as sums: products of small matrices are slow.
-  local = jnp.sum(rotation * noise[:, :, None], 1)
-  local = local * jnp.exp(2 * gaussians.log_scales)
-  shift = jnp.sum(rotation * local[:, None, :], 2)
-  return gaussians.means + strength[:, None] * shift

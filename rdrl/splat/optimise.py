@@ -17,7 +17,6 @@ from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import ground
 from rdrl.splat import lighting
 from rdrl.splat import likeness as likeness_lib
-from rdrl.splat import losses
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
 from rdrl.splat import poses
@@ -34,10 +33,20 @@ _LIGHT_WEIGHT = 1e-2
 # Pulls corrections of poses to nothing: scene and poses could move together.
 _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
-# Learning rates of what vehicles have in common and of their paints.
+# Learning rates, as in 3DGS but for shorter fits. Means: metres per step at
+# first; it decays to a hundredth, those of all others to a tenth.
+_MEANS_RATE, _SCALES_RATE, _QUATS_RATE, _OPACITY_RATE = 0.01, 0.02, 0.005, 0.05
+# Of the constant colour; higher bands get a twentieth.
+_SH_RATE, _SKY_RATE, _EXPOSURE_RATE = 0.02, 0.01, 0.001
+# Of the gaits of walkers, rad, that of cadence being a tenth in cycles per
+# metre; of the deformation field and its embeddings.
+_GAIT_RATE, _FIELD_RATE = 0.002, 0.001
+# Of what vehicles have in common and of their paints.
 _LIKENESS_RATE, _PAINT_RATE = 0.003, 0.005
 # Metres around a box that its agent takes up.
 _BOX_MARGIN = 0.1
+# Share of the steps after which no Gaussian is relocated.
+_RELOCATE_UNTIL = 0.8
 # Metres that poses move while they turn by a radian.
 _STRIDE = 5.0
 
@@ -121,8 +130,6 @@ class Pool:
     clock: `[T]` seconds since the beginning of the traversal.
     bodies: of all agents, or None where all are rigid.
     mirrors: `[A, 2]` int8, see `symmetry.planes`.
-    normal: `[V, L, 3]` unit normals in the world of lidar points, 0 where there
-      is none; empty unless the configuration weighs them.
     seen: `[C, H, W]` bool, whether the street is seen and not the recording car
       itself; `[1, 1, 1]` where all of it is.
     light: `[V, 8, 3]` on agents at the beginning, or None.
@@ -140,7 +147,6 @@ class Pool:
   clock: jax.Array
   bodies: types.Bodies | None
   mirrors: jax.Array
-  normal: jax.Array
   seen: jax.Array
   light: jax.Array | None
 
@@ -187,10 +193,10 @@ def initial_state(gaussians, sky, exposure, pool, config):
     motion=pool.bodies and jax.tree.map(copied, pool.bodies.motion),
     light=None if pool.light is None else copied(pool.light),
     likeness=likeness_lib.init(g, len(pool.sizes), jax.random.key(0))
-    if config.likeness_weight
+    if config.fit.likeness_weight
     else None,
   )
-  count = len(config.snapshot_fractions)
+  count = len(config.fit.snapshot_fractions)
   return FitState(
     trained=trained,
     node=g.node,
@@ -223,7 +229,7 @@ def step(state, i, pool, key, config, has_extra=False, count=None):
 
   Args:
     state: `FitState`, donated.
-    i: `[]` int32, number of the first step, of `config.num_steps`.
+    i: `[]` int32, number of the first step, of `config.fit.num_steps`.
     pool: `Pool`.
     key: of the whole fit.
     config: static, `splat.Config`.
@@ -272,14 +278,14 @@ def step_scenes(state, i, pool, keys, config, mesh=None, count=None):
 
 def _advance(state, i, pool, key, config, has_extra=False):
   step_key = jax.random.fold_in(key, i)
-  move_key, noise_key, extra_key = jax.random.split(step_key, 3)
+  move_key, _, extra_key = jax.random.split(step_key, 3)
   mirror_key = jax.random.fold_in(step_key, 3)
   view = _draw(i, pool, key)
   if has_extra:
     which_key, is_key = jax.random.split(extra_key)
     num_all = len(pool.views.steps)
     other = jax.random.randint(which_key, (), pool.num_log, num_all)
-    is_extra = jax.random.uniform(is_key) < config.extra_share
+    is_extra = jax.random.uniform(is_key) < config.fit.extra_share
     view = jnp.where(is_extra, other, view)
 
   (_, logged), gradient = jax.value_and_grad(_loss, has_aux=True)(
@@ -287,29 +293,22 @@ def _advance(state, i, pool, key, config, has_extra=False):
   )
   logged['gradient_norm'] = optax.tree.norm(gradient)
   updates, optimizer = _ADAM.update(gradient, state.optimizer)
-  rates = _learning_rates(state.trained, i / config.num_steps, config)
+  rates = _learning_rates(state.trained, i / config.fit.num_steps, config)
   camera = types.take(pool.views.cameras, view)
   pace = _pace(state.trained.means, state.node, camera, config)
   rates = rates.replace(means=rates.means * pace)
   trained = jax.tree.map(
     lambda x, update, rate: x - rate * update, state.trained, updates, rates
   )
-  if config.noise:
-    means = mcmc.perturb(
-      gaussians_of(trained, state.node),
-      noise_key,
-      config.noise * rates.means[:, 0],
-    )
-    trained = trained.replace(means=means)
-  if config.has_ground:
+  if config.fit.has_ground:
     laid = ground.lay(
       trained.means, trained.log_scales, trained.quats, state.node, pool.ground
     )
     trained = trained.replace(
       **dict(zip(('means', 'log_scales', 'quats'), laid, strict=True))
     )
-  is_time = (i + 1) % config.relocate_every == 0
-  is_time &= i < config.relocate_until * config.num_steps
+  is_time = (i + 1) % config.fit.relocate_every == 0
+  is_time &= i < _RELOCATE_UNTIL * config.fit.num_steps
   trained, node, optimizer = jax.lax.cond(
     is_time,
     lambda *x: _relocate(*x, move_key, config),
@@ -335,14 +334,14 @@ def _learning_rates(trained, done, config):
   decay = 0.01**done
   num_blocks = 1 if len(trained.sky) == 1 else 1 + len(trained.sky)
   constants = np.arange(num_blocks) * (trained.sh.shape[1] // num_blocks)
-  bands = jnp.full((trained.sh.shape[1], 1), config.learning_rate_sh / 20)
+  bands = jnp.full((trained.sh.shape[1], 1), _SH_RATE / 20)
   slow = 0.1**done
   motion, likeness = None, None
-  field_rate = config.learning_rate_field * slow
+  field_rate = _FIELD_RATE * slow
   if trained.motion is not None:
     motion = types.Motion(
-      cadence=config.learning_rate_gait / 10 * slow,
-      gait=config.learning_rate_gait * slow,
+      cadence=_GAIT_RATE / 10 * slow,
+      gait=_GAIT_RATE * slow,
       embedding=field_rate,
       field=jax.tree.map(lambda _: field_rate, trained.motion.field),
     )
@@ -356,28 +355,31 @@ def _learning_rates(trained, done, config):
   return Trained(
     motion=motion,
     likeness=likeness,
-    light=None if trained.light is None else config.learning_rate_light * slow,
-    means=jnp.full((1, 1), config.learning_rate_means * decay),
-    log_scales=config.learning_rate_scales * slow,
-    quats=config.learning_rate_quats * slow,
-    opacity_logits=config.learning_rate_opacity * slow,
-    sh=bands.at[constants].set(config.learning_rate_sh) * slow,
-    sky=config.learning_rate_sky * slow,
-    exposure=config.learning_rate_exposure * slow,
-    rig=config.learning_rate_poses * slow * np.repeat([1, _STRIDE], 3),
-    boxes=config.learning_rate_poses * slow * np.array([_STRIDE, _STRIDE, 1]),
+    light=None
+    if trained.light is None
+    else config.fit.learning_rate_light * slow,
+    means=jnp.full((1, 1), _MEANS_RATE * decay),
+    log_scales=_SCALES_RATE * slow,
+    quats=_QUATS_RATE * slow,
+    opacity_logits=_OPACITY_RATE * slow,
+    sh=bands.at[constants].set(_SH_RATE) * slow,
+    sky=_SKY_RATE * slow,
+    exposure=_EXPOSURE_RATE * slow,
+    rig=config.fit.learning_rate_poses * slow * np.repeat([1, _STRIDE], 3),
+    boxes=config.fit.learning_rate_poses
+    * slow
+    * np.array([_STRIDE, _STRIDE, 1]),
   )
 
 
 def _pace(means, node, camera, config):
-  """Factor `[N, 1]` on the rate of means, those of objects in their boxes."""
+  """Factor `[N, 1]` on the rate of means, 1 for those of objects."""
   pace = jnp.ones((len(node), 1))
-  if config.extent:
+  if config.fit.extent:
     eye = geometry.inverse(camera.camera_from_world)[:3, 3]
     away = geometry.safe_norm(means - eye, keepdims=True)
-    pace = jnp.maximum(pace, away / config.extent)
-  is_object = node[:, None] > types.BACKGROUND
-  return jnp.where(is_object, config.object_rate, pace)
+    pace = jnp.maximum(pace, away / config.fit.extent)
+  return jnp.where(node[:, None] > types.BACKGROUND, 1, pace)
 
 
 def cleared(gaussians, agents, sizes):
@@ -401,7 +403,7 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   camera = types.take(views.cameras, view)
   step = views.steps[view]
   agents = types.take(pool.tracks, step)
-  if config.learning_rate_poses:
+  if config.fit.learning_rate_poses:
     camera = poses.move_camera(camera, types.take(agents, 0), trained.rig[step])
     agents = poses.move_agents(agents, trained.boxes[step])
   traversal = pool.traversal[step]
@@ -409,13 +411,15 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   gaussians = gaussians_of(trained, node).replace(
     sh=harmonics(trained, traversal)
   )
-  if config.clears_boxes:
+  if config.fit.clears_boxes:
     gaussians = cleared(gaussians, agents, pool.sizes)
   agent = jnp.maximum(node, types.BACKGROUND)
-  if config.mirror_share:
-    turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
+  if config.fit.mirror_share:
+    turn = jax.random.bernoulli(
+      key, config.fit.mirror_share, pool.mirrors.shape
+    )
     turn = (turn & (pool.mirrors != 0))[agent]
-    if config.likeness_weight:
+    if config.fit.likeness_weight:
       end = jnp.where(turn[:, 0], pool.mirrors[agent, 0], 0)
       gaussians = symmetry.end_alone(gaussians, end, pool.sizes[agent, 0])
     for axis in range(2):
@@ -424,36 +428,28 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   if pool.bodies is not None:
     bodies = pool.bodies.replace(motion=trained.motion)
     gaussians, unposed['unposed'] = bodies_lib.posed(
-      gaussians, bodies, agents, pool.clock[step], config
+      gaussians, bodies, agents, pool.clock[step], config.render
     )
   if trained.light is not None:
     gaussians = lighting.lit(gaussians, trained.light[traversal], agents)
-  channels = [
-    name
-    for name, is_used in (
-      ('surface_depth', config.fits_surface),
-      ('normal', config.normal_weight),
-    )
-    if is_used
-  ]
   rendered = rendering.render_world(
     gaussians,
     trained.sky[traversal],
     exposure,
     camera,
     agents,
-    config,
-    channels=tuple(channels),
+    config.render,
+    with_surface=config.fit.fits_surface,
   )
   image = views.images[view].astype(jnp.float32) / 255
   absolute = jnp.abs(rendered.color - image)
   dissimilar = (1 - metrics.ssim_map(rendered.color, image)) / 2
   photometric = jnp.mean(
-    (1 - config.ssim_weight) * absolute + config.ssim_weight * dissimilar, -1
+    (1 - config.fit.ssim_weight) * absolute
+    + config.fit.ssim_weight * dissimilar,
+    -1,
   )
   photometric *= pool.seen[views.camera_index[view] % len(pool.seen)]
-  if config.robust_share:
-    photometric *= losses.inliers(absolute, config.robust_share)
   is_log, row = True, view
   if has_extra:
     is_log = view < pool.num_log
@@ -465,7 +461,7 @@ def _loss(trained, node, view, pool, key, config, has_extra):
   pixel = pool.depth_pixel[row]
 
   has_depth = truth > 0
-  depth = rendered.surface_depth if config.fits_surface else rendered.depth
+  depth = rendered.surface_depth if config.fit.fits_surface else rendered.depth
   depth = depth.reshape(-1)[pixel]
   alpha = rendered.alpha.reshape(-1)[pixel]
   # What lidar hits is opaque; what it hits far away is known less well.
@@ -475,31 +471,25 @@ def _loss(trained, node, view, pool, key, config, has_extra):
 
   opacity = jax.nn.sigmoid(trained.opacity_logits)
   scales = jnp.exp(trained.log_scales)
-  if config.likeness_weight:
+  if config.fit.likeness_weight:
     # What no image shows would vanish; of vehicles it is kept.
     is_kept = pool.is_vehicle[agent] & (node > types.BACKGROUND)
     opacity = jnp.where(is_kept, 0, opacity)
     scales = jnp.where(is_kept[:, None], 0, scales)
   loss = (
     photometric
-    + config.depth_weight * depth_error
-    + config.opacity_weight * jnp.mean(opacity)
-    + config.scale_weight * jnp.mean(scales)
+    + config.fit.depth_weight * depth_error
+    + config.fit.opacity_weight * jnp.mean(opacity)
+    + config.fit.scale_weight * jnp.mean(scales)
     + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
   )
-  if config.likeness_weight:
-    loss += config.likeness_weight * likeness_lib.unlikeness(
+  if config.fit.likeness_weight:
+    loss += config.fit.likeness_weight * likeness_lib.unlikeness(
       trained.likeness, gaussians_of(trained, node), pool.sizes, is_kept
     )
-  if config.normal_weight:
-    normal = rendered.normal.reshape(-1, 3)[pixel]
-    cosine = jnp.sum(normal * pool.normal[row], -1)
-    has_normal = has_depth & jnp.any(pool.normal[row] != 0, -1)
-    miss = jnp.sum(jnp.where(has_normal, 1 - cosine, 0))
-    loss += config.normal_weight * miss / jnp.maximum(jnp.sum(has_normal), 1)
   if trained.light is not None:
     loss += _LIGHT_WEIGHT * jnp.mean((trained.light - pool.light) ** 2)
-  if config.learning_rate_poses:
+  if config.fit.learning_rate_poses:
     loss += _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
   num = len(trained.sky)
   if num > 1:
@@ -514,9 +504,7 @@ def _loss(trained, node, view, pool, key, config, has_extra):
 
 
 def _relocate(trained, node, optimizer, key, config):
-  gaussians, is_void = mcmc.relocate(
-    gaussians_of(trained, node), key, config.min_opacity
-  )
+  gaussians, is_void = mcmc.relocate(gaussians_of(trained, node), key)
   names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
   def reset(moment):

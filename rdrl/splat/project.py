@@ -56,8 +56,6 @@ class Splats:
     color: `[N, 3]`.
     depth: `[N]` metres along the optical axis.
     visible: `[N]` bool.
-    normal: `[N, 3]` unit vectors in the world along the shortest axis, towards
-      the camera; None unless asked for.
     slope: `[N, 2]` metres of depth per pixel: where a Gaussian is seen in a
       pixel, its mean depth is that of its middle plus the slope times the way
       from there (RaDe-GS, Zhang et al. 2024); None unless asked for.
@@ -70,7 +68,6 @@ class Splats:
   color: jax.Array
   depth: jax.Array
   visible: jax.Array
-  normal: jax.Array | None = None
   slope: jax.Array | None = None
 
 
@@ -109,7 +106,6 @@ def project(
   node_poses=None,
   node_valid=None,
   *,
-  normals=False,
   slopes=False,
 ):
   """`Splats` of Gaussians as one camera sees them.
@@ -120,13 +116,12 @@ def project(
   Args:
     gaussians: `N` of them.
     camera: one.
-    config: `splat.Config`.
+    config: `RenderConfig`.
     node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
       to be in the world.
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
-    normals: whether to find them, too.
-    slopes: likewise.
+    slopes: whether to find them, too.
   """
   # First into the world, which cameras share under `vmap`, then into the
   # camera, whose pose is the same for all Gaussians and need not be gathered.
@@ -157,7 +152,6 @@ def project(
   point = [turned[i][3] + view[i, 3] for i in range(3)]
   depth = point[2]
   visible &= (depth > config.near) & (depth < config.far)
-  normal = _normals(in_camera, point, view) if normals else None
   z = jnp.where(visible, depth, 1.0)
 
   fx, fy = camera.intrinsics[0, 0], camera.intrinsics[1, 1]
@@ -203,7 +197,7 @@ def project(
   )
   # From a root, which XLA for CPUs keeps: it would find all else anew wherever
   # `visible` is asked for.
-  visible = jnp.max(reach, -1) > config.radius_clip
+  visible = jnp.max(reach, -1) > 0
 
   # Harmonics that are not finite pull at nothing that is not drawn.
   direction = jnp.stack([jnp.where(visible, x, 1) for x in away], -1)
@@ -222,7 +216,6 @@ def project(
     color=jnp.maximum(color, 0),
     depth=depth,
     visible=visible,
-    normal=normal,
     slope=_slopes((u, v), in_camera[2], conic) if slopes else None,
   )
 
@@ -232,18 +225,6 @@ def _slopes(across, along, conic):
   x, y = (sum(map(operator.mul, row, along)) for row in across)
   xx, xy, yy = jnp.unstack(conic, axis=-1)
   return jnp.stack([xx * x + xy * y, xy * x + yy * y], -1)
-
-
-def _normals(in_camera, point, view):
-  """See `Splats`; from the rows of W R S, and the means in the camera."""
-  axes = jnp.stack([jnp.stack(row, -1) for row in in_camera], -2)
-  length = geometry.safe_norm(axes, axis=-2)
-  shortest = jnp.argmin(length, -1)[:, None, None]
-  normal = jnp.take_along_axis(axes, shortest, -1)[..., 0]
-  normal /= jnp.maximum(geometry.safe_norm(normal, keepdims=True), 1e-12)
-  away = sum(normal[:, i] * point[i] for i in range(3)) > 0
-  normal = jnp.where(away[:, None], -normal, normal)
-  return sum(normal[:, i, None] * view[i, :3] for i in range(3))
 
 
 def _product(left, right):
@@ -306,7 +287,7 @@ def _footprint(u, v, eps2d):
   Args:
     u: rows of J W R S.
     v: likewise.
-    eps2d: see `splat.Config`.
+    eps2d: see `RenderConfig`.
 
   Returns:
     Variances along x and y, covariance, the determinant without the low-pass,

@@ -10,8 +10,6 @@ the tiles of the whole batch are queued together rather than waiting for each
 other.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
@@ -24,86 +22,63 @@ _SLOTS = 16
 _TILES_PER_SLOT = 8
 
 
-@functools.cache
-def forward(settings):
+@blocks.join_batches
+def forward(table, gaussian, valid, middle, first, count):
   """What `composite.composite` returns, batched by joining queues.
 
   Only blocks that some slot reaches are gathered, so that room for entries that
   an image does not have costs nothing.
-
-  Args:
-    settings: `blocks.Settings`.
-
-  Returns:
-    A function of table, gaussian, valid, middle, first and count.
   """
+  tiles = len(first)
 
-  def run(table, gaussian, valid, middle, first, count):
-    tiles = len(first)
-
-    def turn(block, transmittance, pixel, image, tile):
-      rows = gaussian[block]
-      parts = blocks.unpack(table[rows], valid[block], middle[block])
-      transmittance, pixel = slots.blend(
-        *parts, transmittance, pixel, settings, fused=False
-      )
-      return transmittance, pixel, image.at[tile].set(pixel)
-
-    def zeros(number):
-      num_features = table.shape[1] - blocks.SHAPE + 1
-      return jnp.zeros((number, num_features, blocks.PIXELS))
-
-    # The last row takes what idle slots write.
-    image = _run_queue(
-      first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
+  def turn(block, transmittance, pixel, image, tile):
+    rows = gaussian[block]
+    parts = blocks.unpack(table[rows], valid[block], middle[block])
+    transmittance, pixel = slots.blend(
+      *parts, transmittance, pixel, fused=False
     )
-    return image[:tiles]
+    return transmittance, pixel, image.at[tile].set(pixel)
 
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  def zeros(number):
+    num_features = table.shape[1] - blocks.SHAPE + 1
+    return jnp.zeros((number, num_features, blocks.PIXELS))
+
+  # The last row takes what idle slots write.
+  image = _run_queue(
+    first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
+  )
+  return image[:tiles]
 
 
-@functools.cache
-def backward(settings):
-  """The cotangent of `composite.composite`, batched; see `forward`.
+@blocks.join_batches
+def backward(table, gaussian, valid, middle, first, count, image, cotangent):
+  """Cotangent of the table from that of the image `[tiles, F + 1, pixels]`."""
+  tiles = len(first)
+  cotangent = jnp.pad(cotangent, ((0, 1), (0, 0), (0, 0)))
+  total = jnp.sum(jnp.pad(image, ((0, 1), (0, 0), (0, 0))) * cotangent, 1)
 
-  Args:
-    settings: `blocks.Settings`.
+  def turn(block, transmittance, carry, gradients, tile):
+    rest, cotangent = carry
+    rows = gaussian[block]
+    is_entry = valid[block] & (tile < tiles)[:, None]
+    (coefficients, features), pull = jax.vjp(
+      lambda x: blocks.unpack(x, is_entry, middle[block]), table[rows]
+    )
+    transmittance, rest, *found = slots.pull(
+      coefficients,
+      features,
+      transmittance,
+      rest,
+      cotangent,
+      fused=False,
+    )
+    (found,) = pull(tuple(found))
+    return transmittance, (rest, cotangent), gradients.at[rows].add(found)
 
-  Returns:
-    A function of the arguments of `forward`, the image and its cotangent
-    `[tiles, F + 1, pixels]`, to that of the table.
-  """
+  def per_tile(tile):
+    return total[tile], cotangent[tile]
 
-  def run(table, gaussian, valid, middle, first, count, image, cotangent):
-    tiles = len(first)
-    cotangent = jnp.pad(cotangent, ((0, 1), (0, 0), (0, 0)))
-    total = jnp.sum(jnp.pad(image, ((0, 1), (0, 0), (0, 0))) * cotangent, 1)
-
-    def turn(block, transmittance, carry, gradients, tile):
-      rest, cotangent = carry
-      rows = gaussian[block]
-      is_entry = valid[block] & (tile < tiles)[:, None]
-      (coefficients, features), pull = jax.vjp(
-        lambda x: blocks.unpack(x, is_entry, middle[block]), table[rows]
-      )
-      transmittance, rest, *found = slots.pull(
-        coefficients,
-        features,
-        transmittance,
-        rest,
-        cotangent,
-        settings,
-        fused=False,
-      )
-      (found,) = pull(tuple(found))
-      return transmittance, (rest, cotangent), gradients.at[rows].add(found)
-
-    def per_tile(tile):
-      return total[tile], cotangent[tile]
-
-    return _run_queue(first, count, turn, per_tile, jnp.zeros_like(table))
-
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  return _run_queue(first, count, turn, per_tile, jnp.zeros_like(table))
 
 
 def _run_queue(first, count, turn, per_tile, results):

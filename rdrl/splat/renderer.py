@@ -10,7 +10,7 @@ from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import lighting
 from rdrl.splat import rendering
 from rdrl.splat.config import DEFAULT
-from rdrl.splat.config import Config
+from rdrl.splat.config import RenderConfig
 
 
 @struct.dataclass
@@ -33,7 +33,7 @@ class Renderer:
   exposure: types.Array
   height: int = struct.field(pytree_node=False)
   width: int = struct.field(pytree_node=False)
-  config: Config = struct.field(pytree_node=False)
+  config: RenderConfig = struct.field(pytree_node=False)
   bodies: types.Bodies | None = None
   light: types.Array | None = None
 

@@ -24,7 +24,7 @@ from rdrl.splat import project
 from rdrl.splat import sky
 from rdrl.splat import tiles
 from rdrl.splat.config import DEFAULT
-from rdrl.splat.config import Config
+from rdrl.splat.config import RenderConfig
 
 
 @struct.dataclass
@@ -38,12 +38,10 @@ class Rendered:
     alpha: `[H, W]` opacity.
     overflow: `[]` int32 (tile, Gaussian) pairs that found no room in the tile
       lists; not 0 means that the farthest Gaussians are missing.
-    normal: `[H, W, 3]` sum of the weighted unit normals in the world, no longer
-      than alpha. This and the others are None unless asked for.
     surface_depth: `[H, W]` like `depth`, but a Gaussian counts by its depth in
       the pixel, not in its middle (RaDe-GS, Zhang et al. 2024): on a surface
-      seen at a grazing angle that is another one.
-    features: `[H, W, F]` weighted sum of the features that were given.
+      seen at a grazing angle that is another one. None unless asked for.
+    features: `[H, W, F]` weighted sum of the features that were given, or None.
     unposed: `[]` int32 Gaussians of bodies that were drawn at rest since the
       budgets had no room for them; None where there are no bodies.
   """
@@ -52,14 +50,9 @@ class Rendered:
   depth: jax.Array
   alpha: jax.Array
   overflow: jax.Array
-  normal: jax.Array | None = None
   surface_depth: jax.Array | None = None
   features: jax.Array | None = None
   unposed: jax.Array | None = None
-
-
-# What `render` computes only on request.
-CHANNELS = ('normal', 'surface_depth')
 
 
 def render(
@@ -69,10 +62,10 @@ def render(
   *,
   node_poses=None,
   node_valid=None,
-  channels=(),
+  with_surface=False,
   features=None,
   mesh=None,
-  config: Config = DEFAULT,
+  config: RenderConfig = DEFAULT,
 ):
   """Rasterizes Gaussians (Kerbl et al. 2023) by gsplat's conventions.
 
@@ -83,7 +76,7 @@ def render(
     node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
       to be in the world.
     node_valid: `[A]` bool, which nodes are drawn; None draws all.
-    channels: what else to find, of `CHANNELS`.
+    with_surface: whether to find `surface_depth`, too.
     features: `[N, F]` of each Gaussian, such as semantic classes, blended like
       colours but over nothing.
     mesh: of one Auto axis, as `training.mesh.make` makes it; the rows of tiles
@@ -94,14 +87,10 @@ def render(
     `Rendered`.
 
   Raises:
-    ValueError: if a channel is none of `CHANNELS`, if background or features
-      have another shape, if the mesh has more than one axis, or if there is no
-      such backend.
+    ValueError: if background or features have another shape, if the mesh has
+      more than one axis, or if there is no such backend.
   """
   count = len(gaussians.node)
-  for name in channels:
-    if name not in CHANNELS:
-      raise ValueError(f'channels: {name!r} is none of {CHANNELS}')
   shapes = (3,), (camera.height, camera.width, 3)
   for name, value, fits in (
     ('background', background, np.shape(background) in shapes),
@@ -130,8 +119,7 @@ def render(
       config,
       node_poses,
       node_valid,
-      normals='normal' in channels,
-      slopes='surface_depth' in channels,
+      slopes=with_surface,
     )
   )
   rasterize = functools.partial(
@@ -162,7 +150,6 @@ def render(
   widths = {
     'color': 3,
     'depth': 1,
-    'normal': 0 if splats.normal is None else 3,
     'surface': 0 if splats.slope is None else 3,
     'features': 0 if features is None else features.shape[-1],
   }
@@ -181,11 +168,10 @@ def render(
     here = np.stack([np.ones_like(x), x, y], -1)
     surface = mean(jnp.sum(sums['surface'] * here, -1))
   return Rendered(
-    color=color.astype(config.image_dtype),
+    color=color,
     depth=mean(sums['depth'][..., 0]),
     alpha=alpha,
     overflow=overflow,
-    normal=None if splats.normal is None else sums['normal'],
     surface_depth=surface,
     features=None if features is None else sums['features'],
   )
@@ -198,7 +184,7 @@ def contributions(
   *,
   node_poses=None,
   node_valid=None,
-  config: Config = DEFAULT,
+  config: RenderConfig = DEFAULT,
 ):
   """How much each Gaussian contributes to an image.
 
@@ -260,8 +246,8 @@ def with_capacity(
     margin: room over what the fullest of these views needs.
 
   Returns:
-    A `Config`; its `entries_per_gaussian` has two digits, so that scenes that
-    differ a little share a compiled program.
+    A `RenderConfig`; its `entries_per_gaussian` has two digits, so that scenes
+    that differ a little share a compiled program.
 
   Raises:
     ValueError: if there is no Gaussian or no batch of cameras, if the margin is
@@ -309,7 +295,7 @@ def _rasterize(
   """Every `num_parts`-th row of tiles from `first_row` on.
 
   Returns:
-    `[1, rows, columns, F, pixels]` accumulated colour and depth, normal and
+    `[1, rows, columns, F, pixels]` accumulated colour and depth, the
     depth as a function of the pixel if there are any, features, and alpha;
     `[1]` overflow.
   """
@@ -331,7 +317,6 @@ def _rasterize(
     splats.log_opacity[:, None],
     splats.color,
     splats.depth[:, None],
-    splats.normal,
     surface,
     features,
   ]
@@ -353,7 +338,7 @@ def _rasterize(
     middle,
     lists.first,
     lists.count,
-    blocks.Settings(config.max_alpha, backends.resolve(config.backend)),
+    backends.resolve(config.backend),
   )
   image = image.reshape(1, -1, columns, *image.shape[1:])
   return image, lists.overflow[None]
@@ -375,8 +360,8 @@ def render_scene(
   camera: types.Camera,
   agents: types.AgentState,
   camera_index=None,
-  config: Config = DEFAULT,
-  channels=(),
+  config: RenderConfig = DEFAULT,
+  with_surface=False,
   time=None,
 ):
   """The image of one camera in a scene with its agents where they are told.
@@ -387,7 +372,7 @@ def render_scene(
     agents: `[A]`; the ego, agent 0, is not drawn.
     camera_index: `[]` int32, whose exposure to apply; None applies the mean.
     config: rendering settings.
-    channels: see `render`.
+    with_surface: see `render`.
     time: `[]` seconds on the clock of the tracks; None leaves aside what of the
       bodies needs a clock, see `bodies.posed`.
 
@@ -403,7 +388,7 @@ def render_scene(
   )
   gaussians = lighting.lit(gaussians, scene.light, agents)
   rendered = render_world(
-    gaussians, scene.sky, exposure, camera, agents, config, channels
+    gaussians, scene.sky, exposure, camera, agents, config, with_surface
   )
   return rendered.replace(
     color=jnp.clip(rendered.color, 0, 1),
@@ -411,13 +396,13 @@ def render_scene(
   )
 
 
-@functools.partial(jax.jit, static_argnames=('config', 'channels'))
+@functools.partial(jax.jit, static_argnames=('config', 'with_surface'))
 def render_moment(
   scene: types.Scene,
   cameras: types.Camera,
   agents: types.AgentState,
   config,
-  channels=(),
+  with_surface=False,
   time=None,
 ):
   """What the cameras of a rig see at one moment.
@@ -427,7 +412,7 @@ def render_moment(
     cameras: `[C]`, camera c with the exposure of the scene's camera c.
     agents: `[A]`; the ego, agent 0, is not drawn.
     config: rendering settings.
-    channels: see `render`.
+    with_surface: see `render`.
     time: see `render_scene`.
 
   Returns:
@@ -436,13 +421,13 @@ def render_moment(
   index = jnp.arange(len(cameras.intrinsics))
   return jax.vmap(
     lambda camera, i: render_scene(
-      scene, camera, agents, i, config, channels, time
+      scene, camera, agents, i, config, with_surface, time
     )
   )(cameras, index)
 
 
 def render_world(
-  gaussians, sky_map, exposure, camera, agents, config, channels=()
+  gaussians, sky_map, exposure, camera, agents, config, with_surface=False
 ):
   """Gaussians before the sky, seen through an exposure, colours unclipped."""
   rendered = render(
@@ -451,7 +436,7 @@ def render_world(
     sky.background(sky_map, camera),
     node_poses=geometry.world_from_box(agents),
     node_valid=agents.valid,
-    channels=channels,
+    with_surface=with_surface,
     config=config,
   )
   return rendered.replace(color=expose(rendered.color, exposure))

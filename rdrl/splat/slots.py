@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from rdrl.splat import blocks
 
 
-def blend(coefficients, features, transmittance, sums, settings, fused):
+def blend(coefficients, features, transmittance, sums, fused):
   """Blends a block per slot.
 
   Args:
@@ -21,7 +21,6 @@ def blend(coefficients, features, transmittance, sums, settings, fused):
     features: `[slots, BLOCK, F]`, likewise.
     transmittance: `[slots, pixels]` before the block.
     sums: `[slots, F, pixels]` weighted features so far.
-    settings: `blocks.Settings`.
     fused: see above.
 
   Returns:
@@ -30,7 +29,7 @@ def blend(coefficients, features, transmittance, sums, settings, fused):
   coefficients, features = (
     jnp.swapaxes(x, 0, 1) for x in (coefficients, features)
   )
-  alpha, _ = _alphas(coefficients, settings.max_alpha, fused)
+  alpha, _ = _alphas(coefficients, fused)
 
   def step(carry, entry):
     before, sums = carry
@@ -47,22 +46,17 @@ def blend(coefficients, features, transmittance, sums, settings, fused):
   return carry
 
 
-def passed(coefficients, settings):
+def passed(coefficients):
   """`[slots, pixels]` share of the light that blocks let pass, all of them.
 
   Args:
     coefficients: `[slots, entries, 6]`.
-    settings: `blocks.Settings`.
   """
-  alpha, _ = _alphas(
-    jnp.swapaxes(coefficients, 0, 1), settings.max_alpha, fused=True
-  )
+  alpha, _ = _alphas(jnp.swapaxes(coefficients, 0, 1), fused=True)
   return jnp.prod(1 - alpha, 0)
 
 
-def pull(
-  coefficients, features, transmittance, rest, cotangent, settings, fused
-):
+def pull(coefficients, features, transmittance, rest, cotangent, fused):
   """The backward pass of a block per slot, see `composite`.
 
   Args:
@@ -71,7 +65,6 @@ def pull(
     transmittance: `[slots, pixels]` before the block.
     rest: `[slots, pixels]`, see `blocks.pull`.
     cotangent: `[slots, F, pixels]` of the pixels.
-    settings: `blocks.Settings`.
     fused: see above.
 
   Returns:
@@ -79,7 +72,7 @@ def pull(
     features.
   """
   by_entry = jnp.swapaxes(coefficients, 0, 1)
-  alpha, exponent = _alphas(by_entry, settings.max_alpha, fused)
+  alpha, exponent = _alphas(by_entry, fused)
 
   def step(carry, entry):
     before, rest = carry
@@ -87,9 +80,7 @@ def pull(
     value = sum(
       feature[:, i, None] * cotangent[:, i] for i in range(feature.shape[-1])
     )
-    after, rest, *found = blocks.pull(
-      before, rest, alpha, exponent, value, settings.max_alpha
-    )
+    after, rest, *found = blocks.pull(before, rest, alpha, exponent, value)
     return (after, rest), found
 
   (transmittance, rest), (weight, d_exponent) = jax.lax.scan(
@@ -113,7 +104,7 @@ def pull(
   return transmittance, rest, d_coefficients, d_features
 
 
-def _alphas(coefficients, max_alpha, fused):
+def _alphas(coefficients, fused):
   """Opacities and exponents `[BLOCK, slots, pixels]` of `[BLOCK, slots, 6]`."""
   if fused:
     # Not a product, whose result would be written to memory and read again.
@@ -126,4 +117,4 @@ def _alphas(coefficients, max_alpha, fused):
       blocks.monomials(),
       precision=jax.lax.Precision.HIGHEST,
     ).reshape(*coefficients.shape[:-1], blocks.PIXELS)
-  return blocks.opacity(exponent, max_alpha), exponent
+  return blocks.opacity(exponent), exponent

@@ -94,7 +94,7 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
     width: pixels.
     room: (tile, Gaussian) pairs to make room for, counted over the tiles of the
       bounding rectangles. What does not fit is the farthest.
-    config: `splat.Config`, whose near and far are those of `splats`.
+    config: `RenderConfig`, whose near and far are those of `splats`.
     first_row: `[]` int32, the first row of tiles.
     num_parts: static, rows from one to the next.
   """

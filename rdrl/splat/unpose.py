@@ -33,7 +33,7 @@ def initial_bodies(log: types.Log, config, steps, key):
 
   Args:
     log: whose `times` are those on the clock of the tracks.
-    config: `splat.Config`.
+    config: `RenderConfig`, which has the budgets.
     steps: `[S]` the time steps that may be looked at.
     key: of the deformation field.
 

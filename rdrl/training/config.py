@@ -22,7 +22,7 @@ def override(config, assignments, prefix='--set='):
 
   Args:
     config: a frozen dataclass, nested.
-    assignments: strings such as `splat.num_steps=500`; the right side is a
+    assignments: strings such as `splat.fit.num_steps=500`; the right side is a
       Python literal, or else a string.
     prefix: of an assignment in messages, how a user gave it.
 

@@ -27,10 +27,10 @@ def test_a_fit_compiles_once(monkeypatch):
       'world.num_steps=10',
       'world.num_lidar=128',
       'world.supersample=1',
-      'splat.num_gaussians=800',
-      'splat.gaussians_per_object=16',
-      'splat.relocate_every=2',
-      'splat.grid_size=64',
+      'splat.fit.num_gaussians=800',
+      'splat.fit.gaussians_per_object=16',
+      'splat.fit.relocate_every=2',
+      'splat.grid.size=64',
     ),
   )
   log = world.record(world.build(1, config.world), config.world)

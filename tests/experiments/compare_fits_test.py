@@ -27,8 +27,8 @@ def test_tables_of_parts_and_of_traversals(tmp_path):
     '--set=world.width=40',
     '--set=world.num_steps=24',
     '--set=world.num_lidar=256',
-    '--set=splat.num_gaussians=1500',
-    '--set=splat.num_steps=40',
+    '--set=splat.fit.num_gaussians=1500',
+    '--set=splat.fit.num_steps=40',
   ]
   first = _run(*run, '--variants=plain 3DGS,+ depth')
   assert first.returncode == 0, first.stderr

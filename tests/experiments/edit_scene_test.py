@@ -58,7 +58,7 @@ def fitted(road, tmp_path_factory):
   """A work directory as `experiments.fit_scene` leaves it."""
   workdir = tmp_path_factory.mktemp('fitted')
   config = training.config.override(
-    presets.get_scene('quickstart'), ['splat.entries_per_gaussian=16.0']
+    presets.get_scene('quickstart'), ['splat.render.entries_per_gaussian=16.0']
   )
   training.config.record(workdir, stages.Request('kitti', '/d', 0, config))
   training.checkpoints.save(workdir / 'scenes/drive', 0, _scene(road))

@@ -17,10 +17,10 @@ SMALL = (
   '--set=world.width=40',
   '--set=world.num_steps=24',
   '--set=world.num_lidar=256',
-  '--set=splat.num_gaussians=1500',
-  '--set=splat.has_ground=True',
-  '--set=splat.fits_surface=True',
-  '--set=splat.snapshot_fractions=()',
+  '--set=splat.fit.num_gaussians=1500',
+  '--set=splat.fit.has_ground=True',
+  '--set=splat.fit.fits_surface=True',
+  '--set=splat.fit.snapshot_fractions=()',
 )
 
 
@@ -30,7 +30,7 @@ def _run(*arguments):
 
 @pytest.mark.slow
 def test_a_scene_and_its_page(tmp_path):
-  run = [*SMALL, f'--workdir={tmp_path}', '--set=splat.num_steps=60']
+  run = [*SMALL, f'--workdir={tmp_path}', '--set=splat.fit.num_steps=60']
   first = _run(*run)
   assert first.returncode == 0, first.stderr
   report = tmp_path / 'report'

@@ -20,13 +20,15 @@ from rdrl.refine import views
 
 HEIGHT, WIDTH, STEPS = 24, 40, 16
 SPLAT = splat.Config(
-  num_gaussians=360,
-  gaussians_per_object=20,
-  sh_degree=0,
-  sky_height=8,
-  refit_steps=4,
-  relocate_every=100,
-  entries_per_gaussian=16.0,
+  render=splat.RenderConfig(entries_per_gaussian=16.0),
+  fit=splat.FitConfig(
+    num_gaussians=360,
+    gaussians_per_object=20,
+    sh_degree=0,
+    sky_height=8,
+    refit_steps=4,
+    relocate_every=100,
+  ),
 )
 CONFIG = refine.Config(
   num_frames=2,
@@ -114,7 +116,7 @@ def _log():
 
   @jax.jit
   def see(scene, camera, agents):
-    return splat.render_scene(scene, camera, agents, None, SPLAT).color
+    return splat.render_scene(scene, camera, agents, None, SPLAT.render).color
 
   images = [
     [
@@ -141,7 +143,7 @@ def _log():
   )
 
 
-USABLE = ~splat.is_held_out(np.arange(STEPS), SPLAT)
+USABLE = np.arange(STEPS) % 8 != 0
 
 
 def test_shifted_cameras_move_by_the_offset_and_keep_their_heading():
@@ -180,7 +182,7 @@ def test_references_are_usable_and_as_far_away_as_asked():
 
 def _clip(least, offset=0.0, steps=(5, 7)):
   scene, log, steps = _scene(), _log(), np.array(steps)
-  recording = views.recording(scene, log, SPLAT)
+  recording = views.recording(scene, log, SPLAT.render)
   cameras = refine.shifted_cameras(scene, offset, steps)
   return views.render_clip(
     scene,
@@ -189,7 +191,7 @@ def _clip(least, offset=0.0, steps=(5, 7)):
     steps,
     0,
     views.references(log.tracks, USABLE, steps, 0, 2, CONFIG, least),
-    SPLAT,
+    SPLAT.render,
   )
 
 
@@ -223,7 +225,7 @@ def test_training_clips_leave_held_out_frames_alone():
   key = jax.random.key(0)
   scenes = (_scene(), _scene())
   clips, other = (
-    refine.training_clips(x, scenes, CONFIG, key, splat_config=SPLAT)
+    refine.training_clips(x, scenes, CONFIG, key, render_config=SPLAT.render)
     for x in (log, marked)
   )
   assert clips.target.shape == (6, 2, HEIGHT, WIDTH, 3)
@@ -243,7 +245,7 @@ def test_training_clips_know_nothing_of_the_recording_car():
       (_scene(),),
       CONFIG,
       jax.random.key(0),
-      splat_config=SPLAT,
+      render_config=SPLAT.render,
     )
     for images in (log.images, painted)
   )
@@ -259,7 +261,7 @@ def test_too_short_a_recording_is_named():
   config = dataclasses.replace(CONFIG, num_frames=9)
   with pytest.raises(ValueError, match='no 9 steps 2 apart'):
     refine.training_clips(
-      _log(), (_scene(),), config, jax.random.key(0), splat_config=SPLAT
+      _log(), (_scene(),), config, jax.random.key(0), render_config=SPLAT.render
     )
 
 
@@ -278,7 +280,7 @@ def test_views_from_inside_another_car_count_for_nothing():
 def test_refining_refits_and_shows_what_was_restored():
   scene, log = _scene(), _log()
   clips = refine.training_clips(
-    log, (scene,), CONFIG, jax.random.key(0), splat_config=SPLAT
+    log, (scene,), CONFIG, jax.random.key(0), render_config=SPLAT.render
   )
   restorer = prior.train(clips, PRIOR, jax.random.key(1))
   repair = refine.refine(

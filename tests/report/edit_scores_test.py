@@ -90,7 +90,7 @@ def _score(drive, monkeypatch, agents_of):
 
   monkeypatch.setattr(scene_scores, 'rendered', rendered)
   return edit_scores.edit_scores(
-    street, scene, log, splat.Config(), turns=(90,)
+    street, scene, log, splat.RenderConfig(), turns=(90,)
   )
 
 

@@ -13,9 +13,8 @@ from rdrl import world
 from rdrl.report import trust_scores
 from rdrl.splat import initialise
 
-CONFIG = splat.Config(
-  num_gaussians=1200, gaussians_per_object=32, sh_degree=0, holdout=4
-)
+CONFIG = splat.RenderConfig()
+FIT = splat.FitConfig(num_gaussians=1200, gaussians_per_object=32, sh_degree=0)
 SIZE = world.Config(
   height=24, width=40, num_steps=24, num_lidar=256, supersample=1
 )
@@ -66,11 +65,10 @@ def recorded():
   """A street, its log, and the scene that a fit would begin with."""
   street = world.build(1, SIZE)
   log = jax.device_get(world.record(street, SIZE))
-  drivable, occupancy, ground = splat.ground_and_grids(log, CONFIG)
-  steps = np.arange(len(log.times))
-  steps = steps[~splat.is_held_out(steps, CONFIG)]
+  drivable, occupancy, ground = splat.ground_and_grids(log, splat.GridConfig())
+  steps = np.flatnonzero(~log.is_held_out)
   gaussians, sky = initialise.initial_scene(
-    log, CONFIG, steps, np.random.default_rng(0)
+    log, FIT, steps, np.random.default_rng(0)
   )
   scene = types.Scene(
     gaussians=gaussians,
@@ -97,7 +95,7 @@ def test_a_scene_is_scored_without_a_look_at_held_out_steps(recorded):
   key = jax.random.key(0)
   known = trust_scores.know(scene, log, CONFIG, key, num_views=18)
   images = np.array(log.images)
-  images[:: CONFIG.holdout] = 0
+  images[log.is_held_out] = 0
   blind = trust_scores.know(
     scene, log.replace(images=images), CONFIG, key, num_views=18
   )

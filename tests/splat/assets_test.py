@@ -17,7 +17,7 @@ from rdrl import types
 from rdrl.splat import assets
 
 HEIGHT, WIDTH = 24, 40
-CONFIG = splat.Config(entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
 CAMERA = types.Camera(
   camera_from_world=np.float32(
     [[0, -1, 0, 0], [0, 0, -1, 1], [1, 0, 0, 0], [0, 0, 0, 1]]

@@ -30,7 +30,7 @@ GAIT = np.array(
   np.float32,
 )
 STRIDE = 1.4
-BUDGETS = splat.Config(articulated_budget=64, deformable_budget=64)
+BUDGETS = splat.RenderConfig(articulated_budget=64, deformable_budget=64)
 SKIN = jax.jit(jax.vmap(bodies.skin, (0, 0, None, None)))
 MOTIONS = jax.jit(bodies.bone_motions)
 POSED = jax.jit(bodies.posed, static_argnames='config')
@@ -212,7 +212,7 @@ def test_what_finds_no_room_is_counted_and_stays():
   g, here = _gaussians(40), types.take(_agents(0.3), 0)
   full, none = POSED(g, _bodies(), here, None, BUDGETS)
   assert none == 0
-  config = splat.Config(articulated_budget=4, deformable_budget=7)
+  config = splat.RenderConfig(articulated_budget=4, deformable_budget=7)
   cut, missing = POSED(g, _bodies(), here, None, config)
   assert missing == 6 + 3
   walker = np.flatnonzero(g.node == 1)
@@ -274,18 +274,17 @@ def test_points_go_back_to_the_bone_that_they_were_on():
 # A street of one walker, seen from its side.
 HEIGHT, WIDTH, STEPS = 40, 32, 24
 CONFIG = splat.Config(
-  num_gaussians=256,
-  gaussians_per_object=160,
-  sh_degree=0,
-  sky_height=8,
-  num_steps=160,
-  holdout=4,
-  snapshot_fractions=(),
-  entries_per_gaussian=16.0,
-  grid_size=32,
-  grid_cell=0.5,
+  render=splat.RenderConfig(entries_per_gaussian=16.0),
+  fit=splat.FitConfig(
+    num_gaussians=256,
+    gaussians_per_object=160,
+    sh_degree=0,
+    sky_height=8,
+    num_steps=160,
+    snapshot_fractions=(),
+  ),
+  grid=splat.GridConfig(size=32),
 )
-NON_RIGID = {'articulated_budget': 200}
 
 
 @functools.cache
@@ -342,7 +341,7 @@ def _walking_log(kind=types.PEDESTRIAN):
     xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
   )
   square = np.array([[-4, -3], [4, -3], [4, 7], [-4, 7]], np.float32)
-  config = splat.Config(**NON_RIGID)
+  config = splat.RenderConfig(articulated_budget=200)
 
   @jax.jit
   def record(agents):
@@ -356,7 +355,7 @@ def _walking_log(kind=types.PEDESTRIAN):
       np.eye(3, 4, dtype=np.float32),
       types.take(cameras, 0),
       agents,
-      CONFIG,
+      CONFIG.render,
     )
     return rendered.color, cameras, moved.means
 
@@ -388,30 +387,31 @@ def _walking_log(kind=types.PEDESTRIAN):
   )
 
 
-def _override(**fields):
-  return training.config.override(
-    CONFIG, [f'{name}={value}' for name, value in fields.items()]
-  )
+def _non_rigid(budget=200, **fit):
+  render = dataclasses.replace(CONFIG.render, articulated_budget=budget)
+  return dataclasses.replace(CONFIG.with_fit(**fit), render=render)
 
 
 @functools.cache
 def _fitted(is_rigid):
-  config = CONFIG if is_rigid else _override(**NON_RIGID)
+  config = CONFIG if is_rigid else _non_rigid()
   return config, splat.fit(_walking_log(), config, jax.random.key(0))
 
 
 @pytest.mark.slow
 def test_lidar_tells_the_stride():
   log = _walking_log()
-  steps = fitting.training_steps(log, CONFIG)
-  config = _override(**NON_RIGID)
-  body = unpose.initial_bodies(log, config, steps, jax.random.key(0))
+  steps = fitting.training_steps(log)
+  config = _non_rigid()
+  body = unpose.initial_bodies(log, config.render, steps, jax.random.key(0))
   assert list(body.kind) == [types.RIGID, types.ARTICULATED]
   assert 1 / body.motion.cadence[1] == pytest.approx(1.3, abs=0.1)
   # The leg's as a whole: less than the thigh's, more than the shin's, which
   # the knee takes back.
   assert 0.25 < np.hypot(*body.motion.gait[1, 0, 1:]) < 0.45
-  assert unpose.initial_bodies(log, CONFIG, steps, jax.random.key(0)) is None
+  assert (
+    unpose.initial_bodies(log, CONFIG.render, steps, jax.random.key(0)) is None
+  )
 
 
 @pytest.mark.slow
@@ -432,7 +432,7 @@ def test_a_scene_with_bodies_is_kept_stacked_and_drawn_alike(tmp_path):
   assert isinstance(read.bodies.motion, types.Motion)
   jax.tree.map(np.testing.assert_array_equal, read, scene)
   assert types.stack([scene, read]).bodies.motion.gait.shape == (2, 2, 4, 3)
-  renderer = splat.Renderer.create([scene, read], HEIGHT, WIDTH, config)
+  renderer = splat.Renderer.create([scene, read], HEIGHT, WIDTH, config.render)
   log = _walking_log()
   draw = jax.jit(lambda r, *x: r(*x))
   shown = []
@@ -440,11 +440,13 @@ def test_a_scene_with_bodies_is_kept_stacked_and_drawn_alike(tmp_path):
     cameras, agents = types.take((log.cameras, log.tracks), t)
     now = np.float32(0.1 * t)
     image = draw(renderer, 1, cameras, agents, now)
-    expected = splat.render_moment(scene, cameras, agents, config, time=now)
+    expected = splat.render_moment(
+      scene, cameras, agents, config.render, time=now
+    )
     np.testing.assert_allclose(image[0], 255 * expected.color[0], atol=0.51)
     shown.append(image)
   with pytest.raises(ValueError, match='articulated_budget=0'):
-    splat.Renderer.create([scene], HEIGHT, WIDTH, CONFIG)
+    splat.Renderer.create([scene], HEIGHT, WIDTH, CONFIG.render)
 
 
 @pytest.mark.slow
@@ -458,9 +460,7 @@ def test_a_scene_without_bodies_is_read_as_before(tmp_path):
 @pytest.mark.slow
 def test_a_step_compiles_once_and_several_traversals_fit(tmp_path):
   log = _walking_log()
-  config = _override(
-    articulated_budget=400, num_gaussians=512, num_steps=6, relocate_every=2
-  )
+  config = _non_rigid(400, num_gaussians=512, num_steps=6, relocate_every=2)
   optimise.step.clear_cache()
   first, second = splat.fit_traversals(
     [log, log], config, jax.random.key(0), tmp_path
@@ -484,7 +484,7 @@ def test_a_step_compiles_once_and_several_traversals_fit(tmp_path):
       camera_index=np.zeros(1, np.int32),
       steps=np.zeros(1, np.int32),
     ),
-    dataclasses.replace(config, refit_steps=3),
+    config.with_fit(refit_steps=3),
     jax.random.key(1),
   )
   assert np.any(again.bodies.motion.gait != first.scene.bodies.motion.gait)
@@ -492,18 +492,16 @@ def test_a_step_compiles_once_and_several_traversals_fit(tmp_path):
 
 def test_too_small_a_budget_is_named():
   with pytest.raises(ValueError, match='articulated_budget=5'):
-    splat.fit(
-      _walking_log(), _override(articulated_budget=5), jax.random.key(0)
-    )
+    splat.fit(_walking_log(), _non_rigid(5), jax.random.key(0))
 
 
 def test_walkers_start_at_rest():
   log = _walking_log()
-  config = _override(**NON_RIGID)
-  steps = fitting.training_steps(log, config)
-  body = unpose.initial_bodies(log, config, steps, jax.random.key(0))
+  config = _non_rigid()
+  steps = fitting.training_steps(log)
+  body = unpose.initial_bodies(log, config.render, steps, jax.random.key(0))
   g, _ = initialise.initial_scene(
-    log, config, steps, np.random.default_rng(0), None, body
+    log, config.fit, steps, np.random.default_rng(0), None, body
   )
   mine = g.means[g.node == 1]
   ends, radii = bodies.rest_bones(SIZE)

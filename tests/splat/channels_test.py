@@ -18,7 +18,7 @@ from rdrl import types
 from tests.splat import reference
 
 HEIGHT, WIDTH, COUNT = 20, 36, 40
-CONFIG = splat.Config(entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
 CAMERA = types.Camera(
   camera_from_world=jnp.eye(4),
   intrinsics=jnp.array([[30.0, 0, 17.5], [0, 28.0, 10.2], [0, 0, 1]]),
@@ -43,7 +43,7 @@ def _gaussians(count=COUNT, seed=0):
   )
 
 
-@functools.partial(jax.jit, static_argnames=('config', 'channels', 'mesh'))
+@functools.partial(jax.jit, static_argnames=('config', 'with_surface', 'mesh'))
 def _render(gaussians, config=CONFIG, **options):
   return splat.render(gaussians, CAMERA, jnp.zeros(3), config=config, **options)
 
@@ -57,7 +57,7 @@ def test_colours_as_features_are_blended_like_colours():
   features = jnp.maximum(0.5 + 0.28209479177387814 * flat.sh[:, 0], 0)
   # Wider than what is blended anyway.
   wide = jnp.concatenate([features] * 4, -1)
-  rendered = _render(flat, features=wide, channels=('normal',))
+  rendered = _render(flat, features=wide, with_surface=True)
   assert rendered.features.shape == (HEIGHT, WIDTH, 12)
   for i in range(0, 12, 3):
     np.testing.assert_allclose(
@@ -82,39 +82,6 @@ def test_contributions_are_the_transpose_of_blending():
   assert jnp.all(rest[1:] >= all_of_it[1:] - 1e-4)
 
 
-def test_normals_are_those_of_discs_that_face_the_camera():
-  gaussians = _gaussians()
-  discs = gaussians.replace(
-    log_scales=gaussians.log_scales.at[:, 2].set(-6.0),
-    quats=jnp.tile(jnp.array([1.0, 0, 0, 0]), (COUNT, 1)),
-  )
-  turn = jnp.array(
-    [[0.0, 0, 1, 0.3], [1, 0, 0, 0.1], [0, 1, 0, -0.2], [0, 0, 0, 1]]
-  )
-  straight = _render(discs, channels=('normal',))
-  np.testing.assert_allclose(
-    straight.normal,
-    straight.alpha[..., None] * jnp.array([0, 0, -1]),
-    atol=1e-5,
-  )
-  # The same through a world that is turned: normals are in the world.
-  poses = jnp.stack([jnp.eye(4), turn])
-  camera = CAMERA.replace(camera_from_world=jnp.linalg.inv(turn))
-  turned = jax.jit(
-    lambda gaussians: splat.render(
-      gaussians,
-      camera,
-      jnp.zeros(3),
-      node_poses=poses,
-      channels=('normal',),
-      config=CONFIG,
-    )
-  )(discs.replace(node=jnp.ones(COUNT, jnp.int32)))
-  np.testing.assert_allclose(
-    turned.normal, straight.normal @ turn[:3, :3].T, atol=1e-5
-  )
-
-
 def test_antialiased_mode_equals_the_reference():
   config = dataclasses.replace(CONFIG, antialiased=True)
   gaussians = _gaussians()
@@ -131,24 +98,11 @@ def test_antialiased_mode_equals_the_reference():
 
 
 @pytest.mark.slow
-def test_radius_clip_leaves_out_what_is_small():
-  gaussians = _gaussians(2).replace(
-    means=jnp.array([[-0.5, 0, 2], [0.5, 0, 2]]),
-    log_scales=jnp.array([[-4.0] * 3, [-1.5] * 3]),
-    opacity_logits=jnp.full(2, 3.0),
-  )
-  clipped = _render(gaussians, dataclasses.replace(CONFIG, radius_clip=4.0))
-  alone = _render(jax.tree.map(lambda x: x[1:], gaussians))
-  np.testing.assert_array_equal(clipped.color, alone.color)
-  assert jnp.any(clipped.color != _render(gaussians).color)
-
-
-@pytest.mark.slow
 def test_capacity_is_room_enough_and_not_much_more():
   gaussians = _gaussians(300)
   cameras = jax.tree.map(lambda x: x[None], CAMERA)
   tight = splat.with_capacity(
-    splat.Config(entries_per_gaussian=0.1), gaussians, cameras
+    splat.RenderConfig(entries_per_gaussian=0.1), gaussians, cameras
   )
   assert _render(gaussians, tight).overflow == 0
   half = dataclasses.replace(
@@ -179,11 +133,10 @@ def test_more_entries_than_an_integer_holds_are_counted_as_overflow():
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    ({'channels': ('colour',)}, "channels: 'colour' is none of"),
     ({'features': jnp.zeros((3, 2))}, r'features of shape \(3, 2\) for 40'),
     (
-      {'config': splat.Config(backend='cuda')},
-      "splat.backend is 'cuda', expected one of auto, xla",
+      {'config': splat.RenderConfig(backend='cuda')},
+      "splat.render.backend is 'cuda', expected one of auto, xla",
     ),
   ],
 )
@@ -199,17 +152,6 @@ def test_shapes_that_would_broadcast_are_refused():
     splat.contributions(_gaussians(), CAMERA, jnp.ones((WIDTH, HEIGHT, 1)))
   with pytest.raises(ValueError, match=r'intrinsics of shape \(3, 3\)'):
     splat.with_capacity(CONFIG, _gaussians(), CAMERA)
-
-
-def test_images_are_bfloat16_on_request():
-  gaussians = _gaussians()
-  config = dataclasses.replace(CONFIG, image_dtype='bfloat16')
-  rendered = _render(gaussians, config)
-  assert rendered.color.dtype == jnp.bfloat16
-  assert rendered.depth.dtype == jnp.float32
-  np.testing.assert_array_equal(
-    rendered.color, _render(gaussians).color.astype(jnp.bfloat16)
-  )
 
 
 @pytest.mark.slow
@@ -242,7 +184,7 @@ def _share():
   gaussians = _gaussians()
 
   def loss(gaussians, mesh):
-    rendered = _render(gaussians, mesh=mesh, channels=('normal',))
+    rendered = _render(gaussians, mesh=mesh, with_surface=True)
     return jnp.sum(rendered.color**2) + jnp.sum(rendered.depth), rendered
 
   both = jax.jit(jax.grad(loss, has_aux=True, allow_int=True), static_argnums=1)
@@ -313,7 +255,7 @@ def test_surface_depth_is_the_mean_depth_where_a_gaussian_is_seen():
     means=jnp.array([[0.1, -0.05, 3.0]]),
     log_scales=jnp.log(jnp.full((1, 3), 0.2)).at[0, 1].set(-4.0),
   )
-  rendered = _render(gaussians, channels=('surface_depth',))
+  rendered = _render(gaussians, with_surface=True)
   # In image and depth the Gaussian is one of three dimensions, of which the
   # projection keeps the covariance: a pixel's depth is its conditional mean.
   x, y, z = np.float64(gaussians.means[0])
@@ -367,7 +309,7 @@ def test_surface_depth_of_a_road_is_nearer_the_truth_than_that_of_middles():
   )
   road = jax.tree.map(jnp.float32, road)
   road = road.replace(node=jnp.zeros(count, jnp.int32))
-  rendered = _render(road, channels=('surface_depth',))
+  rendered = _render(road, with_surface=True)
   rows = np.arange(HEIGHT - 4, HEIGHT)
   truth = (1.6 * 28.0 / (rows + 0.5 - 10.2))[:, None]
   assert np.all(np.asarray(rendered.alpha)[rows] > 0.99)

@@ -17,7 +17,7 @@ from rdrl.splat import deformation
 from rdrl.splat import rendering
 
 SIZE = np.array([1.6, 0.8, 1.6], np.float32)
-CONFIG = splat.Config(deformable_budget=32, entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(deformable_budget=32, entries_per_gaussian=16.0)
 HEIGHT = WIDTH = 32
 POSED = jax.jit(bodies.posed, static_argnames='config')
 

@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 12, 20
 COUNT = 6
 BACKGROUND = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)
 WEIGHTS = np.random.default_rng(9).normal(size=(HEIGHT, WIDTH, 5))
-CONFIG = splat.Config(entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
 CAMERA = types.Camera(
   camera_from_world=jnp.eye(4),
   intrinsics=jnp.array([[18.0, 0, 9.7], [0, 17.0, 6.2], [0, 0, 1]]),

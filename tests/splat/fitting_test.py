@@ -1,7 +1,6 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A street of a few Gaussians: fitted, interrupted, refitted, rastered."""
 
-import dataclasses
 import functools
 import sys
 
@@ -25,18 +24,18 @@ from rdrl.splat import symmetry
 
 HEIGHT, WIDTH, STEPS = 24, 40, 9
 CONFIG = splat.Config(
-  num_gaussians=160,
-  gaussians_per_object=24,
-  sh_degree=0,
-  sky_height=8,
-  num_steps=24,
-  refit_steps=8,
-  relocate_every=10,
-  holdout=4,
-  snapshot_fractions=(0.25, 0.5),
-  entries_per_gaussian=16.0,
-  grid_size=64,
-  grid_cell=0.5,
+  render=splat.RenderConfig(entries_per_gaussian=16.0),
+  fit=splat.FitConfig(
+    num_gaussians=160,
+    gaussians_per_object=24,
+    sh_degree=0,
+    sky_height=8,
+    num_steps=24,
+    refit_steps=8,
+    relocate_every=10,
+    snapshot_fractions=(0.25, 0.5),
+  ),
+  grid=splat.GridConfig(size=64),
 )
 
 
@@ -98,7 +97,7 @@ def _log():
       exposure,
       types.take(cameras, 0),
       agents,
-      CONFIG,
+      CONFIG.render,
     )
     return rendered.color, cameras
 
@@ -152,9 +151,9 @@ def _fitted():
 
 
 def _initial():
-  steps = fitting.training_steps(_log(), CONFIG)
+  steps = fitting.training_steps(_log())
   rng = np.random.default_rng(0)
-  return initialise.initial_scene(_log(), CONFIG, steps, rng)
+  return initialise.initial_scene(_log(), CONFIG.fit, steps, rng)
 
 
 def test_initial_objects_lie_in_their_boxes_and_fill_the_budget():
@@ -175,17 +174,19 @@ def test_fitting_raises_the_score_on_frames_it_never_saw():
     sky=sky,
     exposure=np.eye(3, 4, dtype=np.float32)[None],
   )
-  before = splat.evaluate(start, _log(), CONFIG)['psnr']
+  before = splat.evaluate(start, _log(), CONFIG.render)['psnr']
   assert result.metrics['psnr'] > before + 1.5
   assert result.metrics['overflow'] == 0
-  scores = [splat.evaluate(s, _log(), CONFIG)['psnr'] for s in result.snapshots]
+  scores = [
+    splat.evaluate(s, _log(), CONFIG.render)['psnr'] for s in result.snapshots
+  ]
   assert before < scores[0] < result.metrics['psnr']
 
 
 def test_held_out_frames_are_not_seen():
   log = _log()
   images = log.images.copy()
-  images[:: CONFIG.holdout] = 0
+  images[log.is_held_out] = 0
   other = splat.fit(log.replace(images=images), CONFIG, jax.random.key(0))
   jax.tree.map(
     np.testing.assert_array_equal,
@@ -203,7 +204,7 @@ def test_what_the_car_sees_of_itself_teaches_nothing():
     images = np.where(mask[..., None], np.uint8(value), _log().images)
     masked = _log().replace(images=images, ego_mask=mask)
     # DSSIM looks five pixels far, so only its weight is the mask's.
-    config = dataclasses.replace(CONFIG, ssim_weight=0.0)
+    config = CONFIG.with_fit(ssim_weight=0.0)
     scenes.append(splat.fit(masked, config, jax.random.key(0)))
   a, b = scenes
   # The first guess takes colours from the masked pixels, too.
@@ -217,7 +218,7 @@ def splat_image(result):
   rendered = splat.render_moment(
     jax.tree.map(jnp.asarray, result.scene),
     *types.take((_log().cameras, _log().tracks), 0),
-    CONFIG,
+    CONFIG.render,
   )
   return np.asarray(rendered.color[0])
 
@@ -262,8 +263,8 @@ def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
     return step(state, i, pool, *rest)
 
   monkeypatch.setattr(optimise, 'step', watched)
-  config = dataclasses.replace(
-    CONFIG, num_steps=10, coarse_share=0.4, snapshot_fractions=()
+  config = CONFIG.with_fit(
+    num_steps=10, coarse_share=0.4, snapshot_fractions=()
   )
   result = splat.fit(_log(), config, jax.random.key(0))
   assert shapes == 4 * [(HEIGHT // 2, WIDTH // 2)] + 6 * [(HEIGHT, WIDTH)]
@@ -272,8 +273,8 @@ def test_the_first_steps_look_at_half_the_resolution(monkeypatch):
 
 @pytest.mark.slow
 def test_a_mirrored_car_is_symmetric():
-  config = dataclasses.replace(CONFIG, num_steps=60, mirror_share=0.5)
-  plain = dataclasses.replace(config, mirror_share=0.0)
+  config = CONFIG.with_fit(num_steps=60, mirror_share=0.5)
+  plain = config.with_fit(mirror_share=0.0)
 
   def asymmetry(config):
     result = splat.fit(_log(), config, jax.random.key(0))
@@ -282,7 +283,8 @@ def test_a_mirrored_car_is_symmetric():
     turned = scene.replace(gaussians=symmetry.mirrored(g, g.node == 1))
     view = types.take((_log().cameras, _log().tracks), 5)
     pair = [
-      splat.render_moment(x, *view, CONFIG).color for x in (scene, turned)
+      splat.render_moment(x, *view, CONFIG.render).color
+      for x in (scene, turned)
     ]
     return float(jnp.mean(jnp.abs(pair[0] - pair[1])))
 
@@ -295,8 +297,8 @@ class _KilledError(Exception):
 
 @pytest.mark.slow
 def test_what_nobody_sees_of_a_vehicle_stays_and_looks_like_the_rest():
-  config = dataclasses.replace(CONFIG, num_steps=60, likeness_weight=0.3)
-  plain = dataclasses.replace(config, likeness_weight=0.0)
+  config = CONFIG.with_fit(num_steps=60, likeness_weight=0.3)
+  plain = config.with_fit(likeness_weight=0.0)
   opacity, contrast = {}, {}
   for name, each in (('alike', config), ('plain', plain)):
     g = splat.fit(_log(), each, jax.random.key(0)).scene.gaussians
@@ -393,7 +395,10 @@ def test_many_steps_per_call_make_the_same_scene(monkeypatch):
 def _first_image(scene):
   log = _log()
   rendered = splat.render_moment(
-    scene, types.take(log.cameras, 0), types.take(scene.tracks, 0), CONFIG
+    scene,
+    types.take(log.cameras, 0),
+    types.take(scene.tracks, 0),
+    CONFIG.render,
   )
   return rendered.color[0]
 
@@ -464,11 +469,11 @@ def test_refit_turns_towards_the_extra_views():
       jax.tree.map(jnp.asarray, scene),
       camera,
       types.take(log.tracks, 0),
-      config=CONFIG,
+      config=CONFIG.render,
     )
     return np.mean(np.abs(rendered.color - red[0] / 255))
 
-  all_extra = CONFIG.__class__(**(vars(CONFIG) | {'extra_share': 1.0}))
+  all_extra = CONFIG.with_fit(extra_share=1.0)
   key = jax.random.key(1)
   after = splat.refit(scene, log, extra, all_extra, key)
   assert distance(after) < distance(scene) - 0.03
@@ -486,9 +491,9 @@ def test_wrong_poses_are_found():
   boxes = np.zeros((STEPS, 2, 3), np.float32)
   boxes[:, 1, 1] = 0.3 * np.cos(0.8 * t)
   wrong = splat.corrected(_log(), rig, boxes)
-  config = dataclasses.replace(CONFIG, num_steps=200, learning_rate_poses=0.002)
+  config = CONFIG.with_fit(num_steps=200, learning_rate_poses=0.002)
   result = splat.fit(wrong, config, jax.random.key(0))
-  seen = fitting.training_steps(_log(), CONFIG)
+  seen = fitting.training_steps(_log())
 
   def errors(log):
     """Mean turn of the camera in rad and shift of the car in metres."""
@@ -531,7 +536,7 @@ def test_traversals_share_the_street_and_keep_their_looks():
   assert a.sh.shape == (160, 1, 3)
   assert results[0].metrics['psnr'] > 18
   assert results[1].metrics['psnr'] > 18
-  assert splat.evaluate(first, night, CONFIG)['psnr'] < 15
+  assert splat.evaluate(first, night, CONFIG.render)['psnr'] < 15
 
 
 def test_one_traversal_is_a_fit():
@@ -541,7 +546,7 @@ def test_one_traversal_is_a_fit():
 
 @pytest.mark.slow
 def test_scenes_fitted_at_once_are_those_fitted_alone(monkeypatch):
-  config = dataclasses.replace(CONFIG, num_steps=12)
+  config = CONFIG.with_fit(num_steps=12)
   logs_, key = [_log(), _at_night()], jax.random.key(0)
   together = splat.fit_scenes(logs_, config, key)
   monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: 5)
@@ -581,7 +586,7 @@ def test_one_scene_is_fitted_on_a_mesh():
   )
   result = splat.fit_scenes(
     [_log()],
-    dataclasses.replace(CONFIG, num_steps=2),
+    CONFIG.with_fit(num_steps=2),
     jax.random.key(0),
     mesh=mesh,
   )
@@ -595,7 +600,7 @@ def test_traversals_of_other_shapes_are_refused():
 
 
 def test_grids_of_a_street_with_a_wall():
-  drivable, occupancy, ground = grids.ground_and_grids(_log(), CONFIG)
+  drivable, occupancy, ground = grids.ground_and_grids(_log(), CONFIG.grid)
   assert drivable.values.shape == occupancy.values.shape == (64, 64)
 
   def sample(grid, *xy):
@@ -613,7 +618,7 @@ def test_grids_of_a_street_with_a_wall():
 def test_renderer_of_stacked_scenes_equals_render_scene():
   log, scene = _log(), _fitted().scene
   dark = scene.replace(exposure=scene.exposure * 0.5)
-  renderer = splat.Renderer.create([scene, dark], HEIGHT, WIDTH, CONFIG)
+  renderer = splat.Renderer.create([scene, dark], HEIGHT, WIDTH, CONFIG.render)
   cameras, agents = types.take(log.cameras, 2), types.take(log.tracks, 2)
   call = jax.jit(lambda r, i, c, a: r(i, c, a))
   image = call(renderer, 1, cameras, agents)
@@ -622,7 +627,7 @@ def test_renderer_of_stacked_scenes_equals_render_scene():
     types.take(cameras, 0),
     agents,
     0,
-    config=CONFIG,
+    config=CONFIG.render,
   )
   assert image.dtype == jnp.uint8
   assert np.abs(image[0] / 255.0 - expected.color).max() < 1 / 255

@@ -47,7 +47,7 @@ def test_projection_is_that_of_gsplat(is_antialiased):
   camera = types.Camera(
     jnp.asarray(view), jnp.asarray(intrinsics), height=HEIGHT, width=WIDTH
   )
-  config = splat.Config(antialiased=is_antialiased)
+  config = splat.RenderConfig(antialiased=is_antialiased)
   ours = jax.jit(project.project, static_argnums=2)(gaussians, camera, config)
 
   means = torch.tensor(gaussians.means)
@@ -99,7 +99,7 @@ def test_image_and_gradients_are_those_of_gsplat():
   gaussians = rasterizer.street(4000, 3, seed=0)
   camera = rasterizer.pinhole(HEIGHT, WIDTH)
   config = splat.with_capacity(
-    splat.Config(max_alpha=0.999),
+    splat.RenderConfig(),
     gaussians,
     jax.tree.map(lambda x: x[None], camera),
   )

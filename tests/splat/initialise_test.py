@@ -127,7 +127,7 @@ def _two_cars():
 
 def test_what_was_not_hit_of_a_vehicle_begins_as_that_of_another_one():
   log = _two_cars()
-  config = splat.Config(
+  config = splat.FitConfig(
     num_gaussians=900, gaussians_per_object=200, sh_degree=0, sky_height=8
   )
 

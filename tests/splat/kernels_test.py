@@ -24,7 +24,6 @@ COUNTS = 0, 20, 5, 40, 0, 200, 1
 ROOM = 3
 # So many rows that hardly any is in two tiles.
 NUM_GAUSSIANS, NUM_FEATURES = 70_000, 2
-MAX_ALPHA = 0.99
 
 
 @functools.cache
@@ -78,13 +77,13 @@ def _expected(counts=COUNTS):
         dx, dy = x + middle[block, 0] - mean_x, y + middle[block, 1] - mean_y
         sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
         opacity = np.exp(log_opacity - sigma)
-        alpha = np.minimum(MAX_ALPHA, opacity)
+        alpha = np.minimum(blocks.MAX_ALPHA, opacity)
         alpha = np.where(alpha >= 1 / 255, alpha, 0)
         after = light * (1 - alpha)
         lives = after > 1e-4
         features = np.append(table[row, 6:], 1)[:, None]
         image[tile] += np.where(lives, alpha * light, 0) * features
-        is_free = lives & (alpha > 0) & (opacity <= MAX_ALPHA)
+        is_free = lives & (alpha > 0) & (opacity <= blocks.MAX_ALPHA)
         blended.append((row, dx, dy, alpha, light, lives, is_free, features))
         light = after
     rest = np.sum(image[tile] * cotangent[tile], 0)
@@ -105,10 +104,9 @@ def _expected(counts=COUNTS):
 def _check(form, interpret, counts=COUNTS):
   known = _lists(counts)
   expected, cotangent, gradient = _expected(counts)
-  settings = blocks.Settings(MAX_ALPHA, form)
-  image = jax.jit(kernels.forward(settings, interpret))(*known)
+  image = jax.jit(kernels.forward(form, interpret))(*known)
   np.testing.assert_allclose(image, expected, atol=1e-5)
-  found = jax.jit(kernels.backward(settings, interpret))(
+  found = jax.jit(kernels.backward(form, interpret))(
     *known, image, jnp.float32(cotangent)
   )
   largest = np.abs(gradient).max()
@@ -166,11 +164,10 @@ def test_two_hundred_entries_are_two_blocks_of_a_tpu():
 def test_is_lowered_for_its_platform(form, platform, mark):
   known = _lists()
   image = jnp.ones((len(COUNTS), NUM_FEATURES + 1, blocks.PIXELS))
-  settings = blocks.Settings(0.999, form)
   with launches.on(platform):
     for function, arguments in (
-      (kernels.forward(settings, False), known),
-      (kernels.backward(settings, False), (*known, image, image)),
+      (kernels.forward(form, False), known),
+      (kernels.backward(form, False), (*known, image, image)),
     ):
       traced = jax.jit(function).trace(*arguments)
       assert mark in traced.lower(lowering_platforms=(platform,)).as_text()

@@ -15,7 +15,7 @@ from rdrl.splat import kernels
 from tests import launches
 
 COUNT, HEIGHT, WIDTH = 50_000, 192, 320
-CONFIG = splat.Config(backend='triton')
+CONFIG = splat.RenderConfig(backend='triton')
 
 
 @pytest.fixture(autouse=True)

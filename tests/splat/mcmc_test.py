@@ -59,7 +59,7 @@ def test_split_equals_the_double_sum_of_the_paper(copies):
 def test_dead_take_the_place_of_the_living():
   opacities = np.array([0.5] * 20 + [0.001] * 10)
   g = _gaussians(opacities)
-  new, is_void = jax.jit(mcmc.relocate)(g, jax.random.key(3), 0.005)
+  new, is_void = jax.jit(mcmc.relocate)(g, jax.random.key(3))
   assert np.all(is_void[20:])
   for i in range(20, 30):
     source = np.flatnonzero(np.all(g.means == new.means[i], -1))
@@ -77,35 +77,9 @@ def test_dead_take_the_place_of_the_living():
 def test_all_dead_or_none_dead_changes_nothing():
   for opacities in ([0.5] * 6, [0.001] * 6):
     g = _gaussians(opacities)
-    new, is_void = mcmc.relocate(g, jax.random.key(0), 0.005)
+    new, is_void = mcmc.relocate(g, jax.random.key(0))
     assert not np.any(is_void)
     jax.tree.map(np.testing.assert_array_equal, new, g)
-
-
-def test_noise_moves_only_the_transparent_and_along_their_covariance():
-  g = _gaussians([0.5] * 2000 + [1e-5] * 2000)
-  one = types.take(g, jnp.zeros(4000, jnp.int32))
-  g = g.replace(log_scales=one.log_scales, quats=one.quats, means=one.means)
-  moved = mcmc.perturb(g, jax.random.key(1), 2.0) - g.means
-  assert np.abs(moved[:2000]).max() < 1e-6
-  x, y, z, w = np.asarray(g.quats[0], np.float64)[[1, 2, 3, 0]]
-  norm = math.hypot(x, y, z, w)
-  x, y, z, w = x / norm, y / norm, z / norm, w / norm
-  R = np.array(
-    [
-      [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-      [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-      [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-  )
-  covariance = R @ np.diag(np.exp(2 * np.asarray(g.log_scales[0]))) @ R.T
-  strength = 2.0 / (1 + math.exp(-100 * (0.005 - 1e-5)))
-  expected = strength**2 * covariance @ covariance
-  np.testing.assert_allclose(
-    np.cov(np.asarray(moved[2000:]).T),
-    expected,
-    atol=0.15 * np.abs(expected).max(),
-  )
 
 
 if __name__ == '__main__':

@@ -56,12 +56,12 @@ def image(parameters, camera, background, poses, held=None, config=None):
     held: what an earlier call returned as such, which (Gaussian, pixel) pairs
       to blend in which order, to hold both still while differentiating; None
       applies the thresholds and sorts by depth.
-    config: a `splat.Config`; None is the default.
+    config: a `splat.RenderConfig`; None is the default.
 
   Returns:
     `[H, W, 5]` colour, expected depth, alpha; and `held`.
   """
-  config = config or splat.Config()
+  config = config or splat.RenderConfig()
   height, width = camera.height, camera.width
   K = np.asarray(camera.intrinsics, np.float64)
   view = np.asarray(camera.camera_from_world, np.float64)
@@ -116,7 +116,7 @@ def image(parameters, camera, background, poses, held=None, config=None):
   image = np.zeros((height, width, 4))
   used = np.zeros((num, height, width), bool)
   for z, i, sigma, opacity, color in splats:
-    alpha = np.minimum(config.max_alpha, opacity * np.exp(-sigma))
+    alpha = np.minimum(0.999, opacity * np.exp(-sigma))
     after = transmittance * (1 - alpha)
     if held is None:
       touches = alpha >= 1 / 255

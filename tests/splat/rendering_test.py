@@ -21,7 +21,7 @@ from tests.splat import reference
 
 HEIGHT, WIDTH = 20, 36
 NUM = 200
-CONFIG = splat.Config(entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
 
 
 def _camera(height=HEIGHT, width=WIDTH):
@@ -319,7 +319,7 @@ def test_overflow_is_counted_and_drops_the_farthest():
   image, overflow = _render(
     g,
     jnp.zeros(3),
-    config=splat.Config(entries_per_gaussian=4.0, entries_per_tile=0.0),
+    config=splat.RenderConfig(entries_per_gaussian=4.0, entries_per_tile=0.0),
   )
   assert overflow == 64 * num_tiles - 4 * NUM
   nearest = jnp.argsort(g.means[:, 2])[: 4 * NUM // num_tiles]
@@ -397,7 +397,7 @@ def test_lists_are_by_depth_and_stable(platform, far):
   )
   expected = np.argsort(np.where(visible, depth, np.inf), kind='stable')
   expected = expected[: visible.sum()]
-  config = splat.Config(far=far)
+  config = splat.RenderConfig(far=far)
 
   @functools.partial(jax.jit, static_argnums=1)
   def lists(splats, room):

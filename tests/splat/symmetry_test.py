@@ -13,7 +13,7 @@ from rdrl import splat
 from rdrl import types
 from rdrl.splat import symmetry
 
-CONFIG = splat.Config(entries_per_gaussian=16.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
 
 
 def _gaussians(degree=3, count=40):

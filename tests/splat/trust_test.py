@@ -15,7 +15,7 @@ from rdrl import types
 from rdrl.splat import trust
 
 HEIGHT, WIDTH = 12, 16
-CONFIG = splat.Config(entries_per_gaussian=40.0)
+CONFIG = splat.RenderConfig(entries_per_gaussian=40.0)
 AGENTS = types.AgentState(
   *(jnp.zeros((1, 2)), jnp.zeros(1), jnp.zeros(1), jnp.zeros(1)),
   valid=jnp.ones(1, bool),

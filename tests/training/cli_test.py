@@ -10,7 +10,7 @@ from rdrl import training
 
 
 def _fail():
-  raise ValueError('splat.num_steps=-1:\n  expected 1 or more')
+  raise ValueError('splat.fit.num_steps=-1:\n  expected 1 or more')
 
 
 @pytest.mark.parametrize('is_amid_progress', [False, True])
@@ -18,7 +18,7 @@ def test_an_error_is_a_line_of_its_own(capsys, is_amid_progress):
   with tqdm.tqdm(total=3, disable=not is_amid_progress):
     assert training.cli.guarded(_fail) == 1
     lines = capsys.readouterr().err.splitlines()
-  assert lines[-1] == 'error: splat.num_steps=-1: expected 1 or more'
+  assert lines[-1] == 'error: splat.fit.num_steps=-1: expected 1 or more'
   assert len(lines) == 1 or is_amid_progress
 
 

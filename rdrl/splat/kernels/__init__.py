@@ -96,50 +96,46 @@ def automatic(device):
 
 
 @functools.cache
-def forward(settings, interpret=None):
-  """Like `queue.forward`, by the form that `settings.backend` names.
+def forward(backend, interpret=None):
+  """Like `queue.forward`, by one of `FORMS`.
 
   Args:
-    settings: `blocks.Settings`.
+    backend: its name.
     interpret: whether to use Pallas' interpreter, or the parameters of one;
       None uses it away from the platform that the form is for.
   """
-  form, interpret = _form(settings, interpret)
+  form, interpret = _form(backend, interpret)
 
   def run(table, gaussian, valid, middle, first, count):
     lists = form.arrange(gaussian, valid, middle, first, count)
-    image = form.blend(
-      lists, *_entries(table, lists), settings.max_alpha, interpret
-    )
+    image = form.blend(lists, *_entries(table, lists), interpret)
     # No block of an empty tile was ever looked at.
     return jnp.where((count > 0)[:, None, None], image[: len(count)], 0)
 
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  return blocks.join_batches(run)
 
 
 @functools.cache
-def backward(settings, interpret=None):
-  """Like `queue.backward`, by the form that `settings.backend` names."""
-  form, interpret = _form(settings, interpret)
+def backward(backend, interpret=None):
+  """Like `queue.backward`, by one of `FORMS`."""
+  form, interpret = _form(backend, interpret)
 
   def run(table, gaussian, valid, middle, first, count, image, cotangent):
     lists = form.arrange(gaussian, valid, middle, first, count)
     entries, pull = jax.vjp(lambda table: _entries(table, lists), table)
     total = jnp.sum(image * cotangent, 1)
-    gradients = form.pull(
-      lists, *entries, total, cotangent, settings.max_alpha, interpret
-    )
+    gradients = form.pull(lists, *entries, total, cotangent, interpret)
     # Room that no tile uses was never written.
     gradients = [jnp.where(lists.valid[..., None], x, 0) for x in gradients]
     (table,) = pull(tuple(gradients))
     return table
 
-  return blocks.join_batches(run, {1: 0, 4: 1})
+  return blocks.join_batches(run)
 
 
-def _form(settings, interpret):
+def _form(backend, interpret):
   """The module of a form, and whether to interpret it."""
-  form = FORMS[settings.backend]
+  form = FORMS[backend]
   if interpret is None:
     interpret = jax.default_backend() != form.platform
   return importlib.import_module(form.module), interpret

@@ -35,10 +35,10 @@ def places(pixel):
   return x, y
 
 
-def alpha(c, x, y, max_alpha):
+def alpha(c, x, y):
   """Opacity and exponent of six coefficients at x and y."""
   exponent = c[0] + x * (c[1] + x * c[3] + y * c[4]) + y * (c[2] + y * c[5])
-  return blocks.opacity(exponent, max_alpha), exponent
+  return blocks.opacity(exponent), exponent
 
 
 def moments(d_exponent, x, y, total):

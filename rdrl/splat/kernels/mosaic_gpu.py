@@ -46,7 +46,7 @@ def arrange(gaussian, valid, middle, first, count):
   )
 
 
-def blend(lists, coefficients, features, max_alpha, interpret):
+def blend(lists, coefficients, features, interpret):
   """See `triton.blend`; coefficients and features are `[rooms, 2, BLOCK, ...]`.
 
   An odd number of tiles gets another, empty one.
@@ -62,7 +62,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
       def entry(k, state):
         before, sums = state
         c = [_scalars(coefficients, row, room, k, i) for i in range(6)]
-        alpha, _ = arithmetic.alpha(c, x, y, max_alpha)
+        alpha, _ = arithmetic.alpha(c, x, y)
         after, weight = blocks.blend(before, alpha)
         sums = tuple(
           total + weight * _scalars(features, row, room, k, i)
@@ -90,7 +90,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
   return jnp.swapaxes(image, 1, 2).reshape(2 * pairs, num_features, -1)
 
 
-def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
+def pull(lists, coefficients, features, total, cotangent, interpret):
   """See `triton.pull`; entries are `[rooms, 2, BLOCK, ...]`."""
   num_features = features.shape[-1]
 
@@ -105,12 +105,12 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
       def entry(k, state):
         before, rest = state
         c = [_scalars(coefficients, row, room, k, i) for i in range(6)]
-        alpha, exponent = arithmetic.alpha(c, x, y, max_alpha)
+        alpha, exponent = arithmetic.alpha(c, x, y)
         value = sum(
           _scalars(features, row, room, k, i) * a for i, a in enumerate(above)
         )
         after, rest, weight, d_exponent = blocks.pull(
-          before, rest, alpha, exponent, value, max_alpha
+          before, rest, alpha, exponent, value
         )
         d_coefficients = arithmetic.moments(
           d_exponent, x, y, lambda x: jnp.sum(x, 1)

@@ -46,7 +46,7 @@ def arrange(gaussian, valid, middle, first, count):
   )
 
 
-def blend(lists, coefficients, features, max_alpha, interpret):
+def blend(lists, coefficients, features, interpret):
   """See `triton.blend`; coefficients and features are `[rooms, LANES, ...]`."""
   tiles, num_features = len(lists.first), features.shape[-1]
 
@@ -69,7 +69,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
     @pl.when(arithmetic.is_lit(light[...]))
     def _():
       c = _rows(coefficients)
-      alpha, _ = arithmetic.alpha(c, *_places(), max_alpha)
+      alpha, _ = arithmetic.alpha(c, *_places())
       before = light[...] * jnp.exp(_sum_before(jnp.log(1 - alpha)))
       after, weight = blocks.blend(before, alpha)
       image[0] += _product(features[0], weight, 1, 1)
@@ -106,7 +106,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
   return image
 
 
-def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
+def pull(lists, coefficients, features, total, cotangent, interpret):
   """See `triton.pull`; coefficients and features are `[rooms, LANES, ...]`."""
   num_features = features.shape[-1]
 
@@ -135,7 +135,7 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     @pl.when(is_lit)
     def _():
       c, places = _rows(coefficients), _places()
-      alpha, exponent = arithmetic.alpha(c, *places, max_alpha)
+      alpha, exponent = arithmetic.alpha(c, *places)
       before = light[...] * jnp.exp(_sum_before(jnp.log(1 - alpha)))
       value = _product(cotangent[0], features[0], 0, 0)
       after, weight = blocks.blend(before, alpha)
@@ -145,7 +145,6 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
         alpha,
         exponent,
         value,
-        max_alpha,
       )
       d_coefficients = arithmetic.moments(
         d_exponent, *places, lambda x: jnp.sum(x, 0, keepdims=True)

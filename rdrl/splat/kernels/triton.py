@@ -19,14 +19,13 @@ _PARAMS = pltriton.CompilerParams(num_warps=2)
 arrange = arithmetic.Lists
 
 
-def blend(lists, coefficients, features, max_alpha, interpret):
+def blend(lists, coefficients, features, interpret):
   """`[tiles, F, pixels]`.
 
   Args:
     lists: `arithmetic.Lists`.
     coefficients: `[rooms, BLOCK, 6]` of the exponents.
     features: `[rooms, BLOCK, F]`.
-    max_alpha: see `blocks.Settings`.
     interpret: as `pallas_call` takes it.
   """
   num_features = features.shape[-1]
@@ -40,7 +39,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
     def step(state):
       entry, before, sums = state
       c = [coefficients[entry, i] for i in range(6)]
-      alpha, _ = arithmetic.alpha(c, x, y, max_alpha)
+      alpha, _ = arithmetic.alpha(c, x, y)
       after, weight = blocks.blend(before, alpha)
       sums = tuple(
         total + weight * features[entry, i] for i, total in enumerate(sums)
@@ -72,7 +71,7 @@ def blend(lists, coefficients, features, max_alpha, interpret):
   )
 
 
-def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
+def pull(lists, coefficients, features, total, cotangent, interpret):
   """Gradients of coefficients and features, like these in shape.
 
   Args:
@@ -81,7 +80,6 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     features: see `blend`.
     total: `[tiles, pixels]` the image dotted with its cotangent.
     cotangent: `[tiles, F, pixels]`.
-    max_alpha: see `blocks.Settings`.
     interpret: see `blend`.
   """
   num_features = features.shape[-1]
@@ -101,10 +99,10 @@ def pull(lists, coefficients, features, total, cotangent, max_alpha, interpret):
     def step(state):
       entry, before, rest = state
       c = [coefficients[entry, i] for i in range(6)]
-      alpha, exponent = arithmetic.alpha(c, x, y, max_alpha)
+      alpha, exponent = arithmetic.alpha(c, x, y)
       value = sum(features[entry, i] * a for i, a in enumerate(above))
       after, rest, weight, d_exponent = blocks.pull(
-        before, rest, alpha, exponent, value, max_alpha
+        before, rest, alpha, exponent, value
       )
       d_features = [jnp.sum(weight * a) for a in above]
       d_coefficients = arithmetic.moments(d_exponent, x, y, jnp.sum)
