@@ -26,6 +26,7 @@ from rdrl.splat import blocks
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import grids
 from rdrl.splat import initialise
+from rdrl.splat import lidar
 from rdrl.splat import lighting
 from rdrl.splat import metrics
 from rdrl.splat import optimise
@@ -206,19 +207,21 @@ def _prepare(traversals, config, key):
   rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
   log, traversal, first_agent = _join(traversals)
   steps = _training_steps(traversals)
-  rasters = grids.ground_and_grids(log, config.grid)
+  hits = lidar.find(log, steps)
+  rasters = grids.ground_and_grids(log, hits, config.grid)
   bodies = unpose.initial_bodies(
-    log, config.render, steps, jax.random.fold_in(key, 1)
+    log, hits, config.render, jax.random.fold_in(key, 1)
   )
   surface = rasters[2] if config.fit.has_ground else None
   gaussians, sky = initialise.initial_scene(
-    log, config.fit, steps, rng, surface, bodies
+    log, hits, config.fit, rng, surface, bodies
   )
   bodies_lib.check(gaussians, bodies, config.render)
   light = None
   if config.fit.learning_rate_light:
+    parts = np.split(steps, np.flatnonzero(np.diff(traversal[steps])) + 1)
     light = np.stack(
-      [initialise.initial_light(one, training_steps(one)) for one in traversals]
+      [initialise.initial_light(log, hits, part) for part in parts]
     )
     gaussians = lighting.unlit(gaussians, light, log.tracks, first_agent)
   num = len(traversals)
@@ -229,7 +232,15 @@ def _prepare(traversals, config, key):
   pool, coarse_pool = (
     None
     if seen is None
-    else _pool(seen, traversal, steps, rasters[2], light, bodies=bodies)
+    else _pool(
+      seen,
+      traversal,
+      steps,
+      rasters[2],
+      light,
+      symmetry.planes(log, hits),
+      bodies=bodies,
+    )
     for seen in (log, _halved(log) if config.fit.coarse_share else None)
   )
   return _Start(
@@ -380,7 +391,12 @@ def refit(
   steps = training_steps(log)
   traversal = np.zeros(len(log.times), np.int32)
   light = None if scene.light is None else np.asarray(scene.light)[None]
-  pool = _pool(log, traversal, steps, scene.ground, light, extra, scene.bodies)
+  mirrors = np.zeros((len(log.sizes), 2), np.int8)
+  if config.fit.mirror_share:
+    mirrors = symmetry.planes(log, lidar.find(log, steps))
+  pool = _pool(
+    log, traversal, steps, scene.ground, light, mirrors, extra, scene.bodies
+  )
   start = optimise.initial_state(
     scene.gaussians,
     scene.sky[None],
@@ -440,11 +456,13 @@ def _scene(like, trained, node, traversal, agents):
   )
 
 
-def _pool(log, traversal, steps, ground, light, extra=None, bodies=None):
+def _pool(
+  log, traversal, steps, ground, light, mirrors, extra=None, bodies=None
+):
   """`Pool` of the log's views at some steps and of extra ones."""
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
-  sparse = [initialise.lidar_pixels(log, t, c) for t, c in pairs]
+  sparse = [lidar.pixels(log, t, c) for t, c in pairs]
   # Not the longest list: programs are shared by logs of one shape.
   length = min(log.lidar.shape[1], log.cameras.height * log.cameras.width)
   pixels = np.zeros((len(pairs), length), np.int32)
@@ -485,7 +503,7 @@ def _pool(log, traversal, steps, ground, light, extra=None, bodies=None):
       traversal=traversal,
       clock=(types.TIME_STEP * since).astype(np.float32),
       bodies=bodies,
-      mirrors=symmetry.planes(log, steps),
+      mirrors=mirrors,
       seen=np.ones((1, 1, 1), bool) if log.ego_mask is None else ~log.ego_mask,
       light=light,
     ),
@@ -599,5 +617,5 @@ def _lidar_mask(log, t, c):
   nearby = slice(max(t - 2, 0), t + 3)
   points = np.asarray(log.lidar[nearby])[np.asarray(log.lidar_valid[nearby])]
   mask = np.zeros(log.cameras.height * log.cameras.width, bool)
-  mask[initialise.lidar_pixels(log, t, c, points)[0]] = True
+  mask[lidar.pixels(log, t, c, points)[0]] = True
   return mask.reshape(log.cameras.height, log.cameras.width)

@@ -17,47 +17,9 @@ _GROUND_BAND = 1.0
 _SMOOTHING = 2.0
 # Heights above ground between which a point is an obstacle.
 _OBSTACLE_LOW, _OBSTACLE_HIGH = 0.3, 2.0
-# Boxes are widened by this much before their points are left out.
-_BOX_MARGIN = 0.3
 
 
-def static_points(log: types.Log, steps=None, margin=_BOX_MARGIN):
-  """`[M, 3]` lidar points in no tracked agent's box, and `[M]` their steps."""
-  points, times = [], []
-  for t in range(len(log.times)) if steps is None else steps:
-    cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-    points.append(cloud[is_static(log, t, margin)])
-    times.append(np.full(len(points[-1]), t))
-  return np.concatenate(points), np.concatenate(times)
-
-
-def is_static(log: types.Log, t, margin=_BOX_MARGIN):
-  """Which `[P]` of the valid lidar points of a step lie in no agent's box."""
-  cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-  agents = types.take(log.tracks, t)
-  inside = np.zeros(len(cloud), bool)
-  for k in np.flatnonzero(agents.valid):
-    local = to_box(cloud, types.take(agents, k))
-    half = np.asarray(log.sizes[k]) / 2 + margin
-    inside |= np.all(np.abs(local) <= half, -1)
-  return ~inside
-
-
-def to_box(points, agent):
-  """World points `[..., 3]` in the box frame of one agent, on the host."""
-  cos, sin = np.cos(agent.yaw), np.sin(agent.yaw)
-  offset = points - np.append(agent.xy, agent.z)
-  return np.stack(
-    [
-      cos * offset[..., 0] + sin * offset[..., 1],
-      cos * offset[..., 1] - sin * offset[..., 0],
-      offset[..., 2],
-    ],
-    -1,
-  ).astype(np.float32)
-
-
-def ground_and_grids(log, config):
+def ground_and_grids(log, hits, config):
   """Grids of a log, all of one shape so that scenes stack.
 
   The ground is a low percentile of the static lidar heights per cell, near the
@@ -68,6 +30,7 @@ def ground_and_grids(log, config):
   Args:
     log: with or without lidar; without it, the ground is that below the ego and
       nothing is in the way.
+    hits: its `lidar.Hits`.
     config: `GridConfig`.
 
   Returns:
@@ -79,7 +42,7 @@ def ground_and_grids(log, config):
   middle = (path.min(0) + path.max(0)) / 2
   origin = (middle - (size - 1) / 2 * cell).astype(np.float32)
 
-  points, _ = static_points(log)
+  points = hits.points[hits.stands]
   index = np.round((points[:, :2] - origin) / cell).astype(int)
   is_near = np.all((index >= 0) & (index < size), -1)
   points, index = points[is_near], index[is_near]

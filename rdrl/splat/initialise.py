@@ -7,7 +7,7 @@ from scipy import spatial
 
 from rdrl import geometry
 from rdrl import types
-from rdrl.splat import grids
+from rdrl.splat import lidar
 from rdrl.splat import lighting
 from rdrl.splat import project
 from rdrl.splat import symmetry
@@ -32,20 +32,15 @@ _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 _GROUND_BAND = 0.1
 # Moments at most that the light is guessed from.
 _LIGHT_STEPS = 100
-# Points that a normal is taken from, and variance across their plane to that
-# along its shorter axis from which on they lie in none.
-_NORMAL_POINTS, _MOST_ROUGH = 12, 0.1
 
 
-def initial_scene(
-  log: types.Log, config, steps, rng, surface=None, bodies=None
-):
+def initial_scene(log: types.Log, hits, config, rng, surface=None, bodies=None):
   """Gaussians and sky to start fitting from.
 
   Args:
     log: with lidar or without; without it, all depths are drawn.
+    hits: its `lidar.Hits`.
     config: `FitConfig`.
-    steps: `[S]` the time steps that may be looked at.
     rng: NumPy generator.
     surface: height of the ground, on which a ground node is to lie; or None.
     bodies: `unpose.initial_bodies`; the Gaussians of walkers come at rest.
@@ -54,11 +49,9 @@ def initial_scene(
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
     `[h, 2 h, 3]`.
   """
-  clouds = _object_points(log, steps, config, bodies)
-  points, times = grids.static_points(log, steps)
-  colors = _colors(log, points, times)
-  is_seen = ~np.isnan(colors[:, 0])
-  points, colors = points[is_seen], colors[is_seen]
+  clouds = _object_points(log, hits, config, bodies)
+  is_seen = hits.stands & ~np.isnan(hits.colors[:, 0])
+  points, colors = hits.points[is_seen], hits.colors[is_seen]
 
   # Lidar samples directions evenly, like the images: who reflected a share of
   # its points covers about that share of the pixels.
@@ -75,7 +68,9 @@ def initial_scene(
       f' objects take {sum(counts.values())}'
     )
   seen = min(len(points), rest - int(rest * _UNSEEN_SHARE))
-  far, far_colors, sky = _unseen_points(log, config, steps, rest - seen, rng)
+  far, far_colors, sky = _unseen_points(
+    log, config, hits.fitted, rest - seen, rng
+  )
   is_ground = np.zeros(len(points), bool)
   if surface is not None:
     height = np.asarray(geometry.sample_grid(surface, points[:, :2]))
@@ -119,89 +114,14 @@ def initial_scene(
   return types.Gaussians(**floats, node=node.astype(np.int32)), sky
 
 
-def _project(log, t, c, points):
-  """Pixels `[M, 2]` int, depth `[M]` and whether in the image `[M]`."""
-  m = np.asarray(log.cameras.camera_from_world[t, c], np.float64)
-  local = points @ m[:3, :3].T + m[:3, 3]
-  depth = local[:, 2]
-  ahead = depth > 0.1
-  homogeneous = local @ np.asarray(log.cameras.intrinsics[t, c], np.float64).T
-  xy = homogeneous[:, :2] / np.where(ahead, depth, 1)[:, None]
-  size = (log.cameras.width, log.cameras.height)
-  inside = ahead & np.all((xy >= 0) & (xy < size), -1)
-  return np.where(inside[:, None], xy, 0).astype(int), depth, inside
-
-
-def lidar_pixels(log, t, c, points=None):
-  """Flat pixel `[M]` and depth `[M]` of the lidar points that a view sees.
-
-  Where several points share a pixel the nearest stays.
-  """
-  if points is None:
-    points = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-  xy, depth, inside = _project(log, t, c, points)
-  pixel, depth = (
-    (xy[:, 1] * log.cameras.width + xy[:, 0])[inside],
-    depth[inside],
-  )
-  order = np.lexsort((depth, pixel))
-  pixel, first = np.unique(pixel[order], return_index=True)
-  return pixel.astype(np.int32), depth[order][first].astype(np.float32)
-
-
-def lidar_normals(log, steps):
-  """Step to unit normals `[P, 3]` in the world of its valid lidar points.
-
-  Towards the sensor, of the plane through the nearest points of all steps
-  (Hoppe et al. 1992); 0 where these lie in no plane and on tracked agents.
-  """
-  points, times = grids.static_points(log, steps)
-  tree = spatial.KDTree(points)
-  result = {}
-  for t in steps:
-    cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-    result[t] = np.zeros((len(cloud), 3), np.float32)
-    mine = points[times == t]
-    if not len(mine):
-      continue
-    _, near = tree.query(mine, min(_NORMAL_POINTS, len(points)))
-    near = points[near.reshape(len(mine), -1)]
-    near = near - near.mean(1, keepdims=True)
-    variance, axes = np.linalg.eigh(np.einsum('nki,nkj->nij', near, near))
-    normal = axes[:, :, 0]
-    is_flat = variance[:, 0] < _MOST_ROUGH * variance[:, 1]
-    eye = np.append(log.tracks.xy[t, 0], log.tracks.z[t, 0])
-    away = np.sum(normal * (mine - eye), -1) > 0
-    normal = np.where(away[:, None], -normal, normal) * is_flat[:, None]
-    result[t][grids.is_static(log, t)] = normal
-  return result
-
-
-def initial_light(log, steps):
+def initial_light(log, hits, steps):
   """Harmonics `[8, 3]` of the light on agents, see `lighting.of_facades`."""
   steps = steps[:: -(-len(steps) // _LIGHT_STEPS)]
-  normals = lidar_normals(log, steps)
-  points = [
-    np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])] for t in steps
-  ]
-  times = np.repeat(steps, [len(cloud) for cloud in points])
-  points = np.concatenate(points)
-  colors = _colors(log, points, times)
-  is_seen = ~np.isnan(colors[:, 0])
-  normals = np.concatenate([normals[t] for t in steps])
-  return lighting.of_facades(normals[is_seen], colors[is_seen], points[is_seen])
-
-
-def _colors(log, points, times):
-  """Colour `[M, 3]` of points in some image of their own step; NaN in none."""
-  color = np.full((len(points), 3), np.nan)
-  for t in np.unique(times):
-    index = np.flatnonzero(times == t)
-    for c in range(log.images.shape[1]):
-      xy, _, inside = _project(log, t, c, points[index])
-      chosen = index[inside]
-      color[chosen] = log.images[t, c][xy[inside, 1], xy[inside, 0]] / 255
-  return color
+  is_seen = np.isin(hits.steps, steps) & ~np.isnan(hits.colors[:, 0])
+  normals = lidar.normals(log, hits, steps)
+  return lighting.of_facades(
+    normals[is_seen], hits.colors[is_seen], hits.points[is_seen]
+  )
 
 
 def _patches(points, num):
@@ -271,7 +191,7 @@ def _walks(bodies, k):
   return bodies is not None and bodies.kind[k] == types.ARTICULATED
 
 
-def _object_points(log, steps, config, bodies=None):
+def _object_points(log, hits, config, bodies=None):
   """Points and colours of each tracked agent that is ever there.
 
   Returns:
@@ -284,30 +204,22 @@ def _object_points(log, steps, config, bodies=None):
   clouds = {}
   ends = np.zeros(len(log.sizes), np.int8)
   if config.mirror_share and not config.likeness_weight:
-    ends = symmetry.planes(log, steps)[:, 0]
+    ends = symmetry.planes(log, hits)[:, 0]
   for k in range(1, len(log.sizes)):
     half = np.asarray(log.sizes[k], np.float64) / 2
-    local, world, times = [], [], []
-    there = [t for t in steps if log.tracks.valid[t, k]]
-    for t in there:
-      cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-      points = grids.to_box(cloud, types.take(log.tracks, (t, k)))
-      inside = np.all(np.abs(points) <= half + 0.1, -1)
-      # The road below the car is not the car.
-      inside &= points[:, 2] > -half[2] + 0.08
-      if _walks(bodies, k):
-        inside = unpose.is_inside(points, log.sizes[k])
-      local.append(points[inside])
-      world.append(cloud[inside])
-      times.append(np.full(inside.sum(), t))
-    if not there:
+    if not log.tracks.valid[hits.fitted, k].any():
       continue
-    colors = _colors(log, np.concatenate(world), np.concatenate(times))
-    is_seen = ~np.isnan(colors[:, 0])
-    local, colors = np.concatenate(local)[is_seen], colors[is_seen]
+    index, local = hits.fitted_around(k)
+    inside = np.all(np.abs(local) <= half + 0.1, -1)
+    # The road below the car is not the car.
+    inside &= local[:, 2] > -half[2] + 0.08
     if _walks(bodies, k):
-      times = np.concatenate(times)[is_seen]
-      local = unpose.to_rest(local, times, k, log, bodies)
+      inside = unpose.is_inside(local, log.sizes[k])
+    inside &= ~np.isnan(hits.colors[index, 0])
+    index, local = index[inside], local[inside]
+    colors = hits.colors[index]
+    if _walks(bodies, k):
+      local = unpose.to_rest(local, hits.steps[index], k, log, bodies)
     local = np.concatenate([local, local * [1, -1, 1]])
     if ends[k]:
       local = np.concatenate([local, local * [-1, 1, 1]])
@@ -381,7 +293,7 @@ def _unseen_points(log, config, steps, num, rng):
   per_view = -(-num // len(order))
   means, colors = [], []
   for t, c in (views[i] for i in order):
-    pixel, depth = lidar_pixels(log, t, c)
+    pixel, depth = lidar.pixels(log, t, c)
     image = np.asarray(log.images[t, c]).reshape(-1, 3) / 255
     known = np.zeros(height * width)
     known[pixel] = depth

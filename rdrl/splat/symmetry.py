@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import types
-from rdrl.splat import grids
 
 # The harmonics that are odd in x and in y, in the order of 3DGS.
 _ODD = ((3, 4, 7, 10, 13, 15), (1, 4, 5, 9, 10, 11))
@@ -23,33 +22,30 @@ _BEGIN = 0.4
 _HARDLY = 0.25
 
 
-def planes(log: types.Log, steps):
+def planes(log: types.Log, hits):
   """At which planes of its box each agent may be mirrored.
 
   Args:
     log: what was recorded.
-    steps: `[S]` that are looked at.
+    hits: its `lidar.Hits`.
 
   Returns:
     `[A, 2]` int8, 0 for not. At x = 0, for vehicles one end of which lidar hit
     and the other hardly, the sign of x at the latter; at y = 0, for all
     vehicles, 1.
   """
-  hits = np.zeros((len(log.sizes), 2), int)
-  half = np.asarray(log.sizes)[:, None] / 2
-  for t in steps:
-    cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-    for agent in np.flatnonzero(log.tracks.valid[t]):
-      place = grids.to_box(cloud, types.take(log.tracks, (t, agent)))
-      place = place / half[agent]
-      in_middle = np.all(np.abs(place[:, 1:]) < [_MIDDLE, 1], -1)
-      in_middle &= np.abs(place[:, 0]) < 1 + _END
-      hits[agent, 0] += np.sum(in_middle & (place[:, 0] > 1 - _END))
-      hits[agent, 1] += np.sum(in_middle & (place[:, 0] < _END - 1))
+  counts = np.zeros((len(log.sizes), 2), int)
+  for agent, size in enumerate(np.asarray(log.sizes)):
+    _, place = hits.fitted_around(agent)
+    place = place / (size / 2)
+    in_middle = np.all(np.abs(place[:, 1:]) < [_MIDDLE, 1], -1)
+    in_middle &= np.abs(place[:, 0]) < 1 + _END
+    counts[agent, 0] = np.sum(in_middle & (place[:, 0] > 1 - _END))
+    counts[agent, 1] = np.sum(in_middle & (place[:, 0] < _END - 1))
   is_vehicle = np.asarray(log.classes) == types.VEHICLE
   is_vehicle[0] = False
-  is_one_sided = hits.min(-1) < _HARDLY * hits.max(-1)
-  unseen = np.where(hits[:, 0] < hits[:, 1], 1, -1) * is_one_sided
+  is_one_sided = counts.min(-1) < _HARDLY * counts.max(-1)
+  unseen = np.where(counts[:, 0] < counts[:, 1], 1, -1) * is_one_sided
   return (np.stack([unseen, is_vehicle], -1) * is_vehicle[:, None]).astype(
     np.int8
   )

@@ -15,7 +15,6 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import deformation
-from rdrl.splat import grids
 
 # Metres beyond the box that still are the walker: feet reach out.
 MARGIN = (0.25, 0.1, 0.1)
@@ -28,13 +27,13 @@ _LEAST_POINTS = 30
 _SOLE = 0.08
 
 
-def initial_bodies(log: types.Log, config, steps, key):
+def initial_bodies(log: types.Log, hits, config, key):
   """Bodies to start fitting with.
 
   Args:
     log: whose `times` are those on the clock of the tracks.
+    hits: its `lidar.Hits`.
     config: `RenderConfig`, which has the budgets.
-    steps: `[S]` the time steps that may be looked at.
     key: of the deformation field.
 
   Returns:
@@ -57,7 +56,7 @@ def initial_bodies(log: types.Log, config, steps, key):
   gait = np.zeros((len(kind), 4, 3))
   cadence = np.ones(len(kind))
   for k in np.flatnonzero(kind == types.ARTICULATED):
-    cadence[k], gait[k, 0] = _gait(log, steps, k, along[:, k] - origin[k])
+    cadence[k], gait[k, 0] = _gait(log, hits, k, along[:, k] - origin[k])
   embedding = np.zeros((len(kind), deformation.NUM_EMBEDDED))
   floats = {
     'cadence': cadence,
@@ -90,27 +89,23 @@ def is_inside(points, size):
   return inside & (points[:, 2] > _SOLE - half[2])
 
 
-def _gait(log, steps, k, walked):
+def _gait(log, hits, k, walked):
   """Cycles per metre of agent k, and mean, sine and cosine of its hip in rad.
 
   Legs are taken for straight: a few dozen points do not tell knees from hips.
 
   Args:
     log: with lidar.
-    steps: that may be looked at.
+    hits: of it.
     k: the agent.
     walked: `[T]` metres.
   """
   size = np.asarray(log.sizes[k], np.float64)
   hip = bodies_lib.rest_joints(size)[1, 2]
-  found = []
-  for t in steps:
-    if log.tracks.valid[t, k]:
-      cloud = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
-      local = grids.to_box(cloud, types.take(log.tracks, (t, k)))
-      local = local[is_inside(local, size) & (local[:, 2] < hip)]
-      found.append(np.c_[local, np.full(len(local), walked[t])])
-  x, y, z, distance = np.concatenate([np.zeros((0, 4)), *found]).T
+  index, local = hits.fitted_around(k)
+  mine = is_inside(local, size) & (local[:, 2] < hip)
+  x, y, z = np.float64(local[mine]).T
+  distance = np.float64(walked[hits.steps[index[mine]]])
   lowest, highest = 1 / (max(_STRIDES) * size[2]), 1 / (min(_STRIDES) * size[2])
   reach = np.ptp(distance) if len(x) else 0
   cadences = np.array([1 / (_STRIDE * size[2])])

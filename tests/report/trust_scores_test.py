@@ -12,6 +12,7 @@ from rdrl import types
 from rdrl import world
 from rdrl.report import trust_scores
 from rdrl.splat import initialise
+from rdrl.splat import lidar
 
 CONFIG = splat.RenderConfig()
 FIT = splat.FitConfig(num_gaussians=1200, gaussians_per_object=32, sh_degree=0)
@@ -65,10 +66,12 @@ def recorded():
   """A street, its log, and the scene that a fit would begin with."""
   street = world.build(1, SIZE)
   log = jax.device_get(world.record(street, SIZE))
-  drivable, occupancy, ground = splat.ground_and_grids(log, splat.GridConfig())
-  steps = np.flatnonzero(~log.is_held_out)
+  hits = lidar.find(log, np.flatnonzero(~log.is_held_out))
+  drivable, occupancy, ground = splat.ground_and_grids(
+    log, hits, splat.GridConfig()
+  )
   gaussians, sky = initialise.initial_scene(
-    log, FIT, steps, np.random.default_rng(0)
+    log, hits, FIT, np.random.default_rng(0)
   )
   scene = types.Scene(
     gaussians=gaussians,

@@ -19,6 +19,7 @@ from rdrl.splat import bodies
 from rdrl.splat import deformation
 from rdrl.splat import fitting
 from rdrl.splat import initialise
+from rdrl.splat import lidar
 from rdrl.splat import optimise
 from rdrl.splat import rendering
 from rdrl.splat import unpose
@@ -401,16 +402,16 @@ def _fitted(is_rigid):
 @pytest.mark.slow
 def test_lidar_tells_the_stride():
   log = _walking_log()
-  steps = fitting.training_steps(log)
+  hits = lidar.find(log, fitting.training_steps(log))
   config = _non_rigid()
-  body = unpose.initial_bodies(log, config.render, steps, jax.random.key(0))
+  body = unpose.initial_bodies(log, hits, config.render, jax.random.key(0))
   assert list(body.kind) == [types.RIGID, types.ARTICULATED]
   assert 1 / body.motion.cadence[1] == pytest.approx(1.3, abs=0.1)
   # The leg's as a whole: less than the thigh's, more than the shin's, which
   # the knee takes back.
   assert 0.25 < np.hypot(*body.motion.gait[1, 0, 1:]) < 0.45
   assert (
-    unpose.initial_bodies(log, CONFIG.render, steps, jax.random.key(0)) is None
+    unpose.initial_bodies(log, hits, CONFIG.render, jax.random.key(0)) is None
   )
 
 
@@ -498,10 +499,10 @@ def test_too_small_a_budget_is_named():
 def test_walkers_start_at_rest():
   log = _walking_log()
   config = _non_rigid()
-  steps = fitting.training_steps(log)
-  body = unpose.initial_bodies(log, config.render, steps, jax.random.key(0))
+  hits = lidar.find(log, fitting.training_steps(log))
+  body = unpose.initial_bodies(log, hits, config.render, jax.random.key(0))
   g, _ = initialise.initial_scene(
-    log, config.fit, steps, np.random.default_rng(0), None, body
+    log, hits, config.fit, np.random.default_rng(0), None, body
   )
   mine = g.means[g.node == 1]
   ends, radii = bodies.rest_bones(SIZE)

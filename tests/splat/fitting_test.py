@@ -17,6 +17,7 @@ from rdrl import types
 from rdrl.splat import fitting
 from rdrl.splat import grids
 from rdrl.splat import initialise
+from rdrl.splat import lidar
 from rdrl.splat import metrics
 from rdrl.splat import optimise
 from rdrl.splat import rendering
@@ -151,9 +152,13 @@ def _fitted():
 
 
 def _initial():
-  steps = fitting.training_steps(_log())
-  rng = np.random.default_rng(0)
-  return initialise.initial_scene(_log(), CONFIG.fit, steps, rng)
+  return initialise.initial_scene(
+    _log(), _hits(), CONFIG.fit, np.random.default_rng(0)
+  )
+
+
+def _hits():
+  return lidar.find(_log(), fitting.training_steps(_log()))
 
 
 def test_initial_objects_lie_in_their_boxes_and_fill_the_budget():
@@ -600,7 +605,9 @@ def test_traversals_of_other_shapes_are_refused():
 
 
 def test_grids_of_a_street_with_a_wall():
-  drivable, occupancy, ground = grids.ground_and_grids(_log(), CONFIG.grid)
+  drivable, occupancy, ground = grids.ground_and_grids(
+    _log(), _hits(), CONFIG.grid
+  )
   assert drivable.values.shape == occupancy.values.shape == (64, 64)
 
   def sample(grid, *xy):

@@ -11,6 +11,7 @@ from rdrl import geometry
 from rdrl import splat
 from rdrl import types
 from rdrl.splat import initialise
+from rdrl.splat import lidar
 from rdrl.splat import project
 
 STEPS = 2
@@ -41,7 +42,7 @@ def _log():
   )
   lidar = np.stack(clouds).astype(np.float32)
   log = types.Log(
-    images=None,
+    images=np.zeros((STEPS, 0, 1, 1, 3), np.uint8),
     cameras=None,
     camera_from_ego=None,
     times=0.1 * np.arange(STEPS),
@@ -57,9 +58,8 @@ def _log():
 
 def test_normals_are_square_to_the_surface_and_face_the_sensor():
   log, on = _log()
-  found = initialise.lidar_normals(log, range(STEPS))
-  for step in range(STEPS):
-    normal, where = found[step], on[step]
+  found = lidar.normals(log, lidar.find(log, range(STEPS)), range(STEPS))
+  for normal, where in zip(found.reshape(STEPS, -1, 3), on, strict=True):
     # Away from the edge where floor and wall would meet.
     for surface, expected in ((0, [0, 0, 1]), (1, [-1, 0, 0])):
       mine = normal[where == surface]
@@ -134,8 +134,8 @@ def test_what_was_not_hit_of_a_vehicle_begins_as_that_of_another_one():
   def begin(weight):
     gaussians, _ = initialise.initial_scene(
       log,
+      lidar.find(log, range(1)),
       dataclasses.replace(config, likeness_weight=weight),
-      range(1),
       np.random.default_rng(0),
     )
     mine = types.take(gaussians, gaussians.node == 1)

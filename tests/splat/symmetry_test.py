@@ -11,6 +11,7 @@ import pytest
 from rdrl import geometry
 from rdrl import splat
 from rdrl import types
+from rdrl.splat import lidar
 from rdrl.splat import symmetry
 
 CONFIG = splat.RenderConfig(entries_per_gaussian=16.0)
@@ -117,7 +118,7 @@ def test_planes_follow_the_class_and_the_ends_that_lidar_hit():
   ]
   cloud = np.concatenate(cloud)[None]
   log = types.Log(
-    images=None,
+    images=np.zeros((1, 0, 1, 1, 3), np.uint8),
     cameras=None,
     camera_from_ego=None,
     times=np.arange(1.0),
@@ -129,7 +130,7 @@ def test_planes_follow_the_class_and_the_ends_that_lidar_hit():
     map=None,
   )
   np.testing.assert_array_equal(
-    symmetry.planes(log, range(1)),
+    symmetry.planes(log, lidar.find(log, range(1))),
     [[0, 0], [0, 1], [1, 1], [0, 0]],
   )
 
