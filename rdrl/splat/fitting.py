@@ -421,7 +421,7 @@ def _scene(like, trained, node, traversal, agents):
   is_own = (node <= types.BACKGROUND) | (
     (node >= first) & (node < first + count)
   )
-  gaussians = optimise.gaussians_of(trained, node)
+  gaussians = trained.gaussians
   sh = optimise.harmonics(trained, traversal)
   bodies = like.bodies
   if bodies is not None:

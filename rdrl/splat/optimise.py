@@ -12,10 +12,9 @@ import optax
 from rdrl import geometry
 from rdrl import training
 from rdrl import types
+from rdrl.splat import appearance
 from rdrl.splat import blocks
-from rdrl.splat import bodies as bodies_lib
 from rdrl.splat import ground
-from rdrl.splat import lighting
 from rdrl.splat import likeness as likeness_lib
 from rdrl.splat import mcmc
 from rdrl.splat import metrics
@@ -72,21 +71,18 @@ class Views:
 
 @struct.dataclass
 class Trained:
-  """What gradients move: the fields of `Gaussians` and of `Scene`.
+  """What gradients move: Gaussians, but for their nodes, and all around them.
 
   Of V traversals, sky and exposure have a leading axis V; where V is more than
-  one, `sh` is `[N, (1 + V) K, 3]`, what they share and then what each adds. Of
+  one, `gaussians.sh` is `[N, (1 + V) K, 3]`, what they share and then what each
+  adds. `gaussians.node` is None, for it is no parameter. Of
   T steps and A agents, the corrections of poses are `rig` `[T, 6]` and `boxes`
   `[T, A, 3]`, see `poses.corrected`. Of bodies there is what is learnt; `light`
   is `[V, 8, 3]`; `likeness` is that of vehicles. These are None where there is
   nothing of the kind.
   """
 
-  means: jax.Array
-  log_scales: jax.Array
-  quats: jax.Array
-  opacity_logits: jax.Array
-  sh: jax.Array
+  gaussians: types.Gaussians
   sky: jax.Array
   exposure: jax.Array
   rig: jax.Array
@@ -151,19 +147,12 @@ class Pool:
   light: jax.Array | None
 
 
-def gaussians_of(trained, node):
-  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
-  return types.Gaussians(
-    **{name: getattr(trained, name) for name in names}, node=node
-  )
-
-
 def harmonics(trained, traversal):
   """`[N, K, 3]` of one traversal."""
   num = len(trained.sky)
   if num == 1:
-    return trained.sh
-  shared, *residuals = jnp.split(trained.sh, 1 + num, 1)
+    return trained.gaussians.sh
+  shared, *residuals = jnp.split(trained.gaussians.sh, 1 + num, 1)
   return shared + jnp.stack(residuals)[traversal]
 
 
@@ -181,11 +170,7 @@ def initial_state(gaussians, sky, exposure, pool, config):
   copied = functools.partial(jnp.array, copy=True)
   g = jax.tree.map(copied, gaussians)
   trained = Trained(
-    means=g.means,
-    log_scales=g.log_scales,
-    quats=g.quats,
-    opacity_logits=g.opacity_logits,
-    sh=g.sh,
+    gaussians=g.replace(node=None),
     sky=copied(sky),
     exposure=copied(exposure),
     rig=jnp.zeros((len(pool.traversal), 6)),
@@ -295,23 +280,25 @@ def _advance(state, i, pool, key, config, has_extra=False):
   updates, optimizer = _ADAM.update(gradient, state.optimizer)
   rates = _learning_rates(state.trained, i / config.fit.num_steps, config)
   camera = types.take(pool.views.cameras, view)
-  pace = _pace(state.trained.means, state.node, camera, config)
-  rates = rates.replace(means=rates.means * pace)
+  pace = _pace(state.trained.gaussians.means, state.node, camera, config)
+  rates = rates.replace(
+    gaussians=rates.gaussians.replace(means=rates.gaussians.means * pace)
+  )
   trained = jax.tree.map(
     lambda x, update, rate: x - rate * update, state.trained, updates, rates
   )
   if config.fit.has_ground:
-    laid = ground.lay(
-      trained.means, trained.log_scales, trained.quats, state.node, pool.ground
+    g = trained.gaussians
+    means, log_scales, quats = ground.lay(
+      g.means, g.log_scales, g.quats, state.node, pool.ground
     )
-    trained = trained.replace(
-      **dict(zip(('means', 'log_scales', 'quats'), laid, strict=True))
-    )
+    g = g.replace(means=means, log_scales=log_scales, quats=quats)
+    trained = trained.replace(gaussians=g)
   is_time = (i + 1) % config.fit.relocate_every == 0
   is_time &= i < _RELOCATE_UNTIL * config.fit.num_steps
   trained, node, optimizer = jax.lax.cond(
     is_time,
-    lambda *x: _relocate(*x, move_key, config),
+    lambda *x: _relocate(*x, move_key),
     lambda *x: x,
     trained,
     state.node,
@@ -333,8 +320,9 @@ def _learning_rates(trained, done, config):
   """Per array, broadcastable to it."""
   decay = 0.01**done
   num_blocks = 1 if len(trained.sky) == 1 else 1 + len(trained.sky)
-  constants = np.arange(num_blocks) * (trained.sh.shape[1] // num_blocks)
-  bands = jnp.full((trained.sh.shape[1], 1), _SH_RATE / 20)
+  width = trained.gaussians.sh.shape[1]
+  constants = np.arange(num_blocks) * (width // num_blocks)
+  bands = jnp.full((width, 1), _SH_RATE / 20)
   slow = 0.1**done
   motion, likeness = None, None
   field_rate = _FIELD_RATE * slow
@@ -358,11 +346,14 @@ def _learning_rates(trained, done, config):
     light=None
     if trained.light is None
     else config.fit.learning_rate_light * slow,
-    means=jnp.full((1, 1), _MEANS_RATE * decay),
-    log_scales=_SCALES_RATE * slow,
-    quats=_QUATS_RATE * slow,
-    opacity_logits=_OPACITY_RATE * slow,
-    sh=bands.at[constants].set(_SH_RATE) * slow,
+    gaussians=types.Gaussians(
+      means=jnp.full((1, 1), _MEANS_RATE * decay),
+      log_scales=_SCALES_RATE * slow,
+      quats=_QUATS_RATE * slow,
+      opacity_logits=_OPACITY_RATE * slow,
+      sh=bands.at[constants].set(_SH_RATE) * slow,
+      node=None,
+    ),
     sky=_SKY_RATE * slow,
     exposure=_EXPOSURE_RATE * slow,
     rig=config.fit.learning_rate_poses * slow * np.repeat([1, _STRIDE], 3),
@@ -399,128 +390,161 @@ def cleared(gaussians, agents, sizes):
 
 
 def _loss(trained, node, view, pool, key, config, has_extra):
-  views = pool.views
-  camera = types.take(views.cameras, view)
-  step = views.steps[view]
+  """Loss `[]` of one view, and a dictionary of scalars for the log."""
+  rendered = _rendered(trained, node, view, pool, key, config)
+  image = pool.views.images[view].astype(jnp.float32) / 255
+  is_log, row, extra = True, view, None
+  if has_extra:
+    is_log = view < pool.num_log
+    extra = jnp.maximum(view - pool.num_log + 1, 0)
+    row = jnp.where(is_log, view, 0)
+  photometric = _photometric(rendered.color, image, config.fit)
+  camera_index = pool.views.camera_index[view]
+  photometric *= pool.seen[camera_index % len(pool.seen)]
+  if has_extra:
+    photometric *= jnp.where(is_log, 1, pool.views.weights[extra])
+  depth_error = _depth_error(
+    rendered,
+    pool.depth_pixel[row],
+    jnp.where(is_log, pool.depth[row], 0),
+    config.fit,
+  )
+  loss = jnp.mean(photometric) + config.fit.depth_weight * depth_error
+  for term in _priors(trained, node, pool, config.fit):
+    loss += term
+  logged = {
+    'loss': loss,
+    'psnr': metrics.psnr(rendered.color, image),
+    'depth_error': depth_error,
+    'overflow': rendered.overflow,
+  }
+  if rendered.unposed is not None:
+    logged['unposed'] = rendered.unposed
+  return loss, logged
+
+
+def _rendered(trained, node, view, pool, key, config):
+  """`Rendered` of one view of the pool, colours unclipped."""
+  camera, camera_index, step = types.take(
+    (pool.views.cameras, pool.views.camera_index, pool.views.steps), view
+  )
   agents = types.take(pool.tracks, step)
   if config.fit.learning_rate_poses:
     camera = poses.move_camera(camera, types.take(agents, 0), trained.rig[step])
     agents = poses.move_agents(agents, trained.boxes[step])
   traversal = pool.traversal[step]
-  exposure = trained.exposure[traversal, views.camera_index[view]]
-  gaussians = gaussians_of(trained, node).replace(
-    sh=harmonics(trained, traversal)
+  gaussians = trained.gaussians.replace(
+    sh=harmonics(trained, traversal), node=node
   )
   if config.fit.clears_boxes:
     gaussians = cleared(gaussians, agents, pool.sizes)
-  agent = jnp.maximum(node, types.BACKGROUND)
   if config.fit.mirror_share:
-    turn = jax.random.bernoulli(
-      key, config.fit.mirror_share, pool.mirrors.shape
-    )
-    turn = (turn & (pool.mirrors != 0))[agent]
-    if config.fit.likeness_weight:
-      end = jnp.where(turn[:, 0], pool.mirrors[agent, 0], 0)
-      gaussians = symmetry.end_alone(gaussians, end, pool.sizes[agent, 0])
-    for axis in range(2):
-      gaussians = symmetry.mirrored(gaussians, turn[:, axis], axis)
-  unposed = {}
-  if pool.bodies is not None:
-    bodies = pool.bodies.replace(motion=trained.motion)
-    gaussians, unposed['unposed'] = bodies_lib.posed(
-      gaussians, bodies, agents, pool.clock[step], config.render
-    )
-  if trained.light is not None:
-    gaussians = lighting.lit(gaussians, trained.light[traversal], agents)
+    gaussians = _mirrored(gaussians, pool, key, config.fit)
+  scene = appearance.Appearance(
+    gaussians=gaussians,
+    sky=trained.sky[traversal],
+    exposure=trained.exposure[traversal, camera_index],
+    bodies=pool.bodies and pool.bodies.replace(motion=trained.motion),
+    light=None if trained.light is None else trained.light[traversal],
+  )
+  gaussians, unposed = appearance.appear(
+    scene, agents, pool.clock[step], config.render
+  )
   rendered = rendering.render_world(
     gaussians,
-    trained.sky[traversal],
-    exposure,
+    scene.sky,
+    scene.exposure,
     camera,
     agents,
     config.render,
     with_surface=config.fit.fits_surface,
   )
-  image = views.images[view].astype(jnp.float32) / 255
-  absolute = jnp.abs(rendered.color - image)
-  dissimilar = (1 - metrics.ssim_map(rendered.color, image)) / 2
-  photometric = jnp.mean(
-    (1 - config.fit.ssim_weight) * absolute
-    + config.fit.ssim_weight * dissimilar,
-    -1,
-  )
-  photometric *= pool.seen[views.camera_index[view] % len(pool.seen)]
-  is_log, row = True, view
-  if has_extra:
-    is_log = view < pool.num_log
-    extra = jnp.maximum(view - pool.num_log + 1, 0)
-    photometric *= jnp.where(is_log, 1, views.weights[extra])
-    row = jnp.where(is_log, view, 0)
-  photometric = jnp.mean(photometric)
-  truth = jnp.where(is_log, pool.depth[row], 0)
-  pixel = pool.depth_pixel[row]
+  return rendered.replace(unposed=None if pool.bodies is None else unposed)
 
+
+def _mirrored(gaussians, pool, key, config):
+  """Some vehicles as their mirror images, drawn anew at each step."""
+  agent = jnp.maximum(gaussians.node, types.BACKGROUND)
+  turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
+  turn = (turn & (pool.mirrors != 0))[agent]
+  if config.likeness_weight:
+    end = jnp.where(turn[:, 0], pool.mirrors[agent, 0], 0)
+    gaussians = symmetry.end_alone(gaussians, end, pool.sizes[agent, 0])
+  for axis in range(2):
+    gaussians = symmetry.mirrored(gaussians, turn[:, axis], axis)
+  return gaussians
+
+
+def _photometric(color, image, config):
+  """`[H, W]` L1 and DSSIM."""
+  absolute = jnp.abs(color - image)
+  dissimilar = (1 - metrics.ssim_map(color, image)) / 2
+  return jnp.mean(
+    (1 - config.ssim_weight) * absolute + config.ssim_weight * dissimilar, -1
+  )
+
+
+def _depth_error(rendered, pixel, truth, config):
+  """Mean relative error `[]` of depth at the pixels that lidar hit.
+
+  Args:
+    rendered: `Rendered`.
+    pixel: `[L]` int32, flat.
+    truth: `[L]` metres, 0 where there is none.
+    config: `FitConfig`.
+  """
   has_depth = truth > 0
-  depth = rendered.surface_depth if config.fit.fits_surface else rendered.depth
+  depth = rendered.surface_depth if config.fits_surface else rendered.depth
   depth = depth.reshape(-1)[pixel]
   alpha = rendered.alpha.reshape(-1)[pixel]
   # What lidar hits is opaque; what it hits far away is known less well.
   error = jnp.minimum(jnp.abs(depth / jnp.where(has_depth, truth, 1) - 1), 1)
   error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
-  depth_error = error / jnp.maximum(jnp.sum(has_depth), 1)
+  return error / jnp.maximum(jnp.sum(has_depth), 1)
 
-  opacity = jax.nn.sigmoid(trained.opacity_logits)
-  scales = jnp.exp(trained.log_scales)
-  if config.fit.likeness_weight:
+
+def _priors(trained, node, pool, config):
+  """Terms of the loss that no image decides."""
+  opacity = jax.nn.sigmoid(trained.gaussians.opacity_logits)
+  scales = jnp.exp(trained.gaussians.log_scales)
+  if config.likeness_weight:
     # What no image shows would vanish; of vehicles it is kept.
+    agent = jnp.maximum(node, types.BACKGROUND)
     is_kept = pool.is_vehicle[agent] & (node > types.BACKGROUND)
     opacity = jnp.where(is_kept, 0, opacity)
     scales = jnp.where(is_kept[:, None], 0, scales)
-  loss = (
-    photometric
-    + config.fit.depth_weight * depth_error
-    + config.fit.opacity_weight * jnp.mean(opacity)
-    + config.fit.scale_weight * jnp.mean(scales)
-    + _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
-  )
-  if config.fit.likeness_weight:
-    loss += config.fit.likeness_weight * likeness_lib.unlikeness(
-      trained.likeness, gaussians_of(trained, node), pool.sizes, is_kept
+  yield config.opacity_weight * jnp.mean(opacity)
+  yield config.scale_weight * jnp.mean(scales)
+  yield _EXPOSURE_WEIGHT * jnp.mean((trained.exposure - jnp.eye(3, 4)) ** 2)
+  if config.likeness_weight:
+    yield config.likeness_weight * likeness_lib.unlikeness(
+      trained.likeness,
+      trained.gaussians.replace(node=node),
+      pool.sizes,
+      is_kept,
     )
   if trained.light is not None:
-    loss += _LIGHT_WEIGHT * jnp.mean((trained.light - pool.light) ** 2)
-  if config.fit.learning_rate_poses:
-    loss += _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
+    yield _LIGHT_WEIGHT * jnp.mean((trained.light - pool.light) ** 2)
+  if config.learning_rate_poses:
+    yield _POSE_WEIGHT * (jnp.sum(trained.rig**2) + jnp.sum(trained.boxes**2))
   num = len(trained.sky)
   if num > 1:
-    residuals = trained.sh[:, trained.sh.shape[1] // (1 + num) :]
-    loss += _RESIDUAL_WEIGHT * jnp.mean(residuals**2)
-  return loss, {
-    'loss': loss,
-    'psnr': metrics.psnr(rendered.color, image),
-    'depth_error': depth_error,
-    'overflow': rendered.overflow,
-  } | unposed
+    sh = trained.gaussians.sh
+    residuals = sh[:, sh.shape[1] // (1 + num) :]
+    yield _RESIDUAL_WEIGHT * jnp.mean(residuals**2)
 
 
-def _relocate(trained, node, optimizer, key, config):
-  gaussians, is_void = mcmc.relocate(gaussians_of(trained, node), key)
-  names = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
+def _relocate(trained, node, optimizer, key):
+  gaussians, is_void = mcmc.relocate(trained.gaussians.replace(node=node), key)
 
   def reset(moment):
     return moment.replace(
-      **{
-        name: jnp.where(
-          is_void.reshape(-1, *[1] * (getattr(moment, name).ndim - 1)),
-          0,
-          getattr(moment, name),
-        )
-        for name in names
-      }
+      gaussians=jax.tree.map(
+        lambda x: jnp.where(is_void.reshape(-1, *[1] * (x.ndim - 1)), 0, x),
+        moment.gaussians,
+      )
     )
 
   optimizer = optimizer._replace(mu=reset(optimizer.mu), nu=reset(optimizer.nu))
-  trained = trained.replace(
-    **{name: getattr(gaussians, name) for name in names}
-  )
+  trained = trained.replace(gaussians=gaussians.replace(node=None))
   return trained, gaussians.node, optimizer

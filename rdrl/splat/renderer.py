@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import types
+from rdrl.splat import appearance
 from rdrl.splat import bodies as bodies_lib
-from rdrl.splat import lighting
 from rdrl.splat import rendering
 from rdrl.splat.config import DEFAULT
 from rdrl.splat.config import RenderConfig
@@ -18,24 +18,16 @@ class Renderer:
   """Renders batches of cameras in one of several scenes.
 
   Attributes:
-    gaussians: `[S, N]`.
-    sky: `[S, h, w, 3]`.
-    exposure: `[S, C, 3, 4]`.
+    scenes: `[S]`.
     height: static, pixels of the images.
     width: static, pixels of the images.
     config: static, rendering settings.
-    bodies: `[S]`, or None where all agents are rigid.
-    light: `[S, 8, 3]`, or None, see `types.Scene`.
   """
 
-  gaussians: types.Gaussians
-  sky: types.Array
-  exposure: types.Array
+  scenes: appearance.Appearance
   height: int = struct.field(pytree_node=False)
   width: int = struct.field(pytree_node=False)
   config: RenderConfig = struct.field(pytree_node=False)
-  bodies: types.Bodies | None = None
-  light: types.Array | None = None
 
   @classmethod
   def create(cls, scenes, height, width, config=DEFAULT):
@@ -47,10 +39,20 @@ class Renderer:
     """
     for scene in scenes:
       bodies_lib.check(scene.gaussians, scene.bodies, config)
-    names = ('gaussians', 'sky', 'exposure', 'bodies', 'light')
-    parts = [{name: getattr(s, name) for name in names} for s in scenes]
-    stacked = jax.tree.map(jnp.asarray, types.stack(parts))
-    return cls(**stacked, height=height, width=width, config=config)
+    stacked = types.stack(
+      [
+        appearance.Appearance(
+          gaussians=scene.gaussians,
+          sky=scene.sky,
+          exposure=scene.exposure,
+          bodies=scene.bodies,
+          light=scene.light,
+        )
+        for scene in scenes
+      ]
+    )
+    stacked = jax.tree.map(jnp.asarray, stacked)
+    return cls(stacked, height=height, width=width, config=config)
 
   def __call__(self, scene_index, cameras: types.Camera, agents, time=None):
     """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`.
@@ -66,19 +68,13 @@ class Renderer:
         f'cameras of {cameras.height} x {cameras.width} pixels, renderer of'
         f' {self.height} x {self.width}'
       )
-    gaussians, sky, exposure, bodies, light = types.take(
-      (self.gaussians, self.sky, self.exposure, self.bodies, self.light),
-      scene_index,
-    )
-    gaussians, _ = bodies_lib.posed(
-      gaussians, bodies, agents, time, self.config
-    )
-    gaussians = lighting.lit(gaussians, light, agents)
+    scene = types.take(self.scenes, scene_index)
+    gaussians, _ = appearance.appear(scene, agents, time, self.config)
 
     def view(camera, exposure):
       rendered = rendering.render_world(
-        gaussians, sky, exposure, camera, agents, self.config
+        gaussians, scene.sky, exposure, camera, agents, self.config
       )
       return jnp.round(jnp.clip(rendered.color, 0, 1) * 255).astype(jnp.uint8)
 
-    return jax.vmap(view)(cameras, exposure)
+    return jax.vmap(view)(cameras, scene.exposure)

@@ -15,11 +15,10 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
+from rdrl.splat import appearance
 from rdrl.splat import backends
 from rdrl.splat import blocks
-from rdrl.splat import bodies
 from rdrl.splat import composite
-from rdrl.splat import lighting
 from rdrl.splat import project
 from rdrl.splat import sky
 from rdrl.splat import tiles
@@ -374,7 +373,7 @@ def render_scene(
     config: rendering settings.
     with_surface: see `render`.
     time: `[]` seconds on the clock of the tracks; None leaves aside what of the
-      bodies needs a clock, see `bodies.posed`.
+      bodies needs a clock.
 
   Returns:
     `Rendered`, the colour between 0 and 1.
@@ -383,10 +382,7 @@ def render_scene(
     exposure = jnp.mean(scene.exposure, 0)
   else:
     exposure = scene.exposure[camera_index]
-  gaussians, unposed = bodies.posed(
-    scene.gaussians, scene.bodies, agents, time, config
-  )
-  gaussians = lighting.lit(gaussians, scene.light, agents)
+  gaussians, unposed = appearance.appear(scene, agents, time, config)
   rendered = render_world(
     gaussians, scene.sky, exposure, camera, agents, config, with_surface
   )

@@ -22,7 +22,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
-from rdrl.splat import bodies
+from rdrl.splat import appearance
 from rdrl.splat import rendering
 
 # Deviations of the prior: metres, log metres, quaternion, logit and colour.
@@ -189,9 +189,7 @@ def discrepancy(
 def _add_errors(
   total, scene, camera, agents, camera_index, image, time, config
 ):
-  gaussians, _ = bodies.posed(
-    scene.gaussians, scene.bodies, agents, time, config
-  )
+  gaussians, _ = appearance.appear(scene, agents, time, config)
   seen = rendering.render_scene(
     scene, camera, agents, camera_index, config, time=time
   )
@@ -228,9 +226,7 @@ def _explained(
   scene, discrepancy, camera, agents, config, time, camera_index=None
 ):
   """A render `[H, W, 3]`, and `[H, W, 4]` what `weights` multiply."""
-  gaussians, _ = bodies.posed(
-    scene.gaussians, scene.bodies, agents, time, config
-  )
+  gaussians, _ = appearance.appear(scene, agents, time, config)
   level = rendering.render(
     gaussians,
     camera,
