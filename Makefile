@@ -3,7 +3,8 @@ WORKDIR ?= runs/quickstart
 BIN := .venv/bin
 MINOR := $(shell $(PYTHON) -c 'import sys; print(sys.version_info[1])')
 # Newer Pythons take the newest lock.
-LOCK := requirements/python3.$(if $(filter 11,$(MINOR)),11,12).txt
+LOCK := $(firstword $(wildcard requirements/python3.$(MINOR).txt) \
+  requirements/python3.13.txt)
 
 .PHONY: quickstart test test-slow lint format bench lock clean
 
@@ -42,7 +43,8 @@ lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet -r requirements/direct.txt
 	(echo "# Exact versions for Python 3.$(MINOR); 'make lock' writes this file anew."; \
-	  .venv-lock/bin/pip freeze) > requirements/python3.$(MINOR).txt
+	  .venv-lock/bin/pip freeze --all --exclude pip) \
+	  > requirements/python3.$(MINOR).txt
 	rm -rf .venv-lock
 
 clean:
