@@ -61,7 +61,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_list('agents', None, 'Numbers of agents that are timed.')
 flags.DEFINE_list('suites', None, 'Suites to run, of those that --help names.')
-flags.DEFINE_list('backends', None, 'Who blends, of rdrl.splat.backends.')
+flags.DEFINE_list('backends', None, 'Who blends, of splat.raster.backends.')
 flags.DEFINE_integer('repeats', None, 'Timed calls per case.', lower_bound=1)
 
 # So that `flag` declares them to be flags of the module that calls it.

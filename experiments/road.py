@@ -31,7 +31,7 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 from rdrl import world
-from rdrl.splat import backends
+from rdrl.splat.raster import backends
 
 SOURCES = ('world', 'kitti', 'prepared')
 STAGES = (

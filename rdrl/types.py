@@ -276,8 +276,8 @@ class Scene:
     height: static, pixels.
     width: static, pixels.
     bodies: how agents move that are not rigid; None where all are.
-    light: `[8, 3]` on agents by their normals, see `splat.lighting`; None where
-      colours have it in them.
+    light: `[8, 3]` on agents by their normals, see `splat.appearance.lighting`;
+      None where colours have it in them.
   """
 
   gaussians: Gaussians

@@ -28,6 +28,9 @@ ORDER = (
   'report',
 )
 
+# Of `splat`, likewise.
+ROOMS = ('raster', 'appearance', 'files', 'fitting')
+
 # Heavy or absent on accelerator images, so imported in one file each.
 EDGES = {
   'brax': {'rdrl/sim/brax_env.py'},
@@ -62,6 +65,16 @@ def test_every_package_of_the_house_exists_and_no_other():
     if path.name != '__init__.py' or path.parent != ROOT / 'rdrl'
   }
   assert found == set(ORDER)
+
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_imports_among_rooms_of_splat_point_up(room):
+  below = set(ROOMS[ROOMS.index(room) + 1 :])
+  for path in sorted((ROOT / 'rdrl' / 'splat' / room).rglob('*.py')):
+    for name, _ in _imports(path):
+      parts = name.split('.')
+      if parts[:2] == ['rdrl', 'splat']:
+        assert parts[2] not in below, f'{path} imports {name}'
 
 
 @pytest.mark.parametrize('package', ORDER)

@@ -16,7 +16,7 @@ from rdrl import splat
 from rdrl import training
 from rdrl import types
 from rdrl.learn import ppo
-from rdrl.splat import optimise
+from rdrl.splat.fitting import optimise
 from tests import launches
 
 COUNT, HEIGHT, WIDTH = 64, 16, 24

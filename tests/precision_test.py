@@ -27,13 +27,13 @@ from rdrl.scenario.learned import model as model_lib
 from rdrl.scenario.learned import network
 from rdrl.sim import contact
 from rdrl.sim import dynamics
-from rdrl.splat import fitting
 from rdrl.splat import metrics
-from rdrl.splat import optimise
 from rdrl.splat import trust
+from rdrl.splat.fitting import fit as fitting
+from rdrl.splat.fitting import optimise
 from rdrl.world import shading
 from tests import rounding
-from tests.splat import fitting_test
+from tests.splat.fitting import fitting_test
 
 HEIGHT, WIDTH = 24, 40
 RNG = np.random.default_rng(0)

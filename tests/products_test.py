@@ -30,9 +30,9 @@ from rdrl.report import scene_scores
 from rdrl.scenario import learned
 from rdrl.scenario.learned import model as model_lib
 from rdrl.sim import dynamics
-from rdrl.splat import deformation
-from rdrl.splat import optimise
 from rdrl.splat import trust
+from rdrl.splat.appearance import deformation
+from rdrl.splat.fitting import optimise
 from rdrl.world import recording
 from tests import rounding
 from tests.report import drives

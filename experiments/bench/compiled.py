@@ -10,7 +10,7 @@ JAX; the plugin is no requirement of anything else. Prints one JSON line per
 case: the kernels that are launched once, those of each loop whose turns depend
 on values, and the memory that they read and write, where an array that is
 gathered from counts as a whole. Loops of so many pieces and so many binary
-digits are `rdrl.splat.lockstep`'s.
+digits are `rdrl.splat.raster.lockstep`'s.
 """
 
 import functools

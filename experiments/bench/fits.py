@@ -12,7 +12,7 @@ from experiments import presets
 from experiments.bench import timing
 from rdrl import splat
 from rdrl import training
-from rdrl.splat import optimise
+from rdrl.splat.fitting import optimise
 
 # Gaussians, height, width and degree of the harmonics.
 SIZES = {

@@ -19,9 +19,9 @@ import numpy as np
 
 from experiments.bench import timing
 from rdrl import splat
-from rdrl.splat import blocks
-from rdrl.splat import project
-from rdrl.splat import tiles
+from rdrl.splat.raster import blocks
+from rdrl.splat.raster import project
+from rdrl.splat.raster import tiles
 
 PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 

@@ -35,10 +35,10 @@ from rdrl import report
 from rdrl import splat
 from rdrl import training
 from rdrl import types
-from rdrl.splat import backends
-from rdrl.splat import blocks
-from rdrl.splat import project
-from rdrl.splat import tiles
+from rdrl.splat.raster import backends
+from rdrl.splat.raster import blocks
+from rdrl.splat.raster import project
+from rdrl.splat.raster import tiles
 
 SUITES = ('views', 'parts', 'rollout', 'scaling')
 

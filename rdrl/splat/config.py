@@ -5,7 +5,7 @@ import dataclasses
 from typing import Annotated
 
 from rdrl import ranges
-from rdrl.splat import backends
+from rdrl.splat.raster import backends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +24,9 @@ class RenderConfig:
     entries_per_tile: grows the capacity with the image, since a surface that is
       covered stays so at every resolution.
     articulated_budget: Gaussians of pedestrians that a skeleton may bend, see
-      `splat.bodies`; 0 leaves pedestrians rigid.
+      `appearance.bodies`; 0 leaves pedestrians rigid.
     deformable_budget: Gaussians of cyclists and others that may deform over
-      time, see `splat.deformation`; 0 leaves them rigid.
+      time, see `appearance.deformation`; 0 leaves them rigid.
   """
 
   near: ranges.Positive = 0.1
@@ -47,7 +47,7 @@ class RenderConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FitConfig:
-  """Fitting; learning rates that no preset changes are in `splat.optimise`.
+  """Fitting; learning rates that no preset changes are in `fitting.optimise`.
 
   Attributes:
     num_gaussians: budget of a scene, moving objects included.
@@ -69,20 +69,20 @@ class FitConfig:
     extent: metres from the camera beyond which means move in proportion to
       their distance, so that the image moves as fast; 0 lets all move alike.
     has_ground: whether Gaussians on the road stay on the surface that lidar
-      found, see `splat.ground`.
+      found, see `appearance.ground`.
     fits_surface: whether it is `surface_depth` that lidar is compared with,
       rather than the depth of the Gaussians' middles.
-    learning_rate_light: of the light on agents, see `splat.lighting`; 0 leaves
-      it in their colours.
+    learning_rate_light: of the light on agents, see `appearance.lighting`; 0
+      leaves it in their colours.
     learning_rate_poses: of the corrections of the rig and of the boxes at each
       step, rad, and five times as many metres; 0 takes the recorded poses for
       the truth.
     mirror_share: share of the steps at which a vehicle is fitted as its mirror
-      image at either plane where it may be, see `splat.symmetry`.
+      image at either plane where it may be, see `appearance.symmetry`.
     clears_boxes: whether what stands still is left out of agents' boxes while
       it is fitted, so that it can't be painted like what hides it.
     likeness_weight: of how far the colours of vehicles are from what all of a
-      scene have in common, see `splat.likeness`. If not 0, vehicles begin
+      scene have in common, see `appearance.likeness`. If not 0, vehicles begin
       whole, with the shapes of others where they were not hit, nothing pulls
       their opacities and scales down, so that what nobody sees stays, and of
       two ends only the one that was not hit learns from the mirror image of

@@ -22,8 +22,9 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import types
-from rdrl.splat import appearance
-from rdrl.splat import rendering
+from rdrl.splat.appearance import moment
+from rdrl.splat.appearance import views
+from rdrl.splat.raster import rendering
 
 # Deviations of the prior: metres, log metres, quaternion, logit and colour.
 PRIOR = {
@@ -77,7 +78,7 @@ def fisher(scene, cameras, agents, camera_index, key, config, times=None):
     camera_index: `[V]` int32, whose exposure each has.
     key: of the signs.
     config: rendering settings.
-    times: `[V]` seconds, see `rendering.render_scene`.
+    times: `[V]` seconds, see `views.render_scene`.
 
   Returns:
     Dictionary from the names of parameters to arrays shaped like these.
@@ -101,7 +102,7 @@ def _add_view(total, scene, camera, agents, camera_index, time, key, config):
 
   def project(parameters):
     one = scene.replace(gaussians=scene.gaussians.replace(**parameters))
-    image = rendering.render_scene(
+    image = views.render_scene(
       one, camera, agents, camera_index, config, time=time
     )
     return jnp.sum(image.color * signs)
@@ -189,8 +190,8 @@ def discrepancy(
 def _add_errors(
   total, scene, camera, agents, camera_index, image, time, config
 ):
-  gaussians, _ = appearance.appear(scene, agents, time, config)
-  seen = rendering.render_scene(
+  gaussians, _ = moment.appear(scene, agents, time, config)
+  seen = views.render_scene(
     scene, camera, agents, camera_index, config, time=time
   )
   error = jnp.mean((seen.color - image) ** 2, -1, keepdims=True)
@@ -226,7 +227,7 @@ def _explained(
   scene, discrepancy, camera, agents, config, time, camera_index=None
 ):
   """A render `[H, W, 3]`, and `[H, W, 4]` what `weights` multiply."""
-  gaussians, _ = appearance.appear(scene, agents, time, config)
+  gaussians, _ = moment.appear(scene, agents, time, config)
   level = rendering.render(
     gaussians,
     camera,
@@ -236,7 +237,7 @@ def _explained(
     features=discrepancy.level[:, None],
     config=config,
   ).features
-  seen = rendering.render_scene(
+  seen = views.render_scene(
     scene, camera, agents, camera_index, config, time=time
   )
   return seen.color, jnp.concatenate(
@@ -286,7 +287,7 @@ def information_gain(
     key: of the samples.
     num_samples: static, see `posterior_variance`.
     config: rendering settings.
-    time: see `rendering.render_scene`.
+    time: see `views.render_scene`.
 
   Returns:
     `[H, W]`.
@@ -326,7 +327,7 @@ def posterior_variance(
       for key, (name, x) in zip(keys, sorted(spread.items()), strict=True)
     }
     one = scene.replace(gaussians=scene.gaussians.replace(**moved))
-    return rendering.render_scene(
+    return views.render_scene(
       one, camera, agents, config=config, time=time
     ).color
 

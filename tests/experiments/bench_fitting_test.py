@@ -13,8 +13,8 @@ from experiments.bench import fitting as bench_fitting
 from experiments.bench import timing
 from rdrl import training
 from rdrl import world
-from rdrl.splat import fitting
-from rdrl.splat import optimise
+from rdrl.splat.fitting import fit as fitting
+from rdrl.splat.fitting import optimise
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from rdrl import splat
 from rdrl import types
 from rdrl import world
 from rdrl.report import trust_scores
-from rdrl.splat import initialise
-from rdrl.splat import lidar
+from rdrl.splat.fitting import initialise
+from rdrl.splat.fitting import lidar
 
 CONFIG = splat.RenderConfig()
 FIT = splat.FitConfig(num_gaussians=1200, gaussians_per_object=32, sh_degree=0)

@@ -1,0 +1,80 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""What a simulator sees of reconstructed scenes."""
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+
+from rdrl import types
+from rdrl.splat.appearance import bodies as bodies_lib
+from rdrl.splat.appearance import moment
+from rdrl.splat.appearance import views
+from rdrl.splat.config import DEFAULT
+from rdrl.splat.config import RenderConfig
+
+
+@struct.dataclass
+class Renderer:
+  """Renders batches of cameras in one of several scenes.
+
+  Attributes:
+    scenes: `[S]`.
+    height: static, pixels of the images.
+    width: static, pixels of the images.
+    config: static, rendering settings.
+  """
+
+  scenes: moment.Appearance
+  height: int = struct.field(pytree_node=False)
+  width: int = struct.field(pytree_node=False)
+  config: RenderConfig = struct.field(pytree_node=False)
+
+  @classmethod
+  def create(cls, scenes, height, width, config=DEFAULT):
+    """A renderer of a list of scenes of one size.
+
+    Raises:
+      ValueError: if the scenes differ in a size, naming the field, or if the
+        budgets of the config do not hold the Gaussians of their bodies.
+    """
+    for scene in scenes:
+      bodies_lib.check(scene.gaussians, scene.bodies, config)
+    stacked = types.stack(
+      [
+        moment.Appearance(
+          gaussians=scene.gaussians,
+          sky=scene.sky,
+          exposure=scene.exposure,
+          bodies=scene.bodies,
+          light=scene.light,
+        )
+        for scene in scenes
+      ]
+    )
+    stacked = jax.tree.map(jnp.asarray, stacked)
+    return cls(stacked, height=height, width=width, config=config)
+
+  def __call__(self, scene_index, cameras: types.Camera, agents, time=None):
+    """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`.
+
+    Camera c gets the exposure of the scene's camera c; bodies move with agents
+    and with time, `[]` seconds on the clock of the tracks.
+
+    Raises:
+      ValueError: if the cameras have another size than the renderer.
+    """
+    if (cameras.height, cameras.width) != (self.height, self.width):
+      raise ValueError(
+        f'cameras of {cameras.height} x {cameras.width} pixels, renderer of'
+        f' {self.height} x {self.width}'
+      )
+    scene = types.take(self.scenes, scene_index)
+    gaussians, _ = moment.appear(scene, agents, time, self.config)
+
+    def view(camera, exposure):
+      rendered = views.render_world(
+        gaussians, scene.sky, exposure, camera, agents, self.config
+      )
+      return jnp.round(jnp.clip(rendered.color, 0, 1) * 255).astype(jnp.uint8)
+
+    return jax.vmap(view)(cameras, scene.exposure)
