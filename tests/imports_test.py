@@ -99,7 +99,7 @@ def test_edge_libraries_are_imported_in_one_place(library):
     for name, _ in _imports(path)
     if name.split('.')[0] == library
   }
-  assert found <= EDGES[library]
+  assert found == EDGES[library]
 
 
 def test_tensorflow_datasets_is_never_imported_at_module_level():

@@ -102,7 +102,9 @@ def test_a_wrong_value_is_named(
 def test_recorded_egos_drive_on_the_road():
   if not REAL.is_dir():
     pytest.skip(f'no recording at {REAL}; set RDRL_DATA')
-  for path in argoverse2.recordings(REAL).values():
+  paths = argoverse2.recordings(REAL)
+  assert len(paths) == 2
+  for path in paths.values():
     log = argoverse2.read(path)
     np.testing.assert_allclose(np.diff(log.times), types.TIME_STEP, atol=1e-3)
     drivable = logs.geometric_scene(log).drivable

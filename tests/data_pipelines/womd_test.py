@@ -331,6 +331,7 @@ def _facts(path):
 
 
 def test_recorded_egos_drive_on_the_road(real):
+  assert len(real) >= 3
   for path in real[1:3]:
     edge, wrong, log = _facts(path)
     assert edge > 1 and wrong < 0.05

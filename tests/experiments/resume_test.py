@@ -190,9 +190,12 @@ def kills(folder, count, seed=0):
 def _assert_no_flipped_bit_is_used(workdir):
   """In one file after the other, of each kind of checkpoint."""
   draw = random.Random(1)
-  for sums in sorted(workdir.rglob('SHA256SUMS')):
+  found = sorted(workdir.rglob('SHA256SUMS'))
+  assert found, workdir
+  for sums in found:
     step = sums.parent
     files = [x for x in step.rglob('*') if x.is_file() and x.stat().st_size]
+    assert len(files) > 1, step
     for file in files:
       whole = file.read_bytes()
       data = bytearray(whole)

@@ -76,8 +76,9 @@ def test_enlarging_repeats_pixels():
   large = videos.enlarge(frames, 12)
   assert large.shape == (1, 9, 15, 3)
   assert np.array_equal(large[:, 1::3, 1::3], frames)
-  assert videos.enlarge(frames, 5) is not None
+  # Wide enough is left alone; a column too few doubles all.
   assert np.array_equal(videos.enlarge(frames, 5), frames)
+  assert videos.enlarge(frames, 6).shape == (1, 6, 10, 3)
 
 
 def test_panorama_puts_the_first_camera_on_the_left():

@@ -110,6 +110,7 @@ def test_deviations_shrink_from_the_prior_as_views_are_added():
   for name in none:
     assert np.all(np.asarray(one[name]) <= np.asarray(none[name]) + 1e-6)
     assert np.all(np.asarray(two[name]) <= np.asarray(one[name]) + 1e-6)
+    assert np.mean(two[name]) < np.mean(one[name]) < np.mean(none[name])
 
 
 @pytest.mark.slow

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
-import jax.numpy as jnp
+import jax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+import numpy as np
 import pytest
 
 from rdrl.training import mesh
@@ -15,8 +18,12 @@ from rdrl.training import mesh
 m = mesh.make()
 assert m.shape == {'data': 8}, m.shape
 x = mesh.shard({'x': jnp.arange(16.0)}, m)['x']
-assert len(x.sharding.device_set) == 8
+assert [s.data.tolist() for s in x.addressable_shards] == [
+  [2 * i, 2 * i + 1] for i in range(8)
+]
 w = mesh.replicate(jnp.float32(3), m)
+# Sorting along the sharded axis raises where the axis is Explicit.
+assert jnp.sort(-x)[0] == -15
 grad = jax.jit(jax.grad(lambda w, x: jnp.mean((w * x) ** 2)))(w, x)
 assert abs(grad - 6 * jnp.mean(jnp.arange(16.0) ** 2)) < 1e-3, grad
 try:
@@ -101,9 +108,13 @@ def test_half_set_environment_is_a_clear_error(monkeypatch):
     mesh.start(distributed=True)
 
 
-def test_one_device_mesh_takes_any_leading_axis():
-  tree = mesh.shard({'x': jnp.zeros((3, 2))}, mesh.make())
-  assert tree['x'].shape == (3, 2)
+def test_one_device_holds_all_of_any_leading_axis():
+  one = mesh.make(jax.devices()[:1])
+  values = np.arange(6.0, dtype=np.float32).reshape(3, 2)
+  x = mesh.shard({'x': values}, one)['x']
+  assert x.sharding == NamedSharding(one, PartitionSpec('data'))
+  assert x.sharding.device_set == {jax.devices()[0]}
+  np.testing.assert_array_equal(x.addressable_shards[0].data, values)
 
 
 if __name__ == '__main__':
