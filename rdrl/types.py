@@ -523,7 +523,7 @@ class Drive:
     adversary: `[]` int32.
     behaviour: `[]` int32.
     road: `[S]` where the ego was; None in a record that does not tell.
-    reference_road: `[S]` where the reference was, likewise.
+    reference_road: `[S]` where the reference was; None as `road` is.
     way: None in a record; see `report.signals.located`.
   """
 
@@ -563,7 +563,7 @@ def where(condition, x, y):
 
 
 def map_batches(function, tree, batch_size):
-  """What `function` makes of all rows of a tree, in host memory.
+  """Applies `function` to all rows of a tree in fixed-size batches.
 
   Args:
     function: of a tree of `batch_size` rows, to a tree of as many; compiled
@@ -572,7 +572,7 @@ def map_batches(function, tree, batch_size):
     batch_size: rows at a time.
 
   Returns:
-    Tree of `[n, ...]` NumPy arrays.
+    Tree of `[n, ...]` NumPy arrays, in host memory.
   """
   count = len(jax.tree.leaves(tree)[0])
   parts = []

@@ -40,7 +40,7 @@ class ImitationConfig:
     speed_change: greatest displacement of the speed, m/s.
     rejoin_time: seconds ahead at which a displaced ego aims at the path.
     log_share: weight of the recorded drives; cousins get the rest.
-    balance_steps: steps ahead at which manoeuvres are told apart.
+    balance_steps: steps ahead at which manoeuvres are classified.
     balance_offset: added to the count of a bin before it divides.
     balance_cap: greatest weight, over the mean.
     target_widths: standard deviations in anchors of the soft targets, lateral
@@ -86,7 +86,7 @@ class Demonstrations:
 
 
 def imitation_data(env, config, key):
-  """Renders what the ego would see on and beside its references, and labels it.
+  """Renders and labels what the ego would see on and beside its references.
 
   On a reference the label is the feasible anchor nearest to where the reference
   is half a second later. Each moment comes twice, the second time with the ego
@@ -324,7 +324,7 @@ def imitation_loss(output, action, weight, target_widths):
 
 
 def imitate(policy, demonstrations, config, key, directory=None):
-  """Trains a policy to do what demonstrations did.
+  """Trains a policy to imitate demonstrations.
 
   Args:
     policy: to start from.

@@ -91,7 +91,7 @@ class PpoConfig:
 
 @struct.dataclass
 class Batch:
-  """What one update sees, `[T, E]` leading.
+  """Data of one update, `[T, E]` leading.
 
   Attributes:
     transition: as collected.
@@ -501,7 +501,7 @@ def _normalise(x, weight, least_deviation):
 
 
 def _kl(logs, reference):
-  """Divergence `[...]` of one categorical from another; infeasible is none."""
+  """Divergence `[...]` of a categorical from another; infeasible ones add 0."""
   possible = logs > -1e30
   difference = jnp.where(possible, logs - reference, 0)
   return jnp.sum(jnp.exp(logs) * difference, -1)

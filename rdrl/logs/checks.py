@@ -14,7 +14,7 @@ _TOLERANCE = 0.03
 _DRIFT = 0.05
 
 # The greatest magnitude of numbers: seconds since any epoch, metres from the
-# origin, where float32 still tells centimetres, and of a box and of a lane,
+# origin, where float32 still resolves centimetres, and of a box and of a lane,
 # pixels, rad and m/s.
 _LATE = 1e11
 _FAR = 1e5

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Drivers without anything learnt, to tell how hard scenarios are.
+"""Drivers that learnt nothing, to measure how hard scenarios are.
 
 All keep to the reference path of the scenario, steered by pure pursuit; they
 differ in their speed. They know the state of the simulator.

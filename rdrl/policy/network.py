@@ -5,7 +5,7 @@ RAD (arXiv 2502.13144, section 3.2): a learnt planning query attends to scene
 tokens through a cascade of Transformer decoder layers; navigation and ego state
 are added to what comes out; MLPs read actions and values from it. What differs:
 tokens come from the images alone, without map and agent heads, and each value
-head tells its reward terms apart, so that every term has an advantage.
+head has an output per reward term, so that every term has an advantage.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ from rdrl import sim
 from rdrl import types
 from rdrl.sim import anchors
 
-# m/s and metres ahead and aside that bring speed and route to about unit size.
-# A metre aside decides more than a metre ahead.
+# m/s, and metres longitudinally and laterally, that bring speed and route to
+# about unit size. A lateral metre decides more than a longitudinal one.
 _SPEED_SCALE, _ROUTE_SCALE = 10.0, (20.0, 2.0)
 
 
@@ -127,7 +127,7 @@ class ImageEncoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-  """The query attends to the tokens, then thinks."""
+  """The query attends to the tokens, then an MLP is applied."""
 
   config: Config
 

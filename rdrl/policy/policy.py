@@ -31,7 +31,7 @@ class Policy:
 
 @struct.dataclass
 class Output:
-  """What a policy thinks of an observation.
+  """A policy's distribution over actions and its values for an observation.
 
   Attributes:
     lateral_logits: `[..., 61]`.

@@ -22,7 +22,7 @@ def diffuse(data, noise, angle):
 
 
 def velocity(data, noise, angle):
-  """What the network should say at `diffuse(data, noise, angle)`."""
+  """The network's target at `diffuse(data, noise, angle)`."""
   return jnp.cos(angle) * noise - jnp.sin(angle) * data
 
 

@@ -175,7 +175,7 @@ def restore(prior, degraded, reference, condition, key):
   Args:
     prior: a `Prior`.
     degraded: `[B, F, h, w, 3]` floats 0..1 or uint8.
-    reference: `[B, F, h, w, 3]` likewise, see `Clips`.
+    reference: `[B, F, h, w, 3]` floats 0..1 or uint8, see `Clips`.
     condition: `[B, F, h, w, K]` floats 0..1 or uint8.
     key: of the noise.
   """

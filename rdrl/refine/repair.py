@@ -36,8 +36,8 @@ class Config:
     num_clips: training clips of one drive, shared out among the snapshots in
       proportion to 1, 2, 3, ..., since the better ones are what is repaired.
     position_noise: of perturbed Gaussians, in their own standard deviations.
-    scale_noise: likewise, of the logarithm of their scales.
-    color_noise: likewise, of their spherical harmonics.
+    scale_noise: noise in the logarithm of their scales.
+    color_noise: noise in their spherical harmonics.
     drop: share of them that vanish.
     reference_distances: metres along the path from a view to the recorded
       frames in which its points are looked up, best first.
@@ -167,7 +167,7 @@ def refine(
   *,
   splat_config,
 ):
-  """Repairs a scene where its recording did not look.
+  """Repairs a scene in views off the recorded path.
 
   Args:
     scene: fitted to `log`.
@@ -263,7 +263,7 @@ def _restored(scene, log, usable, prior, offsets, config, key, render_config):
 
 
 def _perturb(scene, key, config):
-  """`scene` with Gaussians that err as they do from where none looked."""
+  """`scene` with the errors that Gaussians have in views that none recorded."""
   gaussians = scene.gaussians
   keys = jax.random.split(key, 6)
   strength = jax.random.uniform(keys[0])

@@ -46,11 +46,11 @@ _HIDDEN = -1e4
 
 @struct.dataclass
 class Recording:
-  """What the views of one scene are compared with.
+  """Recorded frames and depths in which views of one scene are looked up.
 
   Attributes:
     images: `[T, C, H, W, 3]` uint8, recorded.
-    depth: `[T, C, H, W]` metres, rendered, what means the road put on it; 0
+    depth: `[T, C, H, W]` metres, rendered, those of the road moved onto it; 0
       where nothing is, and far behind the camera where the recording car is in
       the way, so that nothing is looked up there.
     cameras: `[T, C]`.
@@ -270,7 +270,7 @@ def _reference(scene, recording, camera, depth, agents, references):
 
 
 def _flat(scene, camera, depth, ground_depth, box_depth):
-  """Depths that mean the road, put on it: seen at a grazing angle, it waves.
+  """Moves depths that belong to the road onto it: at grazing angles they wave.
 
   Nothing is seen below the ground, and what hovers over ground where lidar
   found no obstacle is most likely the ground.

@@ -65,7 +65,7 @@ class Beginnings:
 
 @struct.dataclass
 class Measured:
-  """What is told of futures `[...]`.
+  """Measurements of futures `[...]`.
 
   Attributes:
     collision: `[...]` bool, the adversary's box meets the ego's.

@@ -222,7 +222,7 @@ def terms(drive):
 
 
 def _with_human(drive, function):
-  """What a function makes of the ego's drive and of the human's, stacked."""
+  """Applies a function to the ego's drive and to the human's, stacked."""
   both = jax.tree.map(lambda *x: jnp.stack(x), drive, signals.human(drive))
   return jax.vmap(function)(both)
 

@@ -167,7 +167,7 @@ def time_to_collision_within_bound(drive):
   if drive.road is None:
     return jnp.float32(jnp.nan)
   counts = signals.others(drive) & signals.concerns(drive, drive.agents.xy)
-  # Whom it has met is out of account from then on.
+  # An agent that the ego has met no longer counts.
   touched = signals.met(drive) & drive.valid[:, None]
   counts &= jnp.cumsum(touched, 0) == 0
   time = signals.time_to_collision(drive, counts)

@@ -679,8 +679,8 @@ def _score_of(drive):
   return lambda name: metrics.METRICS[name].function(drive)
 
 
-# What a row of the list of drives tells, and in which order drives are bad: the
-# first of these in which two differ decides.
+# Scores in a row of the list of drives; and those that sort it, worst first:
+# the first in which two drives differ decides.
 _TOLD = ('closed_loop_score', 'progress', 'time_to_collision')
 _ORDER = (
   'at_fault_collision',

@@ -49,7 +49,7 @@ def below_one_second(drive):
 
 
 def below_three_seconds(drive):
-  """Share of the states whose time to collision is less than 3 s, likewise."""
+  """Share of the states whose time to collision is less than 3 s: TET, too."""
   return signals.masked_mean(_times(drive) < TIME_HORIZON, drive.valid)
 
 

@@ -92,7 +92,7 @@ def _look_at(eye, target):
 
 
 def truth(street, cameras, agents):
-  """What they should show: colours `[S, C, H, W, 3]` in [0, 1]."""
+  """Colours that views of a street should show, `[S, C, H, W, 3]` in [0, 1]."""
   return by_moment(lambda *moment: _raycast(street, *moment), cameras, agents)
 
 
@@ -102,7 +102,7 @@ def survey(street, cameras, agents):
 
 
 def by_moment(function, *trees):
-  """One call for each row of the trees: one program serves any number."""
+  """Calls a function for each row of trees: one program serves any number."""
   trees = jax.tree.map(np.asarray, trees)
   count = len(jax.tree.leaves(trees)[0])
   rows = [jax.device_get(function(*types.take(trees, i))) for i in range(count)]
@@ -139,9 +139,9 @@ def held_out_scores(scene, street, log, config):
 
   Returns:
     Floats: `psnr_moving`, dB inside the visible parts of the boxes of moving
-    agents, mean over images with some; `psnr_pedestrians` and `psnr_cyclists`
-    likewise, not there without any; `depth_ground` and `depth_facade`, median
-    relative error of the expected depth.
+    agents, mean over images with some; `psnr_pedestrians` and `psnr_cyclists`,
+    the same of these classes, absent where no image shows any; `depth_ground`
+    and `depth_facade`, median relative error of the expected depth.
   """
   steps = np.flatnonzero(log.is_held_out)
   cameras, agents = types.take((log.cameras, log.tracks), steps)
@@ -189,7 +189,7 @@ def box_depths(cameras, agents, sizes):
 
 @jax.jit
 def _boxes(cameras, agents, sizes):
-  """See `box_depths`; of one moment."""
+  """`box_depths` of one moment."""
 
   def one(camera, agent, size):
     origin, rays = geometry.pixel_rays(camera)

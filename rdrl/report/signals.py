@@ -135,11 +135,11 @@ def motion(drive) -> Motion:
   """`Motion` of quadratics fitted to 15 states around each.
 
   That is the window of nuPlan's jerks and yaw rates (Savitzky and Golay 1964;
-  planning/metrics/utils/state_extractors.py), of which the ends of a drive have
-  what there is. nuPlan is told accelerations, too, and smooths them over 8
-  states; here speed and yaw are fitted and all else follows: the lateral
-  acceleration of a car that does not slip is speed times yaw rate, and its
-  derivative that of the product.
+  planning/metrics/utils/state_extractors.py); at the ends of a drive it is cut
+  off. nuPlan also receives accelerations and smooths them over 8 states; here
+  speed and yaw are fitted and all else follows: the lateral acceleration of a
+  car that does not slip is speed times yaw rate, and its derivative that of the
+  product.
   """
   yaw = jnp.cumsum(
     jnp.concatenate(
@@ -310,9 +310,9 @@ def human(drive):
   """The reference in the ego's place, among the same traffic.
 
   Its collisions are those of its box with the agents as they drove for the ego,
-  and its fault is that of the moment in which it meets each, as
-  `events.is_blamed` tells it. Where the map knows no lane it is in its own. It
-  hits no static obstacle and runs no light: the record does not tell.
+  and its fault is decided by `events.is_blamed` at the moment in which it meets
+  each. Where the map has no lane, it counts as in its own. It hits no static
+  obstacle and runs no light, since the record does not contain these.
 
   Args:
     drive: `Drive` with `reference_road`.

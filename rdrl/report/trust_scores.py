@@ -3,8 +3,8 @@
 
 Expected information gain of views that nobody recorded (FisherRF, Jiang et al.
 2024; FaithFusion) beside their true error: the rank correlation says whether
-one is large where the other is. What else could be looked at instead is scored
-likewise.
+one is large where the other is. The same is computed for other maps that could
+serve instead.
 """
 
 import functools
@@ -102,7 +102,7 @@ def know(scene, log, config, key, num_views=_NUM_VIEWS):
 
 
 def maps(known, cameras, agents, steps, config, key, num_samples=_NUM_SAMPLES):
-  """What a scene says of views of it.
+  """Maps of uncertainty that a scene gives of views of it.
 
   Args:
     known: `Knowledge`.
@@ -128,7 +128,7 @@ def maps(known, cameras, agents, steps, config, key, num_samples=_NUM_SAMPLES):
 
 @functools.partial(jax.jit, static_argnames=('num_samples', 'config'))
 def _maps(known, cameras, agents, time, key, num_samples, config):
-  """Of one moment."""
+  """`maps` of one moment."""
 
   def one(camera):
     seen = splat.render_scene(

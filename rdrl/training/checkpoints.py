@@ -136,7 +136,7 @@ def restore(directory, like, step=None):
 
 
 def resume(directory, like, last):
-  """What a killed run goes on from: the newest checkpoint that is not damaged.
+  """Reads the newest checkpoint that is not damaged, for a run to go on from.
 
   Args:
     directory: where `save` wrote.
@@ -217,7 +217,7 @@ def any_below(workdir):
 
 
 def _metadata(path):
-  """What Orbax knows of the arrays, and our notes, of a whole checkpoint."""
+  """Orbax's metadata of the arrays, and our notes, of a whole checkpoint."""
   _verify(path)
   with _LOCK, _blaming(path):
     metadata = ocp.metadata(path)
@@ -247,7 +247,7 @@ def _load(path, like):
 
 @contextlib.contextmanager
 def _blaming(path):
-  """Whatever Orbax and below raise becomes one line that names the path."""
+  """Turns any error of Orbax and below into one line that names the path."""
   try:
     yield
   except OSError:
@@ -257,7 +257,7 @@ def _blaming(path):
 
 
 def _verify(path):
-  """Whether each file is there and as it was written, and no other."""
+  """Checks that all files are there, as they were written, and no others."""
   try:
     lines = (path / _SUMS).read_text().split('\n')
   except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError) as error:

@@ -30,7 +30,7 @@ def run(main):
   """
 
   def quiet(argv):
-    # Orbax narrates every save; ask for it with --verbosity.
+    # Orbax logs every save; --verbosity shows that.
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
     with interrupts.cleaning_up():

@@ -130,7 +130,7 @@ def record(workdir, config):
 
 
 def _agrees(path, leaves):
-  """Whether there is a record; if so, it is that of this run."""
+  """Whether a record exists; raises if it is not that of this run."""
   if not path.exists():
     scores = path.parent.glob('*/*.json')
     result = checkpoints.any_below(path.parent) or next(scores, None)

@@ -18,7 +18,7 @@ _ACCELERATED = 25
 
 
 def steps_per_call(on_cpu=1):
-  """How many steps one call does at most, on the device that JAX has here.
+  """Greatest number of steps per call, on the device that JAX has here.
 
   Args:
     on_cpu: how many on a CPU, where asking takes no time beside most steps, XLA
@@ -179,7 +179,7 @@ def read_metrics(directory):
 
 
 def _step_of(line):
-  """The step of a metric line, or None if it is none."""
+  """The step of a line, or None if it is not a metric line."""
   try:
     step = json.loads(line)['step']
   except (ValueError, TypeError, KeyError, RecursionError):

@@ -7,7 +7,7 @@ import jax
 
 
 def each(function, items):
-  """What `function` returns for each item, two at a time on a CPU.
+  """Results of `function` for each item, two at a time on a CPU.
 
   Neither compiling nor rendering keeps two cores busy. An accelerator is busy
   with one, and processes must enter their collectives in one order. What one

@@ -18,7 +18,7 @@ from rdrl import types
 from rdrl.world import raycast
 from rdrl.world import street as street_lib
 
-# What stands there, as `survey` tells.
+# Names of the labels that `survey` returns.
 LABELS = ('sky', 'ground', 'facade', 'agent', 'other')
 
 # From the body on, these are parts of agents.

@@ -25,8 +25,9 @@ from rdrl import types
 # Half the distance of the two axles, both of which follow the path: the chord
 # between them is the heading.
 _HALF_WHEELBASE = 1.4
-# Metres of a path below which an agent stands; of a record within which it is
-# met; and aside between which a lane is the next one.
+# Metres: length of a path below which an agent stands; distance from a record
+# within which the agent is on it; lateral distances between which a lane is the
+# next one.
 _SHORTEST, _SLACK, _LANE = 0.5, 0.1, (2.0, 5.0)
 
 
@@ -67,8 +68,9 @@ class MobilConfig:
     threshold: m/s^2 that a change must gain.
     safe_deceleration: m/s^2 that nobody is forced to exceed.
     min_speed: m/s below which no change begins.
-    frequency: rad/s of the critically damped motion aside; it takes about 4 s.
-    max_slope: greatest ratio of the speeds aside and ahead.
+    frequency: rad/s of the critically damped lateral motion, which takes about
+      4 s.
+    max_slope: greatest ratio of lateral to longitudinal speed.
   """
 
   politeness: ranges.NotNegative = 0.3
@@ -84,9 +86,9 @@ class ScheduleConfig:
   """How a recorded agent gives way and comes back; all of it is ours.
 
   Attributes:
-    position_tolerance: metres from its record within which an agent counts as
-      where it was.
-    speed_tolerance: m/s likewise.
+    position_tolerance: metres from its recorded position within which an agent
+      counts as on schedule.
+    speed_tolerance: m/s from its recorded speed, for the same.
     catch_up: seconds in which a delay is made up for.
     overspeed: how many times the greatest speed of its record it may drive to
       make up for a delay.
@@ -133,10 +135,10 @@ class Beside:
 
   Attributes:
     along: `[A]` metres along the path of the middles of the boxes.
-    rear: `[A]` likewise of their rear ends.
-    front: `[A]` likewise of their front ends.
+    rear: `[A]` metres along the path of their rear ends.
+    front: `[A]` metres along the path of their front ends.
     right: `[A]` metres to the left of the path of their right sides.
-    left: `[A]` likewise of their left sides.
+    left: `[A]` metres to the left of the path of their left sides.
     speed: `[A]` m/s along the path.
   """
 
@@ -429,7 +431,7 @@ def step_on_schedule(
     progress: `[A]` metres along its path of each agent.
     desired_speed: `[A]` m/s, the greatest that was recorded.
     recorded: `[2, A]` where the record has everybody now and after the step.
-    recorded_progress: `[2, A]` metres along the paths likewise.
+    recorded_progress: `[2, A]` metres along the paths, of the same two steps.
     controlled: `[A]` bool; the others come back unchanged.
     dt: seconds.
     config: parameters of the driver model.
