@@ -181,7 +181,11 @@ class Config:
       lie before it.
     episode_steps: steps that should remain after the start.
     reactive: moving agents react to what is ahead instead of repeating their
-      track.
+      track: by `types.IDM`, but for two shares.
+    yield_share: of those that react, probability that one keeps to its track
+      and its time and yields to who is in the way (`types.YIELD`).
+    lane_change_share: of those that react and drive, probability that one may
+      also change to a lane beside it (`types.LANE_CHANGE`).
     alive_steps: an agent must be seen as long as this to be an adversary.
     nearness: metres by which the distance to the ego may grow until an agent is
       e times less likely to be the adversary, at temperature 1.
@@ -234,6 +238,8 @@ class Config:
   first_start: ranges.CountOrNone = 5
   episode_steps: ranges.CountOrNone = 80
   reactive: bool = True
+  yield_share: ranges.Share = 0.0
+  lane_change_share: ranges.Share = 0.0
   alive_steps: ranges.Count = 40
   nearness: ranges.Positive = 10.0
   temperature: ranges.NotNegative = 1.0
@@ -277,6 +283,8 @@ class Config:
       yield 'num_accepted', f'one for each of {BEHAVIOURS}'
     if not set(self.held_out) <= set(ADVERSARIES):
       yield 'held_out', f'some of {ADVERSARIES}'
+    if self.yield_share + self.lane_change_share > 1:
+      yield 'yield_share', 'at most 1 together with lane_change_share'
     for name, values in self.limits:
       if name not in PARAMETERS:
         yield 'limits', f'names among {", ".join(PARAMETERS)}'

@@ -91,7 +91,25 @@ def _judge(context, behaviours, proposals, config):
   )
 
 
-def unedited(context, start, scene_index, config) -> types.Scenario:
+def _controllers(context, config, key):
+  """`[A]` int32, how each agent reacts, drawn by the shares of `config`."""
+  agents = jnp.arange(len(context.sizes))
+  moving = context_lib.is_moving(context) & config.reactive & (agents != 0)
+  drives = context.classes == types.VEHICLE
+  share = jax.random.uniform(key, agents.shape)
+  drawn = jnp.where(
+    share < config.yield_share,
+    types.YIELD,
+    jnp.where(
+      drives & (share < config.yield_share + config.lane_change_share),
+      types.LANE_CHANGE,
+      types.IDM,
+    ),
+  )
+  return jnp.where(moving, drawn, types.REPLAY).astype(jnp.int32)
+
+
+def unedited(context, start, scene_index, config, key) -> types.Scenario:
   """The recording as a `Scenario` `[]`.
 
   Args:
@@ -99,22 +117,23 @@ def unedited(context, start, scene_index, config) -> types.Scenario:
     start: `[]` int32 step at which an episode begins.
     scene_index: `[]` int32 place of the scene among those of the environment.
     config: `scenario.Config`.
+    key: of who reacts how.
   """
-  agents = jnp.arange(len(context.sizes))
-  moving = context_lib.is_moving(context) & config.reactive & (agents != 0)
   return types.Scenario(
     tracks=context.tracks,
     scene=jnp.asarray(scene_index, jnp.int32),
     start=start,
     adversary=jnp.zeros((), jnp.int32),
     behaviour=jnp.int32(_LOG),
-    controller=jnp.where(moving, types.IDM, types.REPLAY).astype(jnp.int32),
-    release=jnp.full(len(agents), start, jnp.int32),
+    controller=_controllers(context, config, key),
+    release=jnp.full(len(context.sizes), start, jnp.int32),
     difficulty=jnp.zeros(()),
   )
 
 
-def edited(context, proposal, behaviour, scene_index, config) -> types.Scenario:
+def edited(
+  context, proposal, behaviour, scene_index, config, key
+) -> types.Scenario:
   """A proposal as a `Scenario` `[]`; the recording if it was rejected.
 
   Once its manoeuvre is over, an adversary that drives follows its path on as
@@ -127,8 +146,9 @@ def edited(context, proposal, behaviour, scene_index, config) -> types.Scenario:
     behaviour: `[]` int32 index into `BEHAVIOURS`.
     scene_index: `[]` int32 place of the scene among those of the environment.
     config: `scenario.Config`.
+    key: of who reacts how.
   """
-  log = unedited(context, proposal.start, scene_index, config)
+  log = unedited(context, proposal.start, scene_index, config, key)
   is_adversary = behaviour < planning.FIRST_COUSIN
   changes = is_adversary & (jnp.arange(len(context.sizes)) == proposal.agent)
   drives = context.classes != types.PEDESTRIAN
@@ -146,7 +166,7 @@ def edited(context, proposal, behaviour, scene_index, config) -> types.Scenario:
   )
 
 
-def scenarios(context, proposals, behaviours, scene_index, config):
+def scenarios(context, proposals, behaviours, scene_index, config, keys):
   """`Scenario` `[n]` of proposals `[n]`, n at least 1, in host memory.
 
   Args:
@@ -155,36 +175,46 @@ def scenarios(context, proposals, behaviours, scene_index, config):
     behaviours: `[n]` int32 index into `BEHAVIOURS`.
     scene_index: place of the scene among those of the environment.
     config: `scenario.Config`.
+    keys: `[n]`, of who reacts how.
   """
+  config = _without_counts(config)
   return types.map_batches(
-    lambda rows: _edited(context, *rows, scene_index, _without_counts(config)),
-    (proposals, np.asarray(behaviours, np.int32)),
+    lambda rows: _edited(context, *rows, scene_index, config),
+    (proposals, np.asarray(behaviours, np.int32), keys),
     _JUDGED,
   )
 
 
 @functools.partial(jax.jit, static_argnames='config')
-def _edited(context, proposals, behaviours, scene_index, config):
-  return jax.vmap(lambda *row: edited(context, *row, scene_index, config))(
-    proposals, behaviours
-  )
+def _edited(context, proposals, behaviours, keys, scene_index, config):
+  return jax.vmap(
+    lambda proposal, behaviour, key: edited(
+      context, proposal, behaviour, scene_index, config, key
+    )
+  )(proposals, behaviours, keys)
 
 
 @functools.partial(jax.jit, static_argnames='config')
-def _unedited(context, starts, scene_index, config):
-  return jax.vmap(lambda start: unedited(context, start, scene_index, config))(
-    starts
-  )
+def _unedited(context, starts, keys, scene_index, config):
+  return jax.vmap(
+    lambda start, key: unedited(context, start, scene_index, config, key)
+  )(starts, keys)
 
 
-def _recording(context, count, scene_index, config):
+def _recording(context, count, scene_index, config, key):
   """`Scenario` `[count]` without an edit, at starts spread over the log."""
   last = context.tracks.valid.shape[0] - 1
   latest = max(last - config.episode_steps, config.first_start)
   starts = np.round(np.linspace(config.first_start, latest, count))
   config = _without_counts(config)
   return jax.device_get(
-    _unedited(context, starts.astype(np.int32), scene_index, config)
+    _unedited(
+      context,
+      starts.astype(np.int32),
+      jax.random.split(key, count),
+      scene_index,
+      config,
+    )
   )
 
 
@@ -223,7 +253,21 @@ def expand(scene, scene_index, config, key):
     for index in range(1, len(BEHAVIOURS))
     if config.num_accepted[index] > 0
   ]
-  parts = [_recording(context, config.num_accepted[_LOG], scene_index, config)]
+  # No proposal of the recording is drawn: its key is free.
+  controller_key = jax.random.fold_in(key, _LOG)
+
+  def of_controllers(behaviour):
+    return jax.random.fold_in(controller_key, behaviour)
+
+  parts = [
+    _recording(
+      context,
+      config.num_accepted[_LOG],
+      scene_index,
+      config,
+      of_controllers(_LOG),
+    )
+  ]
   counts = {}
   for behaviour in wanted:
     behaviours = np.full(config.num_proposals, behaviour, np.int32)
@@ -242,7 +286,8 @@ def expand(scene, scene_index, config, key):
     kept = np.flatnonzero(drawn.reason == 0)[: config.num_accepted[behaviour]]
     if len(kept):
       rows = types.take(drawn, kept), behaviours[kept]
-      parts.append(scenarios(context, *rows, scene_index, config))
+      keys = jax.random.split(of_controllers(behaviour), len(kept))
+      parts.append(scenarios(context, *rows, scene_index, config, keys))
   return concatenate(parts), counts
 
 
@@ -274,7 +319,8 @@ def draw_scenario(
     raise ValueError(
       f'scenario.num_accepted: {config.num_accepted}, no adversary is wanted'
     )
-  behaviour_key, proposal_key, choice_key = jax.random.split(key, 3)
+  keys = jax.random.split(key, 4)
+  behaviour_key, proposal_key, choice_key, controller_key = keys
   behaviours = 1 + jax.random.categorical(
     behaviour_key, jnp.log(jnp.array(wanted)), shape=(num_tries,)
   ).astype(jnp.int32)
@@ -294,7 +340,9 @@ def draw_scenario(
   chosen = chosen.replace(
     reason=jnp.where(is_edited[choice], 0, REASONS.index('no_agent'))
   )
-  return edited(context, chosen, behaviours[row], scene_index, config)
+  return edited(
+    context, chosen, behaviours[row], scene_index, config, controller_key
+  )
 
 
 def concatenate(scenarios):

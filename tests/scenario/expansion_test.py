@@ -537,6 +537,59 @@ def test_many_proposals_equal_one(traffic, drawn):
   )
 
 
+def _recordings(scene, count, **fields):
+  """Scenarios of the recording alone, by shares of controllers."""
+  rest = (0,) * (len(scenario.BEHAVIOURS) - 1)
+  config = scenario.Config(num_accepted=(count, *rest), **fields)
+  return scenario.expand(scene, 0, config, jax.random.key(6))[0]
+
+
+def test_shares_of_controllers_are_drawn_for_those_that_react(traffic):
+  shares = {'yield_share': 0.25, 'lane_change_share': 0.5}
+  drawn = _recordings(traffic, 100, **shares).controller
+  assert not np.any(drawn[:, 0]) and not np.any(drawn[:, 5:])
+  for controller, share in (
+    (types.YIELD, 0.25),
+    (types.LANE_CHANGE, 0.5),
+    (types.IDM, 0.25),
+  ):
+    assert np.mean(drawn[:, 1:5] == controller) == pytest.approx(share, abs=0.1)
+  np.testing.assert_array_equal(
+    drawn, _recordings(traffic, 100, **shares).controller
+  )
+  # Who rides a bicycle has no lanes to choose from.
+  cyclists = traffic.replace(classes=np.where(np.arange(12) == 1, C, V))
+  drawn = _recordings(cyclists, 100, **shares).controller[:, 1]
+  assert set(drawn.tolist()) == {types.YIELD, types.IDM}
+  with pytest.raises(ValueError, match=r'yield_share=0\.75: expected at most'):
+    _recordings(traffic, 1, yield_share=0.75, lane_change_share=0.5)
+
+
+@pytest.mark.slow
+def test_scenarios_of_all_controllers_drive(traffic):
+  x = np.arange(-60.0, 300, 2)
+  scene = _lanes(
+    traffic, *(np.stack([x, np.full_like(x, y)], -1) for y in (-1.75, -5.25))
+  )
+  drawn = _recordings(scene, 8, yield_share=0.4, lane_change_share=0.4)
+  assert set(drawn.controller[:, 1:5].ravel()) == {1, 2, 3}
+  sim_config = sim.Config(image_height=2, image_width=4)
+  env = sim.Env.create([scene], drawn, sim.NoRenderer(1, 2, 4), sim_config)
+  assert env.controllers == {types.IDM, types.YIELD, types.LANE_CHANGE}
+  drive = jax.device_get(sim.replay(env, np.arange(8)))
+  assert np.all(np.isfinite(drive.agents.xy))
+  assert not np.any(drive.events.dynamic_collision)
+  # In front of nobody, the car ahead of all that yields is where it was.
+  steps = drawn.start[:, None] + np.arange(drive.valid.shape[1])
+  for row in np.flatnonzero(drawn.controller[:, 1] == types.YIELD):
+    there = np.flatnonzero(drive.valid[row])
+    np.testing.assert_allclose(
+      drive.agents.xy[row, there, 1],
+      scene.tracks.xy[steps[row, there], 1],
+      atol=1e-3,
+    )
+
+
 @pytest.mark.slow
 def test_expand(traffic):
   config = dataclasses.replace(CONFIG, held_out=('drift', 'insertion'))
