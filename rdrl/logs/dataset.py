@@ -199,7 +199,7 @@ def _readable(data_dir):
 
 
 def _open(data_dir, name):
-  # Takes most of a second, which only those pay who read prepared logs.
+  # Importing takes most of a second, so only reading a prepared log does it.
   import tensorflow_datasets as tfds
 
   folder = pathlib.Path(data_dir) / name / VERSION

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A log as a place to drive in without anything to see there.
+"""A log as a scene to drive in that has geometry but no appearance.
 
 Simulator, scenarios and scores need of a scene its tracks, its map and three
 rasters. A log of tracks and a map has all of that, so that they run on data

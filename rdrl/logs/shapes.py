@@ -112,7 +112,7 @@ def keep_nearest(log: types.Log, budget: int):
   tracks = log.tracks
   distance = np.linalg.norm(tracks.xy - tracks.xy[:, :1], axis=-1)
   distance = np.where(tracks.valid, distance, np.inf).min(0)
-  # Of the order -1 the ego is first whoever it is driving into.
+  # With an order of -1 the ego comes first, even where boxes overlap.
   distance[0] = -1
   kept = np.sort(np.argsort(distance, kind='stable')[:budget])
   left_out = log.sizes.shape[0] - len(kept)

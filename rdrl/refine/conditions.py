@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What is known of a view besides its render: boxes and lane lines as rasters.
+"""Conditions of a view besides its render: boxes and lane lines as rasters.
 
 Every pixel's ray is intersected with the boxes and the ground, which is exact,
 needs no polygon filling and is one fixed-shape program.

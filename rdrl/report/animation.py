@@ -166,7 +166,7 @@ def _agents(drive, frame, clock):
 
 
 def _box(drive, frame, clock, agent, pixels, seen):
-  # What a state that is not seen holds, nobody may pass through.
+  # The animation must not interpolate through values of hidden states.
   index = np.arange(clock.states)
   held = np.maximum.accumulate(np.where(seen, index, -1))
   held = np.where(held < 0, np.argmax(seen), held)

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Drives of a policy, and what its cameras saw."""
+"""Drives of a policy, and films of its cameras."""
 
 import functools
 

@@ -33,7 +33,7 @@ from rdrl.report import signals
 WINDOW = 4.0
 # Steps ahead at which times to collision are looked at.
 _AHEAD_STEPS = (0, 3, 6, 9)
-# m/s below which the ego hits nobody.
+# m/s below which the ego is at rest, so that it causes no collision.
 _STOPPED = 5e-3
 # Metres; where neither ego nor human goes further, all progress is enough.
 _LEAST_PROGRESS = 5.0
@@ -120,7 +120,7 @@ def soon_meets(drive, ego_steps, other_steps):
 
 
 def _time_to_collision(drive, inside):
-  """TTC: 1 if the ego, going on for up to 0.9 s, meets nobody it should mind
+  """TTC: 1 if the ego, going on for up to 0.9 s, meets no agent it should mind
   where they really were then."""
   soon = jnp.zeros(len(drive.valid), bool)
   for steps in _AHEAD_STEPS:
@@ -159,7 +159,7 @@ def _lane_keeping(drive, inside):
 
 
 def _extended_comfort(drive, inside):
-  """EC: 1 if what is felt differs little from 0.5 s before."""
+  """EC: 1 if acceleration, jerk and yaw rate are near those of 0.5 s before."""
   motion = signals.motion(drive)
   felt = jnp.stack(
     [

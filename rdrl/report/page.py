@@ -99,7 +99,7 @@ class Inspection:
 
 @dataclasses.dataclass(frozen=True)
 class Scenarios:
-  """What became of the edits of the recorded drives.
+  """Counts and difficulties of the edits of the recorded drives.
 
   Attributes:
     counts: outcome, such as `accepted` or a reason to reject, to a number.
@@ -350,7 +350,7 @@ def _plain(x):
 
 
 def _number(x, digits=2, sign=False):
-  """For people: a dash where there is no number."""
+  """A number as text, a dash where there is none."""
   if x is None or not math.isfinite(x):
     return '–'
   text = f'{x:+.{digits}f}' if sign else f'{x:.{digits}f}'

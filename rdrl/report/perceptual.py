@@ -122,7 +122,7 @@ def trained(directory, num_steps=_NUM_STEPS):
 
 @struct.dataclass
 class Pictures:
-  """What is learnt from.
+  """Images with labels and depths to train on.
 
   Attributes:
     images: `[N, H, W, 3]` uint8.

@@ -78,7 +78,7 @@ def along_path(drive):
 
 
 def expert_way(drive):
-  """Metres that the expert covers in the time that the record has room for.
+  """Metres that the expert covers in the time that the record spans.
 
   That is from where the reference runs along the path on for as many whole
   decisions as the record and the path have, however early the drive ended.

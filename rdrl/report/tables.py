@@ -27,5 +27,5 @@ def _line(cells):
 
 
 def interval(summary):
-  """`mean (low to high)`, of what `statistics.summary` says of a score."""
+  """`mean (low to high)` of an entry of `statistics.summary`."""
   return '{mean:.3f} ({low:.3f} to {high:.3f})'.format(**summary)

@@ -48,7 +48,7 @@ _NUM_SAMPLES = 4
 
 @struct.dataclass
 class Knowledge:
-  """What the fitted views tell of a scene.
+  """A scene with the information that its fitted views give.
 
   Attributes:
     scene: the reconstruction, on the device.
@@ -64,7 +64,7 @@ class Knowledge:
 
 
 def know(scene, log, config, key, num_views=_NUM_VIEWS):
-  """The `Knowledge` of a scene out of its log; held-out steps are not used.
+  """Computes the `Knowledge` of a scene from its log without held-out steps.
 
   Args:
     scene: the reconstruction.

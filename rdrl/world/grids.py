@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What the rasters of a reconstruction should say, from the street itself."""
+"""Ground truth for the rasters of a reconstruction, from the street itself."""
 
 import jax
 import jax.numpy as jnp

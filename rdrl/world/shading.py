@@ -774,7 +774,7 @@ def render(
 
 
 def survey(street, camera: types.Camera, agents, sizes, classes):
-  """What stands in the middle of each pixel of one camera, and how far.
+  """Label and depth at the middle of each pixel of one camera.
 
   Args:
     street: the street.

@@ -27,7 +27,7 @@ HALF_WIDTH = HALF_CARRIAGEWAY + PARKING_WIDTH
 SIDE_HALF_WIDTH = 4.5
 KERB_HEIGHT = 0.12
 PAVEMENT_WIDTH = 3.4
-# Cyclists keep to the edge of the pavement, clear of who walks in its middle.
+# Cyclists keep to the edge of the pavement; pedestrians walk in its middle.
 CYCLE_TRACK = HALF_WIDTH + 3.05
 # From the middle of the junction to either end of the side street.
 SIDE_LENGTH = HALF_WIDTH + PAVEMENT_WIDTH + 45
@@ -150,7 +150,7 @@ class Light:
 
 @struct.dataclass
 class Street:
-  """All that never moves, the light, and who will drive here.
+  """All that never moves, the light, and the agents that will drive here.
 
   Attributes:
     road: the centre line.

@@ -377,7 +377,7 @@ def step_along_paths(
 def _yield_acceleration(
   speed, gap, closing, recorded_gap, recorded_closing, config
 ):
-  """What an agent must brake for others, infinite where it need not.
+  """Acceleration of an agent that yields, infinite where it need not brake.
 
   IDM, but no farther from somebody than the record was: people drive closer to
   each other than IDM likes. All arguments are `[]` or `[A]`.
@@ -618,7 +618,7 @@ def step_changing_lanes(
       return _lead(seen, others, progress, length / 2, right, left)
 
     def follower(middle):
-      """Gap behind, speed and desired speed of who follows in a lane."""
+      """Gap behind, speed and desired speed of the follower in a lane."""
       is_behind = (
         others
         & (seen.along <= progress)

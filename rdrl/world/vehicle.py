@@ -140,7 +140,7 @@ def _derivative(time, vector, args):
     -params.max_steering_rate,
     params.max_steering_rate,
   )
-  # A driver who means to stand keeps a foot on the brake.
+  # A vehicle with a target speed of zero keeps braking.
   wish = params.speed_gain * (target_speed - vx)
   wish = jnp.where(target_speed < 0.05, jnp.minimum(wish, -1.0), wish)
   acceleration_command = jnp.clip(
