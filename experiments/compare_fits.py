@@ -24,7 +24,7 @@ from PIL import Image
 
 from experiments import flags as shared
 from experiments import presets
-from experiments import road
+from rdrl import pipeline
 from rdrl import report
 from rdrl import splat
 from rdrl import training
@@ -237,7 +237,7 @@ def main():
   workdir = pathlib.Path(_WORKDIR.value)
   training.mesh.start()
   training.config.record(
-    workdir, road.Request('world', None, _SEED.value, config)
+    workdir, pipeline.Request('world', None, _SEED.value, config)
   )
   scores = {name: {} for name in _VARIANTS.value}
   for seed in streets:

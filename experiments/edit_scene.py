@@ -48,8 +48,7 @@ import jax
 import numpy as np
 
 from experiments import flags as shared
-from experiments import presets
-from experiments import road
+from rdrl import pipeline
 from rdrl import refine
 from rdrl import report
 from rdrl import splat
@@ -117,7 +116,7 @@ class Fitted:
 
   name: str
   scene: types.Scene
-  request: road.Request
+  request: pipeline.Request
   edits: tuple[str, ...]
 
 
@@ -164,9 +163,9 @@ def read(workdir, name=None):
 
 
 def _request(path):
-  """The `road.Request` that `training.config.record` wrote."""
+  """The `pipeline.Request` that `training.config.record` wrote."""
   leaves = training.config.read(path)
-  request = road.Request('world', None, 0, presets.Config())
+  request = pipeline.Request('world', None, 0, pipeline.Config())
   data_dir = leaves.pop('data_dir', None)
   try:
     request = training.config.override(
@@ -414,11 +413,14 @@ def _score(fitted):
       + (' edited' if fitted.edits else ' no fit of the built-in world')
       + ', so there is no truth to compare it with'
     )
-  run = road.Road(fitted.request, pathlib.Path(_WORKDIR.value))
-  run.record()
-  place = run.places[fitted.name]
+  run = pipeline.Run(fitted.request, pathlib.Path(_WORKDIR.value))
+  recordings = {one.name: one for one in pipeline.record(run)}
+  recording = recordings[fitted.name]
   scores, pictures = edit_scores.edit_scores(
-    place.street, fitted.scene, place.log, fitted.request.config.splat.render
+    recording.street,
+    fitted.scene,
+    recording.log,
+    fitted.request.config.splat.render,
   )
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)

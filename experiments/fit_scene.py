@@ -31,7 +31,8 @@ import numpy as np
 
 from experiments import flags as shared
 from experiments import presets
-from experiments import road
+from experiments import sources
+from rdrl import pipeline
 from rdrl import report
 from rdrl import splat
 from rdrl import training
@@ -40,7 +41,7 @@ from rdrl.report import scene_scores
 from rdrl.report import trust_scores
 
 _PRESET = shared.flag('preset', 'cpu')
-_LOG = shared.flag('log', road.SOURCES[0])
+_LOG = shared.flag('log', pipeline.SOURCES[0])
 _DATA_DIR = shared.flag('data_dir')
 _STREETS = shared.flag('streets', ['1'])
 _WORKDIR = shared.flag('workdir', 'runs/scene')
@@ -65,13 +66,13 @@ _STRIDE = 20
 
 def _request():
   config = dataclasses.replace(
-    presets.get_scene(_PRESET.value, _LOG.value != road.SOURCES[0]),
+    presets.get_scene(_PRESET.value, _LOG.value != pipeline.SOURCES[0]),
     shown_offsets=shared.numbers(_OFFSETS, float),
   )
   if _LOG.value == 'world':
     streets = shared.numbers(_STREETS, int)
     config = dataclasses.replace(config, train_seeds=streets, test_seeds=())
-  return road.Request(
+  return pipeline.Request(
     source=_LOG.value,
     data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),
     seed=_SEED.value,
@@ -79,9 +80,10 @@ def _request():
   )
 
 
-def inspect(name, place, config):
-  """The `Inspection` of a fitted `road.Place`."""
-  log, scene = place.log, place.fit.scene
+def inspect(fitted, config):
+  """The `Inspection` of a `pipeline.Fitted`."""
+  recording, scene = fitted.recording, fitted.scene
+  name, log, street = recording.name, recording.log, recording.street
   steps = np.flatnonzero(log.is_held_out)
   cameras, agents = types.take((log.cameras, log.tracks), steps)
   seen = scene_scores.rendered(
@@ -109,7 +111,7 @@ def inspect(name, place, config):
       )
     ),
   }
-  found = place.fit.metrics
+  found = fitted.metrics
   scores = {
     'PSNR of held-out frames, dB': found['psnr'],
     'SSIM of held-out frames': found['ssim'],
@@ -118,17 +120,15 @@ def inspect(name, place, config):
     'Gaussians': len(scene.gaussians.node),
     'steps': config.splat.fit.num_steps,
   }
-  if place.aside is not None:
-    aside = splat.evaluate(scene, place.aside, config.splat.render)
+  if recording.aside is not None:
+    aside = splat.evaluate(scene, recording.aside, config.splat.render)
     scores['PSNR of a camera that was never fitted, dB'] = aside['psnr']
   curves = {}
-  if place.street is not None:
-    true = scene_scores.held_out_scores(
-      scene, place.street, log, config.splat.render
-    )
+  if street is not None:
+    true = scene_scores.held_out_scores(scene, street, log, config.splat.render)
     scores |= {scene_scores.LABELS[k]: v for k, v in true.items()}
     found = scene_scores.offset_curves(
-      place.street,
+      street,
       {name: scene},
       config.shown_offsets,
       _STRIDE,
@@ -137,7 +137,7 @@ def inspect(name, place, config):
     for score, label in (('psnr', 'PSNR in dB'), ('ssim', 'SSIM')):
       curves[label] = {k: (c['offset'], c[score]) for k, c in found.items()}
     found = trust_scores.trust_scores(
-      place.street, known, config.splat.render, keys[1], _TRUST_OFFSET, _STRIDE
+      street, known, config.splat.render, keys[1], _TRUST_OFFSET, _STRIDE
     )
     print(f'{name}, rank correlations with the error:', json.dumps(found))
     label = (
@@ -172,34 +172,37 @@ def main():
   if _PRINT_CONFIG.value:
     print(json.dumps(training.config.flatten(request.config), indent=2))
     return
-  road.check_source(request)
+  pipeline.check_source(request)
   training.mesh.start()
   training.config.record(_WORKDIR.value, request)
-  run = road.Road(request, pathlib.Path(_WORKDIR.value))
-  with run.timed('record'):
-    run.record()
-  for name in run.groups():
-    with run.timed(f'fit {name}'):
-      run.fit_group(name)
-  for name, place in run.places.items():
-    directory = pathlib.Path(_WORKDIR.value) / 'scenes' / name
+  workdir = pathlib.Path(_WORKDIR.value)
+  run = pipeline.Run(request, workdir, sources.preparer(request.source))
+  timing = pipeline.Timing()
+  with timing.stage('record'):
+    recordings = pipeline.record(run)
+  fits = []
+  for name in pipeline.groups(recordings):
+    with timing.stage(f'fit {name}'):
+      fits += pipeline.fit_group(run, recordings, name)
+  for fitted in fits:
+    directory = workdir / 'scenes' / fitted.recording.name
     if training.checkpoints.latest_step(directory) is None:
-      scene = jax.tree.map(np.asarray, place.fit.scene)
+      scene = jax.tree.map(np.asarray, fitted.scene)
       training.checkpoints.save(directory, 0, scene)
   inspections = []
-  for name, place in run.places.items():
-    with run.timed(f'score {name}'):
-      inspections.append(inspect(name, place, request.config))
+  for fitted in fits:
+    with timing.stage(f'score {fitted.recording.name}'):
+      inspections.append(inspect(fitted, request.config))
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
   print(f'peak memory: {peak:.1f} GiB')
   for inspection in inspections:
     print(inspection.name, json.dumps(inspection.scores))
   path = report.page.write(
-    pathlib.Path(_WORKDIR.value) / 'report',
+    workdir / 'report',
     report.page.Content(
       title='Reconstruction',
       facts={'log': request.source, 'seed': request.seed},
-      timing=run.timing,
+      timing=timing.seconds,
       inspections=inspections,
     ),
   )

@@ -30,7 +30,7 @@ flags.DEFINE_string(
 flags.DEFINE_multi_string(
   'set',
   None,
-  'Override of one field of the configuration, experiments.presets.Config, as'
+  'Override of one field of the configuration, rdrl.pipeline.Config, as'
   ' path=value; may be repeated.',
 )
 flags.DEFINE_bool(

@@ -1,89 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""One configuration of the whole road, at four sizes."""
+"""The configuration of the whole pipeline at four sizes."""
 
-# Fields are named like the modules that their types come from.
-from __future__ import annotations
-
-import dataclasses
-from typing import Annotated
-
-from rdrl import learn
-from rdrl import policy
-from rdrl import prior
-from rdrl import ranges
-from rdrl import refine
-from rdrl import scenario
-from rdrl import sim
-from rdrl import splat
+from rdrl import pipeline
 from rdrl import training
-from rdrl import world
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-  """Everything that decides a run; the defaults are preset `quickstart`.
-
-  Attributes:
-    train_seeds: built-in streets that the policy learns on.
-    test_seeds: built-in streets of the final scores, which the policy never
-      learns on.
-    num_traversals: drives through each built-in street, in other light and
-      traffic, that are fitted together.
-    num_agents: budget of agents per log, the ego among them.
-    num_test_drives: edited drives that each score is taken over.
-    kitti_num_lidar: budget of lidar points per step of a KITTI drive.
-    ego_masks: image files, one for each camera of a recorded drive in order,
-      black where it sees the car that carries it; none where none does.
-    shown_offsets: metres off the path at which scenes are compared with the
-      truth.
-    reality: how the vehicle moves in the held-out world.
-    world: recording the built-in streets.
-    splat: fitting.
-    prior: the video diffusion prior.
-    refine: restoring shifted paths.
-    scenario: cousins and adversaries to train on.
-    sim: the environment.
-    policy: the network.
-    imitation: stage 1.
-    ppo: stage 2.
-  """
-
-  train_seeds: tuple[ranges.Seed, ...] = (1, 2)
-  test_seeds: tuple[ranges.Seed, ...] = (102,)
-  num_traversals: ranges.Count = 1
-  num_agents: ranges.Count = 12
-  num_test_drives: ranges.Count = 64
-  kitti_num_lidar: ranges.Count = 32768
-  ego_masks: tuple[str, ...] = ()
-  shown_offsets: tuple[ranges.Signed, ...] = (0.0, 1.5, 3.0)
-  reality: Annotated[str, ranges.OneOf(sim.DYNAMICS)] = 'single_track'
-  world: world.Config = world.Config()
-  splat: splat.Config = splat.Config()
-  prior: prior.Config = prior.Config()
-  refine: refine.Config = refine.Config()
-  scenario: scenario.Config = scenario.Config()
-  sim: sim.Config = sim.Config()
-  policy: policy.Config = policy.Config()
-  imitation: learn.ImitationConfig = learn.ImitationConfig()
-  ppo: learn.PpoConfig = learn.PpoConfig()
-
-  def misfits(self):
-    """See `ranges`."""
-    if self.sim.horizon % self.ppo.num_minibatches:
-      yield (
-        'ppo.num_minibatches',
-        f'a divisor of sim.horizon, {self.sim.horizon}',
-      )
-    if self.scenario.first_start < self.sim.decision_steps:
-      yield (
-        'scenario.first_start',
-        f'at least sim.decision_steps, {self.sim.decision_steps}',
-      )
-    for name in ('image_height', 'image_width'):
-      # The policy's encoder begins with quarters.
-      if getattr(self.sim, name) % 4:
-        yield f'sim.{name}', 'a multiple of 4'
-
 
 _CPU = (
   'splat.fit.num_steps=1500',
@@ -147,7 +66,7 @@ _POD = (
 # Overrides of the defaults, in the words of `--set`.
 PRESETS = {'quickstart': (), 'cpu': _CPU, 'gpu': _GPU, 'pod': _POD}
 
-# Of a scene fitted alone, on top of the preset of the whole road.
+# Of a scene fitted alone, on top of the preset of the whole pipeline.
 SCENES = {
   'quickstart': (),
   'cpu': (
@@ -192,7 +111,7 @@ def get(name):
     raise training.config.ConfigError(
       f'--preset={name}: expected one of {", ".join(PRESETS)}'
     )
-  return training.config.override(Config(), PRESETS[name])
+  return training.config.override(pipeline.Config(), PRESETS[name])
 
 
 def get_scene(name, is_recorded=False):

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""The whole road: from a recorded drive to a policy that was scored.
+r"""The whole pipeline: from a recorded drive to a policy that was scored.
 
 On the built-in world (two CPU cores, 5 to 15 minutes):
 
@@ -11,7 +11,8 @@ On a real drive:
   python -m experiments.recondreamer_rl --preset=quickstart --log=kitti \
     --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/kitti
 
-A run that was killed goes on where it stopped when started again. Any field of
+WORKDIR/report/index.html shows what there is after every stage. A run that was
+killed goes on where it stopped when started again. Any field of
 the configuration can be set: `--set=ppo.num_updates=80`; `--print_config` shows
 them all.
 """
@@ -23,11 +24,12 @@ from absl import flags
 
 from experiments import flags as shared
 from experiments import presets
-from experiments import road
+from experiments import sources
+from rdrl import pipeline
 from rdrl import training
 
 _PRESET = shared.flag('preset', 'quickstart')
-_LOG = shared.flag('log', road.SOURCES[0])
+_LOG = shared.flag('log', pipeline.SOURCES[0])
 _DATA_DIR = shared.flag('data_dir')
 # By default runs/PRESET, or runs/LOG of a log that is not built in.
 _WORKDIR = shared.flag('workdir')
@@ -35,7 +37,9 @@ _SEED = shared.flag('seed')
 _SET = shared.flag('set')
 _PRINT_CONFIG = shared.flag('print_config')
 _UNTIL = flags.DEFINE_string(
-  'until', road.STAGES[-1], f'Last stage to run: {", ".join(road.STAGES)}.'
+  'until',
+  pipeline.STAGES[-1],
+  f'Last stage to run: {", ".join(pipeline.STAGES)}.',
 )
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed', False, 'Whether a launcher started one process per host.'
@@ -47,20 +51,21 @@ def main():
   if _PRINT_CONFIG.value:
     print(json.dumps(training.config.flatten(config), indent=2))
     return
-  request = road.Request(
+  request = pipeline.Request(
     source=_LOG.value,
     data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),
     seed=_SEED.value,
     config=config,
   )
   training.mesh.start(_DISTRIBUTED.value)
-  is_built_in = _LOG.value == road.SOURCES[0]
+  is_built_in = _LOG.value == pipeline.SOURCES[0]
   workdir = _WORKDIR.value or pathlib.Path(
     'runs', _PRESET.value if is_built_in else _LOG.value
   )
-  path = road.run(request, workdir, _UNTIL.value)
-  if path is not None:
-    print(f'report: {path}')
+  path = pipeline.run(
+    request, workdir, _UNTIL.value, sources.preparer(_LOG.value)
+  )
+  print(f'report: {path}')
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ ORDER = (
   'policy',
   'learn',
   'report',
+  'pipeline',
 )
 
 # Of `splat`, likewise.

@@ -10,8 +10,8 @@ from typing import Annotated
 import pytest
 
 from experiments import presets
-from experiments import road
 from experiments import train_adversary
+from rdrl import pipeline
 from rdrl import ranges
 
 
@@ -43,7 +43,7 @@ def _with_one(value, hint, bad):
 
 
 _DEFAULTS = {
-  road.Request: road.Request('world', None, 0, presets.Config()),
+  pipeline.Request: pipeline.Request('world', None, 0, pipeline.Config()),
   train_adversary.Request: train_adversary.Request(
     'folder', 0, 1, train_adversary.learned.Config()
   ),
@@ -51,7 +51,7 @@ _DEFAULTS = {
 _FIELDS = [
   pytest.param(cls, name, hint, id=f'{cls.__module__}.{cls.__name__}.{name}')
   for cls in sorted(
-    _reached(road.Request) | _reached(train_adversary.Request), key=str
+    _reached(pipeline.Request) | _reached(train_adversary.Request), key=str
   )
   for name, hint in typing.get_type_hints(cls, include_extras=True).items()
   if _numbers(hint)
@@ -61,14 +61,14 @@ _FIELDS = [
 def test_all_numbers_of_all_configurations_are_found():
   names = {f'{p.values[0].__module__}.{p.values[1]}' for p in _FIELDS}
   assert {
-    'experiments.presets.train_seeds',
+    'rdrl.pipeline.config.train_seeds',
     'rdrl.splat.config.sh_degree',
     'rdrl.world.traffic.headway',
     'rdrl.sim.config.comfort_jerk',
     'rdrl.learn.ppo.clips',
     'rdrl.refine.repair.offsets',
     'rdrl.scenario.learned.config.sigma_max',
-    'experiments.road.seed',
+    'rdrl.pipeline.config.seed',
   } <= names
   assert len(_FIELDS) > 200
 

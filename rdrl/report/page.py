@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
@@ -36,17 +37,17 @@ class Reconstruction:
   Attributes:
     name: of the drive.
     cameras: names `[C]`, from left to right.
-    recorded: uint8 `[N, C, H, W, 3]`, in that order of cameras.
-    rendered: uint8 `[N, C, H, W, 3]`, of the same moments.
+    frames: what is shown, `recorded` and, once there is one, `reconstructed`,
+      to uint8 `[N, C, H, W, 3]` of the same moments, from top to bottom.
     held_out: `[N]` bool, frames that were never fitted.
     psnr: row, such as a camera, to column, such as a stage, to dB on held-out
-      frames; the last column of the first row is the headline.
+      frames; the last column of the first row is the headline. Empty until
+      something was fitted.
   """
 
   name: str
   cameras: Sequence[str]
-  recorded: np.ndarray
-  rendered: np.ndarray
+  frames: Mapping[str, np.ndarray]
   held_out: np.ndarray
   psnr: Mapping[str, Mapping[str, float]]
 
@@ -227,7 +228,7 @@ class Content:
   showcases: Sequence[Showcase] = ()
 
 
-def write(path, content: Content):
+def write(path, content: Content, encoded=None):
   """Writes a report, whole or not at all.
 
   It is built beside `path` and then takes its place; when something fails, the
@@ -236,6 +237,8 @@ def write(path, content: Content):
   Args:
     path: folder of the report; what it held is replaced.
     content: what to show.
+    encoded: dictionary that is given again and again to write the report of
+      what goes on: videos that have not changed are taken from it.
 
   Returns:
     Path of `index.html`.
@@ -246,11 +249,11 @@ def write(path, content: Content):
   path = pathlib.Path(path).absolute()
   with training.folders.replacing(path) as building:
     (building / 'media').mkdir()
-    _build(building, content)
+    _build(building, content, {} if encoded is None else encoded)
   return path / 'index.html'
 
 
-def _build(folder, content):
+def _build(folder, content, encoded):
   scored = _score(content.driving) if content.driving else None
   figures = {
     'facts': dict(content.facts),
@@ -299,7 +302,7 @@ def _build(folder, content):
     encoding = []
 
     def film(name, frames):
-      encoding.append(pool.submit(videos.write, media / name, frames))
+      encoding.append(pool.submit(_encode, media / name, frames, encoded))
 
     page = template.render(
       title=content.title,
@@ -325,6 +328,17 @@ def _build(folder, content):
     for video in encoding:
       video.result()
   (folder / 'index.html').write_text(page, encoding='utf-8')
+
+
+def _encode(path, frames, encoded):
+  """`videos.write`, unless the same frames were encoded before."""
+  digest = hashlib.sha256(np.ascontiguousarray(frames)).digest()
+  key = frames.shape, digest
+  if key in encoded:
+    path.write_bytes(encoded[key])
+    return
+  videos.write(path, frames)
+  encoded[key] = path.read_bytes()
 
 
 def _write_json(path, tree):
@@ -416,23 +430,33 @@ def _score(driving):
 
 def _table(groups):
   """Scores as rows; worlds, or differences of two, as groups of columns."""
+  rows = [
+    {
+      'label': metric.label,
+      'source': metric.source,
+      'unit': metric.unit,
+      'is_part': metric.label[0].islower(),
+      'cells': [
+        _cell(column[name], metric, ' - ' in key or ' - ' in group)
+        for group, columns in groups.items()
+        for key, column in columns.items()
+      ],
+    }
+    for name, metric in metrics.METRICS.items()
+  ]
   return {
     'groups': [(group, list(columns)) for group, columns in groups.items()],
-    'rows': [
-      {
-        'label': metric.label,
-        'source': metric.source,
-        'unit': metric.unit,
-        'is_part': metric.label[0].islower(),
-        'cells': [
-          _cell(column[name], metric, ' - ' in key or ' - ' in group)
-          for group, columns in groups.items()
-          for key, column in columns.items()
-        ],
-      }
-      for name, metric in metrics.METRICS.items()
-    ],
+    'rows': [row for row in rows if not _is_zero(row)],
+    'zeros': [row for row in rows if _is_zero(row)],
   }
+
+
+def _is_zero(row):
+  """Whether a row of the table has nothing but zeros, for sure."""
+  return all(
+    cell['n'] > 0 and cell['mean'] == cell['low'] == cell['high'] == 0
+    for cell in row['cells']
+  )
 
 
 def _cell(interval, metric, is_difference):
@@ -515,19 +539,13 @@ def _reconstruction(film, index, reconstruction):
   r = reconstruction
   name = f'reconstruction_{index}.mp4'
   marks = [' · held out' if held else '' for held in np.asarray(r.held_out)]
-  film(
-    name,
-    _above_each_other(
-      {'recorded': r.recorded, 'reconstructed': r.rendered}, marks
-    ),
-  )
+  film(name, _above_each_other(r.frames, marks))
   columns = list(dict.fromkeys(c for row in r.psnr.values() for c in row))
   return {
     'name': r.name,
     'video': name,
-    'caption': 'Recorded frames (top) and the reconstruction rendered from the '
-    f'same poses (bottom), {_cameras(r.cameras)}. Frames marked “held out” '
-    'were never fitted.',
+    'caption': f'The same moments, from top to bottom: {_list(r.frames)}; '
+    f'{_cameras(r.cameras)}. Frames marked “held out” are never fitted.',
     'columns': columns,
     'rows': [
       (row, [values.get(column) for column in columns])

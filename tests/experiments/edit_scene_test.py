@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import presets
-from experiments import road as stages
+from rdrl import pipeline
 from rdrl import splat
 from rdrl import training
 from rdrl import types
@@ -60,7 +60,7 @@ def fitted(road, tmp_path_factory):
   config = training.config.override(
     presets.get_scene('quickstart'), ['splat.render.entries_per_gaussian=16.0']
   )
-  training.config.record(workdir, stages.Request('kitti', '/d', 0, config))
+  training.config.record(workdir, pipeline.Request('kitti', '/d', 0, config))
   training.checkpoints.save(workdir / 'scenes/drive', 0, _scene(road))
   return workdir
 

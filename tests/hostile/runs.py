@@ -11,8 +11,7 @@ import tempfile
 import numpy as np
 
 from experiments import edit_scene
-from experiments import presets
-from experiments import road
+from rdrl import pipeline
 from rdrl import training
 from rdrl import types
 
@@ -28,12 +27,12 @@ _FILES = (
 
 
 def _request(*assignments, source='world', data_dir=None, seed=0):
-  config = training.config.override(presets.Config(), assignments)
-  return road.Request(source, data_dir, seed, config)
+  config = training.config.override(pipeline.Config(), assignments)
+  return pipeline.Request(source, data_dir, seed, config)
 
 
 def _run(folder, *assignments, until='report', **fields):
-  road.run(_request(*assignments, **fields), folder / 'run', until)
+  pipeline.run(_request(*assignments, **fields), folder / 'run', until)
 
 
 def _set(*assignments):
@@ -359,15 +358,15 @@ CASES = {
   'work directory of another process': _locked,
   'work directory is a file': _a_file_for_a_folder,
   'work directory that cannot be made': lambda folder: (
-    lambda: road.run(_request(), '/proc/rdrl'),
+    lambda: pipeline.run(_request(), '/proc/rdrl'),
     '/proc/rdrl',
   ),
   'work directory with a NUL': lambda folder: (
-    lambda: road.run(_request(), folder / 'a\0b'),
+    lambda: pipeline.run(_request(), folder / 'a\0b'),
     'null',
   ),
   'work directory with a name of 5000': lambda folder: (
-    lambda: road.run(_request(), folder / (5000 * 'a')),
+    lambda: pipeline.run(_request(), folder / (5000 * 'a')),
     'aaa',
   ),
 }

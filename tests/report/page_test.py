@@ -113,8 +113,7 @@ def content(num_drives=6):
       page.Reconstruction(
         name='street 1',
         cameras=CAMERAS,
-        recorded=_images(9, 0),
-        rendered=_images(9, 1),
+        frames={'recorded': _images(9, 0), 'reconstructed': _images(9, 1)},
         held_out=np.arange(9) % 8 == 0,
         psnr={
           'all cameras': {'first fit': 26.0, 'refined': 25.9},

@@ -3,7 +3,7 @@
 
 As a script it prints each kill:
 
-  PYTHONPATH=. python tests/experiments/resume_test.py
+  PYTHONPATH=. python tests/pipeline/resume_test.py
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from experiments import road
+from rdrl import pipeline
 from rdrl import training
 from rdrl import types
 
@@ -73,7 +73,7 @@ KILLS = 25
 
 
 class Run:
-  """The road in a process of its own.
+  """The pipeline in a process of its own.
 
   Attributes:
     stage: that it is in, an index into `STAGES`; their number at the end.
@@ -105,9 +105,9 @@ class Run:
     for line in self.process.stdout:
       name, _, value = line.partition(': ')
       # The last line says where the report is, not how long it took.
-      if name in road.STAGES and value.endswith(' s\n'):
+      if name in pipeline.STAGES and value.endswith(' s\n'):
         self.seconds[name] = float(value.removesuffix(' s\n'))
-        self.stage = road.STAGES.index(name) + 1
+        self.stage = pipeline.STAGES.index(name) + 1
 
   def _listen(self):
     self.errors += self.process.stderr
@@ -155,7 +155,7 @@ def _kill(workdir, stage, draw, seconds, writes):
   if run.wait() != -signal.SIGKILL or not found:
     return False
   half = ', a checkpoint half written' if _is_writing(workdir, begin) else ''
-  print(f'killed in {[*road.STAGES, "exit"][run.stage]}{half}', flush=True)
+  print(f'killed in {[*pipeline.STAGES, "exit"][run.stage]}{half}', flush=True)
   return True
 
 
@@ -172,14 +172,14 @@ def kills(folder, count, seed=0):
   print('let alone:', seconds, flush=True)
   num_killed, may_write = 0, True
   while num_killed < count:
-    stage = num_killed * len(road.STAGES) // count
+    stage = num_killed * len(pipeline.STAGES) // count
     # What was written is not written again, so there may be nothing to wait
     # for; a resumed stage may also end sooner.
     may_write = _kill(
       folder / 'killed',
       stage,
       draw,
-      seconds[road.STAGES[stage]],
+      seconds[pipeline.STAGES[stage]],
       writes=may_write and num_killed % 3 == 0,
     )
     num_killed += may_write
@@ -221,7 +221,7 @@ def test_a_run_that_was_killed_25_times_ends_as_if_it_never_was(tmp_path):
 )
 def test_a_signal_during_fits_ends_them_at_once(number, code, tmp_path):
   run = Run(tmp_path, '--until=fit')
-  assert run.wait_for(lambda: run.stage == road.STAGES.index('fit'))
+  assert run.wait_for(lambda: run.stage == pipeline.STAGES.index('fit'))
   time.sleep(1)
   begin = time.monotonic()
   run.process.send_signal(number)

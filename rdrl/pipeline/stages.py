@@ -1,0 +1,566 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""The stages: each a function from nouns, of the stages before, to a noun.
+
+What a stage computes is kept below the work directory of its `Run`, so that it
+is computed once: one that trains goes on from the checkpoints of its own loop,
+one that computes a noun keeps it as a checkpoint. Without a work directory all
+is computed and nothing is kept; the nouns are the same.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+import zlib
+
+import jax
+import numpy as np
+
+from rdrl import learn
+from rdrl import logs
+from rdrl import policy as policies
+from rdrl import prior as priors
+from rdrl import refine as refinement
+from rdrl import report
+from rdrl import scenario
+from rdrl import sim
+from rdrl import splat
+from rdrl import training
+from rdrl import types
+from rdrl import world
+from rdrl.pipeline.config import Config
+from rdrl.pipeline.config import Request
+from rdrl.report import scene_scores
+
+# Steps between two of the moments at which shifted views are compared.
+_SHIFT_STRIDE = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What all stages of a run have in common.
+
+  Attributes:
+    request: what a user asked for.
+    workdir: where everything is kept, or None.
+    prepare: function of a request and a folder that writes prepared logs of the
+      recording to the folder, unless they are there; for sources that are
+      neither built in nor prepared.
+  """
+
+  request: Request
+  workdir: pathlib.Path | None = None
+  prepare: Callable[[Request, pathlib.Path], None] | None = None
+
+  @property
+  def config(self) -> Config:
+    """The size of everything."""
+    return self.request.config
+
+  def key(self, *names):
+    """A random key, one for each list of names."""
+    key = jax.random.key(self.request.seed)
+    for name in names:
+      key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+    return key
+
+  def folder(self, *names):
+    """A folder below the work directory, or None without one."""
+    return self.workdir and self.workdir.joinpath(*names)
+
+  def kept(self, kind, compute, *names):
+    """What `compute()` returns, a `kind`, computed once per work directory."""
+    if self.workdir is None:
+      return compute()
+    return training.checkpoints.stage(self.folder(*names), kind, compute)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+  """One recorded drive.
+
+  Attributes:
+    name: of the drive.
+    log: the views to fit.
+    group: the name of what is fitted together: traversals of one street.
+    street: the built-in street that it was recorded in, or None.
+    is_test: whether the final scores are taken here.
+    is_training: whether the policy learns here.
+    aside: a log of the same drive through a camera that is never fitted, or
+      None.
+  """
+
+  name: str
+  log: types.Log
+  group: str
+  street: world.Street | None = None
+  is_test: bool = True
+  is_training: bool = True
+  aside: types.Log | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+  """A reconstructed drive.
+
+  Attributes:
+    recording: its poses are those that the fit corrected.
+    scene: the reconstruction.
+    snapshots: the scene at some moments of the fit.
+    metrics: held-out scores, as `splat.evaluate` returns them.
+  """
+
+  recording: Recording
+  scene: types.Scene
+  snapshots: tuple[types.Scene, ...]
+  metrics: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Repaired:
+  """A reconstruction that was refined off the recorded path.
+
+  Attributes:
+    fitted: before.
+    repair: what refinement did.
+    held_out: dB on held-out frames by row, such as a camera, and stage.
+    shifted: stage to (offsets in metres, dB against the truth); empty without
+      a built-in street.
+  """
+
+  fitted: Fitted
+  repair: refinement.Repair
+  held_out: Mapping[str, Mapping[str, float]]
+  shifted: Mapping[str, tuple[list[float], list[float]]]
+
+  @property
+  def recording(self):
+    """The recorded drive."""
+    return self.fitted.recording
+
+  @property
+  def scene(self):
+    """The reconstruction after refinement."""
+    return self.repair.scene
+
+
+@dataclasses.dataclass(frozen=True)
+class Edited:
+  """Scenarios of one scene.
+
+  Attributes:
+    variants: `Scenario` `[V]`.
+    counts: behaviour to reason to a number of proposals.
+  """
+
+  variants: types.Scenario
+  counts: Mapping[str, Mapping[str, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Imitator:
+  """A policy that copies, and what it learnt from.
+
+  Attributes:
+    env: the environment to train in.
+    demonstrations: what was imitated.
+    policy: after stage 1.
+  """
+
+  env: sim.Env
+  demonstrations: learn.Demonstrations
+  policy: policies.Policy
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+  """Policies by name, in the order in which they were learnt."""
+
+  policies: Mapping[str, policies.Policy]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+  """Final drives.
+
+  Attributes:
+    envs: world to the environment in it, `simulator` first.
+    indices: `[n]` scenarios that are driven, the same in all.
+    drives: world to policy to `Drive` `[n]`.
+  """
+
+  envs: Mapping[str, sim.Env]
+  indices: np.ndarray
+  drives: Mapping[str, Mapping[str, types.Drive]]
+
+
+def record(run: Run) -> tuple[Recording, ...]:
+  """Gets the drives: of the built-in world, or from disk.
+
+  Raises:
+    LogError: if a log is not valid or does not fit the budget of agents.
+  """
+  built_in = run.request.source == 'world'
+  recordings = []
+  for found in _record_world(run) if built_in else _read_drives(run):
+    log = logs.pad_agents(found.log, run.config.num_agents)
+    logs.validate(log, found.name)
+    recordings.append(dataclasses.replace(found, log=log))
+  return tuple(recordings)
+
+
+def _record_world(run):
+  config = run.config
+  seeds = [(seed, False) for seed in config.train_seeds]
+  seeds += [(seed, True) for seed in config.test_seeds]
+  drives = [
+    (seed, is_test, traversal)
+    for seed, is_test in seeds
+    for traversal in range(config.num_traversals)
+  ]
+
+  def one(drive):
+    seed, is_test, traversal = drive
+    group = f'world_{seed}'
+    name = f'{group}_traversal_{traversal}' if traversal else group
+    street = world.build(seed, config.world, traversal)
+    return Recording(
+      name=name,
+      log=run.kept(
+        types.Log, lambda: world.record(street, config.world), 'logs', name
+      ),
+      group=group,
+      street=street,
+      is_test=is_test,
+      is_training=not is_test,
+    )
+
+  return training.threads.each(one, drives)
+
+
+def _read_drives(run):
+  prepared = run.request.data_dir
+  if run.prepare is not None:
+    prepared = run.folder('data')
+    run.prepare(run.request, prepared)
+  for name in logs.names(prepared):
+    log = logs.read(prepared, name)
+    log = logs.with_ego_masks(log, run.config.ego_masks)
+    aside = None
+    if run.request.source == 'kitti':
+      log, aside = _camera(log, 0), _camera(log, 1)
+    yield Recording(name, log, name, aside=aside)
+
+
+def groups(recordings):
+  """Names of what is fitted together."""
+  return tuple(dict.fromkeys(one.group for one in recordings))
+
+
+def fit(run: Run, recordings) -> tuple[Fitted, ...]:
+  """Fits Gaussians to each drive."""
+  parts = training.threads.each(
+    lambda name: fit_group(run, recordings, name), groups(recordings)
+  )
+  return tuple(fitted for part in parts for fitted in part)
+
+
+def fit_group(run: Run, recordings, name) -> tuple[Fitted, ...]:
+  """Fits Gaussians to one drive, or to the traversals of one street."""
+  together = [one for one in recordings if one.group == name]
+  results = splat.fit_traversals(
+    [one.log for one in together],
+    run.config.splat,
+    run.key('fit', name),
+    run.folder('fit', name),
+  )
+  return tuple(
+    Fitted(
+      recording=dataclasses.replace(
+        one,
+        log=result.log,
+        aside=None
+        if one.aside is None
+        else splat.corrected(one.aside, result.rig),
+      ),
+      scene=result.scene,
+      snapshots=result.snapshots,
+      metrics=result.metrics,
+    )
+    for one, result in zip(together, results, strict=True)
+  )
+
+
+def prior(run: Run, fits) -> priors.Prior:
+  """Trains the restorer on under-trained renders of what it will repair."""
+
+  def pairs(fitted):
+    name = fitted.recording.name
+    return run.kept(
+      priors.Clips,
+      lambda: refinement.training_clips(
+        fitted.recording.log,
+        fitted.snapshots,
+        run.config.refine,
+        run.key('clips', name),
+        render_config=run.config.splat.render,
+      ),
+      'clips',
+      name,
+    )
+
+  clips = training.threads.each(pairs, fits)
+  return priors.train(
+    jax.tree.map(lambda *x: np.concatenate(x), *clips),
+    run.config.prior,
+    run.key('prior'),
+    run.folder('prior'),
+  )
+
+
+def refine(run: Run, fits, restorer) -> tuple[Repaired, ...]:
+  """Repairs each scene where the drive never was, and measures both."""
+
+  def one(fitted):
+    name = fitted.recording.name
+    directory = run.folder('refine', name)
+    repair = run.kept(
+      refinement.Repair,
+      lambda: refinement.refine(
+        fitted.scene,
+        fitted.recording.log,
+        restorer,
+        run.config.refine,
+        run.key('refine', name),
+        directory,
+        splat_config=run.config.splat,
+      ),
+      'refine',
+      name,
+      'repair',
+    )
+    return Repaired(fitted, repair, *_scores(fitted, repair.scene, run.config))
+
+  return tuple(training.threads.each(one, fits))
+
+
+def _scores(fitted, refined, config):
+  """`held_out` and `shifted` of a `Repaired`."""
+  recording = fitted.recording
+  scenes = {'fitted': fitted.scene, 'refined': refined}
+  held_out, shifted = {}, {}
+  for stage, scene in scenes.items():
+    views = {'': recording.log, 'aside, ': recording.aside}
+    for prefix, log in views.items():
+      if log is None:
+        continue
+      for row, value in psnr_rows(
+        splat.evaluate(scene, log, config.splat.render)
+      ):
+        held_out.setdefault(prefix + row, {})[stage] = value
+  if recording.street is not None:
+    curves = scene_scores.offset_curves(
+      recording.street,
+      scenes,
+      config.shown_offsets,
+      _SHIFT_STRIDE,
+      config.splat.render,
+    )
+    shifted = {k: (c['offset'], c['psnr']) for k, c in curves.items()}
+  return held_out, shifted
+
+
+def psnr_rows(found):
+  """Labels and dB out of what `splat.evaluate` returned."""
+  cameras = [name for name in found if name.startswith('psnr_camera_')]
+  labels = report.videos.CAMERAS
+  labels = labels if len(cameras) == len(labels) else cameras
+  yield 'all cameras', found['psnr']
+  yield 'where lidar hits', found['psnr_lidar']
+  for name, label in zip(cameras, labels, strict=True):
+    yield label.removeprefix('psnr_').replace('_', ' '), found[name]
+
+
+def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
+  """Cousins and adversaries of every scene."""
+  edited = []
+  for index, one in enumerate(repaired):
+    config = run.config.scenario
+    if one.recording.is_training:
+      config = scenario.without_held_out(config)
+    else:
+      config = _only_adversaries(config, run.config.num_test_drives)
+    edited.append(
+      Edited(
+        *scenario.expand(
+          one.scene, index, config, run.key('scenarios', one.recording.name)
+        )
+      )
+    )
+  return tuple(edited)
+
+
+def imitate(run: Run, repaired, edited) -> Imitator:
+  """Stage 1: the policy copies the expert and its cousins."""
+  env = _env(
+    run,
+    repaired,
+    [
+      two.variants
+      for one, two in zip(repaired, edited, strict=True)
+      if one.recording.is_training
+    ],
+  )
+  demonstrations = run.kept(
+    learn.Demonstrations,
+    lambda: learn.imitation_data(
+      env, run.config.imitation, run.key('demonstrations')
+    ),
+    'demonstrations',
+  )
+  policy = policies.create(
+    run.key('policy'), run.config.policy, demonstrations.observation
+  )
+  policy = learn.imitate(
+    policy,
+    demonstrations,
+    run.config.imitation,
+    run.key('imitate'),
+    run.folder('imitation'),
+  )
+  return Imitator(env, demonstrations, policy)
+
+
+def reinforce(run: Run, imitator: Imitator) -> Learned:
+  """Stage 2: PPO among adversaries."""
+  driver = learn.reinforce(
+    imitator.policy,
+    imitator.env,
+    imitator.demonstrations,
+    run.config.ppo,
+    run.key('reinforce'),
+    run.folder('ppo'),
+  )
+  return Learned({'imitation': imitator.policy, 'ppo': driver})
+
+
+def evaluate(run: Run, repaired, edited, learned: Learned) -> Evaluated:
+  """Drives all policies where none has learnt, in both worlds."""
+  variants = [
+    two.variants
+    for one, two in zip(repaired, edited, strict=True)
+    if one.recording.is_test
+  ]
+  envs = {'simulator': _env(run, repaired, variants)}
+  if all(one.recording.street for one in repaired):
+    envs['world'] = _env(run, repaired, variants, is_real=True)
+  indices = _test_indices(envs['simulator'], run.config.num_test_drives)
+
+  def drive(name):
+    return {
+      policy_name: run.kept(
+        types.Drive,
+        lambda policy=policy: report.evaluate(
+          policy, envs[name], indices, run.key('evaluate')
+        ),
+        'drives',
+        f'{policy_name}_{name}',
+      )
+      for policy_name, policy in learned.policies.items()
+    }
+
+  drives = training.threads.each(drive, envs)
+  return Evaluated(envs, indices, dict(zip(envs, drives, strict=True)))
+
+
+def _env(run, repaired, variants, is_real=False):
+  """An environment of all scenes, with scenarios of some of them.
+
+  Args:
+    run: see `Run`.
+    repaired: of all scenes.
+    variants: list of `Scenario`.
+    is_real: whether it is the held-out world, ray-cast and on tyres, rather
+      than the reconstruction.
+  """
+  config = run.config.sim
+  scenes = [one.scene for one in repaired]
+  if is_real:
+    scenes = [_with_true_grids(one) for one in repaired]
+    config = dataclasses.replace(config, dynamics=run.config.reality)
+  return sim.Env.create(
+    scenes,
+    scenario.concatenate(variants),
+    renderer(run, repaired, is_real, config.image_height, config.image_width),
+    config,
+  )
+
+
+def renderer(run: Run, repaired, is_real, height, width):
+  """Draws all scenes: the reconstructions, or the truth.
+
+  Args:
+    run: see `Run`.
+    repaired: of all scenes.
+    is_real: whether it draws the truth, which fits any size of image.
+    height: of the reconstructions' images, pixels.
+    width: likewise.
+  """
+  if is_real:
+    recordings = [one.recording for one in repaired]
+    return world.Renderer.create(
+      [one.street for one in recordings],
+      np.stack([one.log.sizes for one in recordings]),
+      np.stack([one.log.classes for one in recordings]),
+    )
+  return splat.Renderer.create(
+    [one.scene for one in repaired], height, width, run.config.splat.render
+  )
+
+
+def _test_indices(env, most):
+  """Edited drives if there are any, else all, at most so many."""
+  adversary = np.asarray(env.scenarios.adversary)
+  edited = np.flatnonzero(adversary)
+  indices = edited if len(edited) else np.arange(len(adversary))
+  return indices[:most]
+
+
+def _with_true_grids(one):
+  """The scene of a `Repaired` with rasters that are those of its street."""
+  drivable, occupancy, ground = world.truth_grids(one.recording.street)
+  return one.scene.replace(
+    drivable=drivable, occupancy=occupancy, ground=ground
+  )
+
+
+def _only_adversaries(config, count):
+  """The scenarios of a place that is only for the final scores.
+
+  Alike many of all adversaries that are trained on or held out.
+  """
+  tested = [
+    name
+    for name, kept in zip(scenario.BEHAVIOURS, config.num_accepted, strict=True)
+    if name in scenario.ADVERSARIES and (kept or name in config.held_out)
+  ]
+  share = -(-count // max(len(tested), 1))
+  return dataclasses.replace(
+    config,
+    num_proposals=max(config.num_proposals, 4 * share),
+    num_accepted=tuple(
+      share if name in tested else int(name == 'log')
+      for name in scenario.BEHAVIOURS
+    ),
+  )
+
+
+def _camera(log, index):
+  """The log as seen by one of its cameras."""
+  only = slice(index, index + 1)
+  return log.replace(
+    images=log.images[:, only],
+    cameras=types.take(log.cameras, (slice(None), only)),
+    camera_from_ego=log.camera_from_ego[only],
+    ego_mask=None if log.ego_mask is None else log.ego_mask[only],
+  )
