@@ -23,7 +23,7 @@ SIZES = {
 
 
 def config_of(size, assignments=()):
-  """`presets.Config` of a scene of one of `SIZES`, then overridden.
+  """`pipeline.Config` of a scene of one of `SIZES`, then overridden.
 
   Raises:
     ConfigError: if there is no such size or no such field.

@@ -4,7 +4,8 @@
 What a stage computes is kept below the work directory of its `Run`, so that it
 is computed once: one that trains goes on from the checkpoints of its own loop,
 one that computes a noun keeps it as a checkpoint. Without a work directory all
-is computed and nothing is kept; the nouns are the same.
+is computed and nothing is kept; the nouns are the same but for float64, which
+checkpoints keep as float32.
 """
 
 from collections.abc import Callable

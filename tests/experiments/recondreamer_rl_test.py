@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import presets
+from rdrl import pipeline
 from rdrl import training
 from tests import programs
 
@@ -77,7 +78,7 @@ def test_checkpoint_of_another_shape_is_left_intact(tmp_path):
 def test_presets_name_fields_that_there_are(name):
   config = presets.get(name)
   assert dataclasses.is_dataclass(config)
-  assert (config == presets.Config()) == (name == 'quickstart')
+  assert (config == pipeline.Config()) == (name == 'quickstart')
 
 
 if __name__ == '__main__':

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from data_pipelines import womd
-from experiments import human_scores
 from rdrl import logs
+from rdrl.report import human_scores
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = ROOT / os.environ.get('RDRL_DATA', '../shared/data') / 'womd_scenes'
