@@ -86,8 +86,9 @@ class Run:
     self.process = subprocess.Popen(
       [
         *(sys.executable, '-u', '-m', 'experiments.recondreamer_rl'),
-        *(f'--workdir={workdir}', *arguments),
+        f'--workdir={workdir}',
         *(f'--set={value}' for value in TINY),
+        *arguments,
       ],
       cwd=ROOT,
       stdout=subprocess.PIPE,
@@ -220,7 +221,9 @@ def test_a_run_that_was_killed_25_times_ends_as_if_it_never_was(tmp_path):
   ('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_a_signal_during_fits_ends_them_at_once(number, code, tmp_path):
-  run = Run(tmp_path, '--until=fit')
+  # Long enough to be caught at it.
+  fits = '--until=fit', '--set=splat.fit.num_steps=2000'
+  run = Run(tmp_path, *fits)
   assert run.wait_for(lambda: run.stage == pipeline.STAGES.index('fit'))
   time.sleep(1)
   begin = time.monotonic()
@@ -230,7 +233,7 @@ def test_a_signal_during_fits_ends_them_at_once(number, code, tmp_path):
   errors = ''.join(run.errors)
   assert errors.count('stopped; the same command goes on\n') == 1
   assert 'Traceback' not in errors
-  Run(tmp_path, '--until=fit').finish()
+  Run(tmp_path, *fits).finish()
 
 
 if __name__ == '__main__':

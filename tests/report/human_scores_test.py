@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -86,7 +87,8 @@ def test_the_table_names_what_cost(found):
   lines = '\n'.join(human_scores.table(found))
   assert '| is comfortable | 0.500 (0.000 to 1.000) | 1 of 2 |' in lines
   assert '2 break no rule, 1 of them have 0.9 or more; of all 2, 1.' in lines
-  assert lines.endswith('- stops: 0.87; is_comfortable 0.00')
+  # Seven eighths, which two digits round either way.
+  assert re.search(r'- stops: 0\.8[78]; is_comfortable 0\.00$', lines)
 
 
 @pytest.mark.slow
