@@ -21,6 +21,7 @@ test-slow: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture rdrl experiments data_pipelines tests/unused.py
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -26,7 +26,7 @@ IMPORT = re.compile(
 # Imported by tensorflow-datasets, which does not ask for all of them.
 INDIRECT = {'array-record', 'importlib-resources'}
 # Used, but not by an import.
-TOOLS = {'pytest-xdist', 'ruff', 'setuptools'}
+TOOLS = {'pytest-xdist', 'ruff', 'setuptools', 'vulture'}
 # Yardsticks, used where somebody installed them.
 PEERS = {'gsplat', 'nerfacc', 'torch'}
 
@@ -141,7 +141,7 @@ def test_bazel_depends_on_what_is_declared():
   # Those of the tests stand in the last rule.
   rule = rules[-1].rpartition('[py_test(')[2]
   found = set(re.findall(r'"@pypi//(\w+):pkg"', rule))
-  tests = _names(_declared()['test']) - {'pytest-xdist', 'ruff'}
+  tests = _names(_declared()['test']) - {'pytest-xdist', 'ruff', 'vulture'}
   assert {utils.canonicalize_name(x) for x in found} == tests
 
 

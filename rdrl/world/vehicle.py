@@ -23,8 +23,6 @@ import jax.numpy as jnp
 
 from rdrl import types
 
-SIZE = 8
-
 _GRAVITY = 9.81
 
 

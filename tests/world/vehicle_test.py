@@ -12,7 +12,7 @@ from rdrl import types
 from rdrl.world import vehicle
 
 PARAMS = vehicle.Params()
-X, Y, YAW, VX, VY, YAW_RATE, STEERING, ACCELERATION = range(vehicle.SIZE)
+X, Y, YAW, VX, VY, YAW_RATE, STEERING, ACCELERATION = range(8)
 
 
 def at_speed(speed, curvature=0.0):

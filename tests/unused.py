@@ -1,0 +1,30 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Names that vulture takes for unused and that stay, each with its reason."""
+# ruff: noqa: B018, F821
+
+# Called by frameworks.
+_split_generators  # tensorflow-datasets, of a builder.
+setup  # flax, of a module.
+StartElementHandler  # expat, as the three below.
+EndElementHandler
+CharacterDataHandler
+EntityDeclHandler
+pack_info  # nerfacc, of which a bench replaces these.
+num_pixels
+exclusive_prod
+
+# Interfaces for users.
+BraxEnv
+observation_size
+action_size
+GymEnv
+observation_space
+parse  # Sentences of `scenario.grammar`, as README says.
+behaviour_index
+information_gain  # Of `splat.trust`: what any view would teach.
+target_difficulty  # First of those that `scenario.next_target` moves.
+
+# Read by name.
+donor_s  # `scenario.adversaries.table` finds them among all parameters.
+donor_d
+donor_speed
