@@ -21,54 +21,9 @@ import pytest
 from rdrl import pipeline
 from rdrl import training
 from rdrl import types
+from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
-# As small as each stage can be.
-TINY = (
-  'train_seeds=(1,)',
-  'num_agents=6',
-  'num_test_drives=4',
-  'world.num_agents=6',
-  'world.height=24',
-  'world.width=40',
-  'world.num_steps=61',
-  'world.num_lidar=256',
-  'world.supersample=1',
-  'splat.fit.num_gaussians=1024',
-  'splat.fit.gaussians_per_object=32',
-  'splat.fit.sh_degree=0',
-  'splat.fit.sky_height=8',
-  'splat.fit.num_steps=12',
-  'splat.fit.refit_steps=6',
-  'splat.fit.snapshot_fractions=(0.5,)',
-  'prior.channels=8',
-  'prior.multipliers=(1,)',
-  'prior.num_heads=1',
-  'prior.crop_height=24',
-  'prior.crop_width=40',
-  'prior.batch_size=2',
-  'prior.num_steps=4',
-  'refine.num_frames=2',
-  'refine.num_clips=4',
-  'refine.clip_period=40',
-  'refine.offsets=((-3.0,),)',
-  'scenario.num_proposals=8',
-  'sim.image_height=24',
-  'sim.image_width=40',
-  'sim.frames=1',
-  'sim.horizon=8',
-  'policy.channels=(8,)',
-  'policy.width=16',
-  'policy.num_layers=1',
-  'policy.num_heads=1',
-  'imitation.stride=24',
-  'imitation.batch_size=8',
-  'imitation.num_steps=8',
-  'ppo.num_envs=2',
-  'ppo.num_updates=2',
-  'ppo.num_epochs=1',
-  'ppo.imitation_batch_size=4',
-)
 KILLS = 25
 
 
@@ -87,7 +42,7 @@ class Run:
       [
         *(sys.executable, '-u', '-m', 'experiments.recondreamer_rl'),
         f'--workdir={workdir}',
-        *(f'--set={value}' for value in TINY),
+        *(f'--set={value}' for value in tiny.OVERRIDES),
         *arguments,
       ],
       cwd=ROOT,

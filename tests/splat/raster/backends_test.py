@@ -45,7 +45,7 @@ def test_a_name_is_kept_and_the_device_decides_the_rest():
     assert backends.resolve(name) == name
   # Tests run on CPUs.
   assert backends.resolve('auto') == backends.resolve('xla') == 'queue'
-  with pytest.raises(ValueError, match=r"splat\.backend is 'cuda'"):
+  with pytest.raises(ValueError, match=r"splat\.render\.backend is 'cuda'"):
     backends.resolve('cuda')
 
 
