@@ -98,6 +98,16 @@ class Gaussians:
   node: Array
 
 
+NO_GAUSSIANS = Gaussians(
+  means=np.zeros((0, 3), np.float32),
+  log_scales=np.zeros((0, 3), np.float32),
+  quats=np.zeros((0, 4), np.float32),
+  opacity_logits=np.zeros(0, np.float32),
+  sh=np.zeros((0, 1, 3), np.float32),
+  node=np.zeros(0, np.int32),
+)
+
+
 @struct.dataclass
 class Motion:
   """What is learnt of how bodies move.
@@ -196,6 +206,20 @@ class Map:
   stop_lines: Polylines
   lights: Array | None = None
   speed_limit: Array | None = None
+
+
+# One line of two points that are not valid: programs reduce over lines.
+_NO_LINES = Polylines(
+  xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
+)
+NO_MAP = Map(
+  lanes=_NO_LINES,
+  lane_width=np.zeros(1, np.float32),
+  boundaries=_NO_LINES,
+  drivable=_NO_LINES,
+  crosswalks=_NO_LINES,
+  stop_lines=_NO_LINES,
+)
 
 
 @struct.dataclass

@@ -91,9 +91,6 @@ def scene(*agents, classes=None):
       cell=np.float32(0.5),
     )
 
-  empty = types.Polylines(
-    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-  )
   ahead = np.array([[0.0, -1, 0, 0], [0, 0, -1, 1], [1, 0, 0, 0], [0, 0, 0, 1]])
   return types.Scene(
     gaussians=None,
@@ -106,14 +103,7 @@ def scene(*agents, classes=None):
     classes=np.full(len(agents), types.VEHICLE, np.int32)
     if classes is None
     else np.array(classes, np.int32),
-    map=types.Map(
-      lanes=empty,
-      lane_width=np.zeros(1, np.float32),
-      boundaries=empty,
-      drivable=empty,
-      crosswalks=empty,
-      stop_lines=empty,
-    ),
+    map=types.NO_MAP,
     drivable=grid(HALF_ROAD - np.abs(y)),
     occupancy=grid(HALF_STREET - np.abs(y)),
     ground=grid(np.zeros(len(y))),

@@ -15,17 +15,6 @@ from rdrl.logs import shapes
 _AGENTS, _LANES, _POINTS, _STOPS, _CELLS = 64, 128, 64, 16, 256
 # Steps are multiples of this, and one more.
 _STEPS = 50
-_NO_LINES = types.Polylines(
-  xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-)
-NO_MAP = types.Map(
-  lanes=_NO_LINES,
-  lane_width=np.zeros(1, np.float32),
-  boundaries=_NO_LINES,
-  drivable=_NO_LINES,
-  crosswalks=_NO_LINES,
-  stop_lines=_NO_LINES,
-)
 
 
 def _rung(number, least):
@@ -95,14 +84,14 @@ def of_few_shapes(scene):
   limit = lane_map.speed_limit
   if limit is None:
     limit = np.full(len(lane_map.lane_width), np.inf, np.float32)
-  shape = shapes.map_shape(NO_MAP)
+  shape = shapes.map_shape(types.NO_MAP)
   rows, points = lane_map.lanes.valid.shape
   shape['lanes'] = _rung(rows, _LANES), _rung(points, _POINTS)
   shape['stop_lines'] = _rung(count, _STOPS), 2
-  lane_map = lane_map.replace(
-    boundaries=_NO_LINES,
-    drivable=_NO_LINES,
-    crosswalks=_NO_LINES,
+  lane_map = types.NO_MAP.replace(
+    lanes=lane_map.lanes,
+    lane_width=lane_map.lane_width,
+    stop_lines=lane_map.stop_lines,
     lights=in_time(lights).astype(np.int32),
     speed_limit=np.asarray(limit),
   )

@@ -56,14 +56,7 @@ def geometric_scene(
     )
   cameras = np.zeros((0, 4, 4), np.float32)
   return types.Scene(
-    gaussians=types.Gaussians(
-      means=np.zeros((0, 3), np.float32),
-      log_scales=np.zeros((0, 3), np.float32),
-      quats=np.zeros((0, 4), np.float32),
-      opacity_logits=np.zeros(0, np.float32),
-      sh=np.zeros((0, 1, 3), np.float32),
-      node=np.zeros(0, np.int32),
-    ),
+    gaussians=types.NO_GAUSSIANS,
     sky=np.zeros((0, 0, 3), np.float32),
     exposure=cameras[:, :3],
     camera_from_ego=cameras,

@@ -34,7 +34,7 @@ def place(log, num_agents):
     log: of traffic.
     num_agents: budget, the one who may be inserted included; the log has fewer.
   """
-  scene = logs.geometric_scene(log).replace(map=few_shapes.NO_MAP)
+  scene = logs.geometric_scene(log).replace(map=types.NO_MAP)
   scene = few_shapes.with_square_rasters(scene)
   scene = few_shapes.with_agents(scene, num_agents)
   return scenario.reserve(scene, [_DONOR])

@@ -17,14 +17,6 @@ def scenes(parts):
   Raises:
     ValueError: if the lights of a map are not those of its stop lines.
   """
-  no_gaussians = types.Gaussians(
-    means=np.zeros((0, 3), np.float32),
-    log_scales=np.zeros((0, 3), np.float32),
-    quats=np.zeros((0, 4), np.float32),
-    opacity_logits=np.zeros(0, np.float32),
-    sh=np.zeros((0, 1, 3), np.float32),
-    node=np.zeros(0, np.int32),
-  )
   fields = {
     name: grids([getattr(scene, name) for scene in parts])
     for name in ('drivable', 'occupancy', 'ground')
@@ -32,7 +24,7 @@ def scenes(parts):
   maps = _maps([scene.map for scene in parts])
   bare = [
     scene.replace(
-      gaussians=no_gaussians,
+      gaussians=types.NO_GAUSSIANS,
       sky=np.zeros((0, 0, 3), np.float32),
       bodies=None,
       map=None,

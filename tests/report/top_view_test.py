@@ -64,17 +64,7 @@ def _map():
   lines = types.Polylines(
     xy=np.float32([[[-50, 0], [50, 0]]]), valid=np.ones((1, 2), bool)
   )
-  none = types.Polylines(
-    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-  )
-  return types.Map(
-    lanes=lines,
-    lane_width=np.float32([3.5]),
-    boundaries=none,
-    drivable=none,
-    crosswalks=none,
-    stop_lines=none,
-  )
+  return types.NO_MAP.replace(lanes=lines, lane_width=np.float32([3.5]))
 
 
 def _middle(image, color):

@@ -338,9 +338,6 @@ def _walking_log(kind=types.PEDESTRIAN):
   camera_from_ego = np.zeros((1, 4, 4), np.float32)
   camera_from_ego[0] = [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
   intrinsics = np.array([[[40, 0, 16], [0, 40, 20], [0, 0, 1]]], np.float32)
-  lines = types.Polylines(
-    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-  )
   square = np.array([[-4, -3], [4, -3], [4, 7], [-4, 7]], np.float32)
   config = splat.RenderConfig(articulated_budget=200)
 
@@ -376,13 +373,9 @@ def _walking_log(kind=types.PEDESTRIAN):
     classes=np.array([types.VEHICLE, kind], np.int32),
     lidar=lidar.astype(np.float32),
     lidar_valid=np.ones(lidar.shape[:2], bool),
-    map=types.Map(
-      lanes=lines,
+    map=types.NO_MAP.replace(
       lane_width=np.full(1, 3.5, np.float32),
-      boundaries=lines,
       drivable=types.Polylines(xy=square[None], valid=np.ones((1, 4), bool)),
-      crosswalks=lines,
-      stop_lines=lines,
     ),
     name='walk',
   )

@@ -118,9 +118,6 @@ def _log():
       for t in range(STEPS)
     ]
   )
-  lines = types.Polylines(
-    xy=np.zeros((1, 2, 2), np.float32), valid=np.zeros((1, 2), bool)
-  )
   square = np.array([[-1, -3], [11, -3], [11, 3], [-1, 3]], np.float32)
   log = types.Log(
     images=np.round(np.clip(images, 0, 1) * 255).astype(np.uint8),
@@ -132,13 +129,9 @@ def _log():
     classes=np.array([1, 1], np.int32),
     lidar=lidar.astype(np.float32),
     lidar_valid=np.ones(lidar.shape[:2], bool),
-    map=types.Map(
-      lanes=lines,
+    map=types.NO_MAP.replace(
       lane_width=np.full(1, 3.5, np.float32),
-      boundaries=lines,
       drivable=types.Polylines(xy=square[None], valid=np.ones((1, 4), bool)),
-      crosswalks=lines,
-      stop_lines=lines,
     ),
     name='tiny',
   )
