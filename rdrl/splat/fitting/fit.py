@@ -229,17 +229,12 @@ def _prepare(traversals, config, key):
     blank = np.zeros_like(np.tile(gaussians.sh, (1, num, 1)))
     gaussians = gaussians.replace(sh=np.concatenate([gaussians.sh, blank], 1))
   exposure = np.eye(3, 4, dtype=np.float32)
+  mirrors = _mirrors(log, steps, config, hits)
   pool, coarse_pool = (
     None
     if seen is None
     else _pool(
-      seen,
-      traversal,
-      steps,
-      rasters[2],
-      light,
-      symmetry.planes(log, hits),
-      bodies=bodies,
+      seen, traversal, steps, rasters[2], light, mirrors, bodies=bodies
     )
     for seen in (log, _halved(log) if config.fit.coarse_share else None)
   )
@@ -391,9 +386,7 @@ def refit(
   steps = training_steps(log)
   traversal = np.zeros(len(log.times), np.int32)
   light = None if scene.light is None else np.asarray(scene.light)[None]
-  mirrors = np.zeros((len(log.sizes), 2), np.int8)
-  if config.fit.mirror_share:
-    mirrors = symmetry.planes(log, lidar.find(log, steps))
+  mirrors = _mirrors(log, steps, config)
   pool = _pool(
     log, traversal, steps, scene.ground, light, mirrors, extra, scene.bodies
   )
@@ -454,6 +447,13 @@ def _scene(like, trained, node, traversal, agents):
     exposure=trained.exposure[traversal],
     light=None if trained.light is None else trained.light[traversal],
   )
+
+
+def _mirrors(log, steps, config, hits=None):
+  """`symmetry.planes` of what is fitted; nobody is mirrored without a share."""
+  if not config.fit.mirror_share:
+    return np.zeros((len(log.sizes), 2), np.int8)
+  return symmetry.planes(log, hits or lidar.find(log, steps))
 
 
 def _pool(
