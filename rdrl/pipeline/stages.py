@@ -355,9 +355,14 @@ def _scores(fitted, refined, config):
     for prefix, log in views.items():
       if log is None:
         continue
-      for row, value in psnr_rows(
-        splat.evaluate(scene, log, config.splat.render)
-      ):
+      # The fit has scored its own scene on its own log.
+      is_scored = scene is fitted.scene and log is recording.log
+      found = (
+        fitted.metrics
+        if is_scored
+        else splat.evaluate(scene, log, config.splat.render)
+      )
+      for row, value in psnr_rows(found):
         held_out.setdefault(prefix + row, {})[stage] = value
   if recording.street is not None:
     curves = scene_scores.offset_curves(

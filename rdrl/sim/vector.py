@@ -64,7 +64,7 @@ def observe(env: env_lib.Env, state: types.SimState, config=Config()):
   sizes = env.scenes.sizes[scene]
   ego = types.take(state.agents, 0)
   box = types.take(contact.boxes_of(state.agents, sizes), 0)
-  edge = geometry.sample_grid(env.scenes.drivable, contact.corners(box), scene)
+  edge = env.drivable(state.scenario, contact.corners(box))
   told = [
     ego.speed[None] / config.speed,
     jnp.clip(edge / config.reach, -1, 1),
