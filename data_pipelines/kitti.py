@@ -41,6 +41,7 @@ from data_pipelines import files
 from data_pipelines import moving
 from data_pipelines import times as times_lib
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 # The recording car, a Volkswagen Passat B6 Variant.
@@ -230,7 +231,7 @@ def read_raw(
     classes=classes,
     lidar=np.stack(lidar),
     lidar_valid=np.stack(lidar_valid),
-    map=logs.corridor_map(types.take(tracks, (slice(None), 0))),
+    map=logs.corridor_map(trees.take(tracks, (slice(None), 0))),
     name=drive.name,
   )
   if drive.boxes is None and motion is not None:
@@ -363,7 +364,7 @@ def _mean_mount(camera_from_world, tracks):
 
   Pitch and roll of the car, which its box does not have, average out.
   """
-  ego = types.take(tracks, (slice(None), 0))
+  ego = trees.take(tracks, (slice(None), 0))
   world_from_ego = np.broadcast_to(np.eye(4), (len(ego.yaw), 4, 4)).copy()
   cos, sin = np.cos(ego.yaw), np.sin(ego.yaw)
   world_from_ego[:, 0, 0], world_from_ego[:, 0, 1] = cos, -sin

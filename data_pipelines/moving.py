@@ -27,6 +27,7 @@ from scipy.sparse import csgraph
 import tqdm
 
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -329,7 +330,7 @@ def _candidates(log, origins, ground, config):
     above = points[:, 2] - ground(points[:, :2])
     keep = (above > config.low) & (above < config.high)
     keep &= away < config.reach
-    agents = types.take(log.tracks, step)
+    agents = trees.take(log.tracks, step)
     for k in np.flatnonzero(agents.valid):
       offset = points[:, :2] - agents.xy[k]
       local = np.c_[_turn(offset, -agents.yaw[k]), points[:, 2] - agents.z[k]]

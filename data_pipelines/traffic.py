@@ -17,6 +17,7 @@ import tqdm
 from data_pipelines import builder
 from data_pipelines import times as keeping_time
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 # Metres, where a data set does not tell the width of its lanes.
@@ -195,7 +196,7 @@ def _is_other(velocity, slope):
 def _with_corridor(lane_map, tracks, source):
   """A map without lanes, with one along the way that the ego took."""
   logging.warning('%s: map: no lanes near the ego, but the way it took', source)
-  corridor = logs.corridor_map(types.take(tracks, (slice(None), 0)))
+  corridor = logs.corridor_map(trees.take(tracks, (slice(None), 0)))
   fields = {'lanes': corridor.lanes, 'lane_width': corridor.lane_width}
   if not np.any(lane_map.drivable.valid):
     fields['drivable'] = corridor.drivable

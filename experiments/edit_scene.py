@@ -53,6 +53,7 @@ from rdrl import refine
 from rdrl import report
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.report import edit_scores
 from rdrl.report import scene_scores
@@ -257,7 +258,7 @@ def _track(scene, size, agent):
       f'--follow={agent}: the scene has agents 0 to {len(scene.sizes) - 1}'
     )
   track = splat.assets.moved(
-    types.take(scene.tracks, (slice(None), agent)),
+    trees.take(scene.tracks, (slice(None), agent)),
     scene.ground,
     ahead,
     left,
@@ -321,7 +322,7 @@ def _film(before, after, config, out):
   for scene in (before, after):
     steps = np.arange(0, len(scene.tracks.valid), _STRIDE.value)
     cameras = refine.shifted_cameras(scene, 0.0, steps)
-    agents = types.take(scene.tracks, steps)
+    agents = trees.take(scene.tracks, steps)
     color = scene_scores.rendered(
       scene, cameras, agents, config, steps=steps
     ).color
@@ -347,7 +348,7 @@ def _film(before, after, config, out):
 def _fly(scene, agent, config, out):
   """Writes around.mp4."""
   steps = np.flatnonzero(scene.tracks.valid[:, agent])
-  agents = types.take(scene.tracks, steps[len(steps) // 2])
+  agents = trees.take(scene.tracks, steps[len(steps) // 2])
   frames = scene_scores.flight(
     scene,
     agents,

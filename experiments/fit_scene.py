@@ -36,7 +36,7 @@ from rdrl import pipeline
 from rdrl import report
 from rdrl import splat
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 from rdrl.report import scene_scores
 from rdrl.report import trust_scores
 
@@ -85,7 +85,7 @@ def inspect(fitted, config):
   recording, scene = fitted.recording, fitted.scene
   name, log, street = recording.name, recording.log, recording.street
   steps = np.flatnonzero(log.is_held_out)
-  cameras, agents = types.take((log.cameras, log.tracks), steps)
+  cameras, agents = trees.take((log.cameras, log.tracks), steps)
   seen = scene_scores.rendered(
     scene, cameras, agents, config.splat.render, steps=steps
   )
@@ -159,7 +159,7 @@ def inspect(fitted, config):
 
 def _flight(scene, config):
   """Uint8 `[n, h, w, 3]` around the ego in the middle of the drive."""
-  agents = types.take(scene.tracks, len(scene.tracks.valid) // 2)
+  agents = trees.take(scene.tracks, len(scene.tracks.valid) // 2)
   return report.videos.to_bytes(
     scene_scores.flight(
       scene, agents, 0, config, _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT

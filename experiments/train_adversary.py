@@ -48,7 +48,7 @@ from rdrl import logs
 from rdrl import ranges
 from rdrl import report
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 from rdrl.report import adversary_scores
 from rdrl.scenario import learned
 
@@ -148,7 +148,7 @@ def write_picture(path, model, traffic, steps, num_samples, guidance, key):
   """
   config, shown = model.config, None
   for index in range(len(traffic.kind)):
-    scene = jax.tree.map(jnp.asarray, types.take(traffic, index))
+    scene = jax.tree.map(jnp.asarray, trees.take(traffic, index))
     begun = adversary_scores.beginnings(scene, steps, config)
     if not np.any(begun.usable):
       continue
@@ -164,11 +164,11 @@ def write_picture(path, model, traffic, steps, num_samples, guidance, key):
       known = adversary_scores.recorded(views, config)
       shown = (
         scene,
-        types.take(views, row[0]),
+        trees.take(views, row[0]),
         {
-          'recorded': types.take(known, row[0]),
-          'free': types.take(free, tuple(row)),
-          'guided': types.take(guided, tuple(row)),
+          'recorded': trees.take(known, row[0]),
+          'free': trees.take(free, tuple(row)),
+          'guided': trees.take(guided, tuple(row)),
         },
       )
     if hits.any():
@@ -214,7 +214,7 @@ def main():
   part = _SCORED.value
   if part == 'none':
     return
-  scored = types.take(traffic(part), slice(request.num_held_out))
+  scored = trees.take(traffic(part), slice(request.num_held_out))
   sample_key = jax.random.fold_in(key, 1)
   proposals = None
   if _PROPOSALS.value:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 
 # Middles of the lanes; traffic keeps to the right and the ego drives at -1.75.
@@ -124,7 +125,7 @@ def scenario(place, **fields):
     'controller': np.zeros(num_agents, np.int32),
     'release': np.zeros(num_agents, np.int32),
   } | fields
-  return types.stack([types.Scenario(**values)])
+  return trees.stack([types.Scenario(**values)])
 
 
 @struct.dataclass

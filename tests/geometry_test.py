@@ -13,6 +13,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 
 RNG = np.random.default_rng(0)
@@ -157,7 +158,7 @@ def test_intrinsics_of_a_resized_image_scale_its_pixels():
 
 def test_mounted_cameras_ride_with_the_ego():
   camera_from_ego = random_transforms(3, 2.0)
-  ego = types.take(random_agents(1), 0)
+  ego = trees.take(random_agents(1), 0)
   cameras = geometry.mount_cameras(
     camera_from_ego, np.tile(np.eye(3), (3, 1, 1)), ego, 4, 5
   )

@@ -18,6 +18,7 @@ from rdrl import prior
 from rdrl import refine
 from rdrl import sim
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.policy import network as policy_network
@@ -269,11 +270,11 @@ SIZES = jnp.tile(jnp.float32([4.6, 1.9, 1.5]), (6, 1))
 @pytest.mark.slow
 def test_rasters_of_boxes_and_lanes():
   agents = _agents()
-  ego = types.take(agents, 0).replace(
+  ego = trees.take(agents, 0).replace(
     xy=jnp.float32([985, -700]), yaw=jnp.float32(0)
   )
   mounts, intrinsics = world.camera_rig(world.Config(height=24, width=40))
-  camera = types.take(
+  camera = trees.take(
     geometry.mount_cameras(mounts, intrinsics, ego, 24, 40), 0
   )
   grid = types.Grid(
@@ -313,7 +314,7 @@ def test_dynamics():
       found.append(jax.lax.scan(step, start, commands)[1])
     return found
 
-  _close(drive, types.take(_agents(), 0), atol=1e-4)
+  _close(drive, trees.take(_agents(), 0), atol=1e-4)
 
 
 def test_advantages():
@@ -333,7 +334,7 @@ def test_advantages():
 
 def test_motion_of_the_learned_adversary():
   config = learned.Config()
-  now = types.take(_agents(), 0).replace(speed=jnp.float32(9))
+  now = trees.take(_agents(), 0).replace(speed=jnp.float32(9))
   actions = jnp.float32(RNG.uniform(-1, 1, (config.num_knots, 2)))
   actions *= jnp.array([2.0, 0.1])
 

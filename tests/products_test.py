@@ -18,6 +18,7 @@ from rdrl import prior
 from rdrl import sim
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.learn import imitation
@@ -219,7 +220,7 @@ def _scores_of_images(scene):
 
 def _scores_of_drives(scene):
   return metrics._scores(
-    types.stack([drives.straight()]), tuple(metrics.METRICS)
+    trees.stack([drives.straight()]), tuple(metrics.METRICS)
   )
 
 

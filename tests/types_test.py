@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from rdrl import trees
 from rdrl import types
 
 
@@ -22,14 +23,14 @@ def make_state(count):
 
 def test_taking_from_a_stack_returns_what_was_stacked():
   first, second = make_state(3), make_state(3).replace(z=np.ones(3))
-  stacked = types.stack([first, second])
+  stacked = trees.stack([first, second])
   assert stacked.xy.shape == (2, 3, 2)
-  jax.tree.map(np.testing.assert_array_equal, types.take(stacked, 1), second)
+  jax.tree.map(np.testing.assert_array_equal, trees.take(stacked, 1), second)
 
 
 def test_stacking_different_shapes_names_the_field_and_the_shapes():
   with pytest.raises(ValueError, match=r'xy.*\(3, 2\).*\(4, 2\)'):
-    types.stack([make_state(3), make_state(4)])
+    trees.stack([make_state(3), make_state(4)])
 
 
 def test_stacking_different_image_sizes_is_refused():
@@ -37,7 +38,7 @@ def test_stacking_different_image_sizes_is_refused():
     return types.Camera(np.eye(4), np.eye(3), height=2, width=width)
 
   with pytest.raises(ValueError, match='structures'):
-    types.stack([camera(3), camera(4)])
+    trees.stack([camera(3), camera(4)])
 
 
 def test_a_noun_passes_through_jit_and_vmap():

@@ -16,6 +16,7 @@ from experiments.bench import timing
 from rdrl import geometry
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 
@@ -81,11 +82,11 @@ def _world(seed):
   @jax.jit
   def see(renderer, agents):
     cameras = geometry.mount_cameras(
-      camera_from_ego, intrinsics, types.take(agents, 0), 48, 80
+      camera_from_ego, intrinsics, trees.take(agents, 0), 48, 80
     )
     return renderer(0, cameras, agents)
 
-  agents = types.take(tracks, 10)
+  agents = trees.take(tracks, 10)
   _time('world.Renderer, 3 cameras', see, renderer, agents, image='80x48')
 
 

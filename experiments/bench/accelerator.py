@@ -46,6 +46,7 @@ from rdrl import policy as policies
 from rdrl import sim
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.learn import ppo
@@ -254,14 +255,14 @@ def _rollouts(size, build, repeats):
   def ours(count, num_envs):
     scenes = [street(count, 1, seed) for seed in range(size.scenes)]
     cameras = fleet(num_envs, height, width)
-    config = _roomy(scenes[0], types.take(cameras, 0), margin=1.4)
-    gaussians = types.stack(scenes)
+    config = _roomy(scenes[0], trees.take(cameras, 0), margin=1.4)
+    gaussians = trees.stack(scenes)
     index = jnp.arange(num_envs) % size.scenes
 
     @jax.jit
     def see(gaussians, index, cameras):
       def look(index, cameras):
-        scene = types.take(gaussians, index)
+        scene = trees.take(gaussians, index)
         return jax.vmap(lambda x: _image(scene, x, config))(cameras)
 
       return jax.vmap(look)(index, cameras)
@@ -354,7 +355,7 @@ def _replay(scene):
     controller=nobody,
     release=nobody,
   )
-  return types.stack([one])
+  return trees.stack([one])
 
 
 class _Build:

@@ -35,6 +35,7 @@ from experiments.bench import timing
 from rdrl import geometry
 from rdrl import sim
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.logs import grids
 from rdrl.sim import contact
@@ -148,13 +149,13 @@ def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
   scenes = jnp.arange(num_envs) % len(sizes)
 
   def episode(counts, _):
-    start = jax.vmap(lambda s: types.take(tracks, (s, 0)))(scenes)
+    start = jax.vmap(lambda s: trees.take(tracks, (s, 0)))(scenes)
 
     def step(carry, inputs):
       t, command = inputs
 
       def one(scene, *carry):
-        inputs = types.take(tracks, (scene, t + 1)), *command
+        inputs = trees.take(tracks, (scene, t + 1)), *command
         return _substep(case, grid, scene, sizes[scene], carry, inputs)
 
       return jax.vmap(one)(scenes, *carry), None
@@ -168,7 +169,7 @@ def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
   zero = jnp.zeros((num_envs, sizes.shape[1]))
   count = zero.astype(jnp.int32)
   counts, agents = jax.lax.scan(episode, (zero, count, count), length=rounds)
-  return *counts, types.take(agents, -1)
+  return *counts, trees.take(agents, -1)
 
 
 def arguments(num_agents, num_points, seed):
@@ -176,7 +177,7 @@ def arguments(num_agents, num_points, seed):
   rng = np.random.default_rng(seed)
   phases = rng.uniform(0, 2 * np.pi, _SCENES)
   cars = [traffic(num_agents, phase, rng) for phase in phases]
-  tracks, sizes = types.stack(cars)
+  tracks, sizes = trees.stack(cars)
   grid = stack.grids([road(num_points, phase) for phase in phases])
   commands = np.stack(
     [rng.uniform(4, 12, _STEPS), 1 / _RADIUS + rng.normal(0, 0.02, _STEPS)], -1

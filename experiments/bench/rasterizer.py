@@ -34,7 +34,7 @@ from experiments.bench.street import street
 from rdrl import report
 from rdrl import splat
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 from rdrl.splat.raster import backends
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import project
@@ -341,7 +341,7 @@ def _rollout():
     config = splat.with_capacity(
       splat.RenderConfig(backend=_BACKEND.value),
       scenes[0],
-      types.take(cameras, 0),
+      trees.take(cameras, 0),
       margin=1.4,
     )
     gaussians = jax.tree.map(lambda *x: jnp.stack(x), *scenes)
@@ -350,7 +350,7 @@ def _rollout():
       """Two environments at a time, whose arrays stay in cache."""
 
       def look(x):
-        scene = types.take(gaussians, x[0])
+        scene = trees.take(gaussians, x[0])
         return jax.vmap(lambda camera: _alone(scene, camera, config))(x[1])
 
       return jax.lax.map(look, (index, cameras), batch_size=2)
@@ -369,7 +369,7 @@ def _rollout():
       batch, gaussians, index, cameras, repeats=_REPEATS.value
     )
     alone = jax.jit(functools.partial(_alone, config=config))
-    one = types.take(cameras, (3, 1))
+    one = trees.take(cameras, (3, 1))
     alone_ms, _ = timing.median_ms(
       alone, scenes[3], one, repeats=10 * _REPEATS.value
     )

@@ -15,6 +15,7 @@ from rdrl import geometry
 from rdrl import policy as policies
 from rdrl import ranges
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import BEHAVIOURS
 from rdrl.sim import anchors
@@ -122,12 +123,12 @@ def imitation_data(env, config, key):
   pairs = np.concatenate([pairs, pairs])
   order = np.asarray(jax.random.permutation(order_key, len(pairs)))
   pairs, displacement = pairs[order], displacement[order]
-  observation, action = types.map_batches(
+  observation, action = trees.map_batches(
     lambda rows: _demonstrate(env, *rows, config),
     (pairs, displacement),
     _RENDER_BATCH,
   )
-  ego = types.take(scenarios.tracks, (slice(None), slice(None), 0))
+  ego = trees.take(scenarios.tracks, (slice(None), slice(None), 0))
   return Demonstrations(
     observation=observation,
     action=action,
@@ -179,7 +180,7 @@ def balance(scenarios, config):
   """
   scenarios = jax.tree.map(np.asarray, scenarios)
   pairs = _moments(scenarios, config)
-  ego = types.take(scenarios.tracks, (slice(None), slice(None), 0))
+  ego = trees.take(scenarios.tracks, (slice(None), slice(None), 0))
   weight = _weights(ego, scenarios.behaviour, pairs, config)
   kinds = (_SPEED_EDGES, 'm/s'), (_YAW_EDGES, 'rad')
   shares = {'before': {}, 'after': {}}
@@ -224,8 +225,8 @@ def _demonstrate(env, pairs, displacement, config):
 
 def _demonstration(env, scenario, step, displacement, config):
   """`Observation` and action `[2]` of one moment, displaced `[3]`."""
-  tracks = types.take(env.scenarios.tracks, scenario)
-  now = types.take(tracks, step)
+  tracks = trees.take(env.scenarios.tracks, scenario)
+  now = trees.take(tracks, step)
   moved = _displaced(now, now, 0.0, displacement)
   sizes = env.scenes.sizes[env.scenarios.scene[scenario]]
   displacement *= _is_free(env, scenario, moved, sizes)
@@ -235,14 +236,14 @@ def _demonstration(env, scenario, step, displacement, config):
     scenario,
     jax.vmap(
       lambda before, past: _displaced(
-        types.take(tracks, past), now, before * types.TIME_STEP, displacement
+        trees.take(tracks, past), now, before * types.TIME_STEP, displacement
       )
     )(ago, past),
     past,
   )
-  ego = types.take(now, 0)
+  ego = trees.take(now, 0)
   ahead = round(anchors.DURATION / types.TIME_STEP)
-  future = types.take(tracks, (step + ahead, 0))
+  future = trees.take(tracks, (step + ahead, 0))
   gone = geometry.safe_norm(future.xy - ego.xy)
   recovery = anchors.pursue(
     observation.route,
@@ -287,7 +288,7 @@ def _displaced(then, now, ago, displacement):
 
 def _is_free(env, scenario, agents, sizes):
   """Whether the ego overlaps nobody and keeps to the road, `[]`."""
-  ego = types.take(agents, 0)
+  ego = trees.take(agents, 0)
   meets = geometry.boxes_overlap(
     ego.xy, ego.yaw, sizes[0], agents.xy, agents.yaw, sizes
   )
@@ -362,7 +363,7 @@ def draw(demonstrations, key, batch_size, brightness):
   index = jax.random.randint(
     index_key, (batch_size,), 0, len(demonstrations.weight)
   )
-  batch = types.take(demonstrations, index)
+  batch = trees.take(demonstrations, index)
   images = batch.observation.images
   gain = 1 + brightness * jax.random.uniform(
     light_key, (batch_size, *(1,) * (images.ndim - 1)), minval=-1

@@ -28,6 +28,7 @@ from rdrl import policy as policies
 from rdrl import ranges
 from rdrl import sim
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.learn import advantage as advantages
 from rdrl.learn import imitation
@@ -205,7 +206,7 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
   def minibatch(carry, inputs):
     params, optimizer_state, has_stopped = carry
     times, minibatch_key = inputs
-    piece = types.take(batch, times)
+    piece = trees.take(batch, times)
     demonstration = imitation.draw(
       demonstrations, minibatch_key, config.imitation_batch_size, 0.0
     )
@@ -263,7 +264,7 @@ def collect(policy, env, states, key, mesh=None):
   # By the horizon all is over; one decision more only looks at what is left.
   _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1, mesh)
   last_value = decisions.aux[-1][-1]
-  decisions = types.take(decisions, slice(-1))
+  decisions = trees.take(decisions, slice(-1))
   observation, log_prob, value = decisions.aux
   transition = types.Transition(
     observation=observation,

@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.logs import checks
 
@@ -117,7 +118,7 @@ def keep_nearest(log: types.Log, budget: int):
   kept = np.sort(np.argsort(distance, kind='stable')[:budget])
   left_out = log.sizes.shape[0] - len(kept)
   return log.replace(
-    tracks=types.take(tracks, (slice(None), kept)),
+    tracks=trees.take(tracks, (slice(None), kept)),
     sizes=log.sizes[kept],
     classes=log.classes[kept],
   ), left_out

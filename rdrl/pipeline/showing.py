@@ -14,7 +14,7 @@ from rdrl import refine as refinement
 from rdrl import report
 from rdrl import scenario
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 from rdrl.pipeline import stages
 from rdrl.report import scene_scores
 
@@ -84,7 +84,7 @@ def refined(run, nouns):
 
 def _rendered(run, recording, scene, steps):
   """Uint8 `[n, C, H, W, 3]` of a scene at steps of its recording."""
-  cameras, agents = types.take(
+  cameras, agents = trees.take(
     (recording.log.cameras, recording.log.tracks), steps
   )
   seen = scene_scores.rendered(
@@ -238,7 +238,7 @@ def _showcase(run, repaired, evaluated, name):
   order = list(report.videos.left_to_right(count))
   filmed = {}
   for policy, drive in drives.items():
-    one = types.take(drive, chosen)
+    one = trees.take(drive, chosen)
     start = int(env.scenarios.start[int(one.scenario)])
     frames = report.film(
       renderer, repaired[index].scene, index, one, height, width, start

@@ -27,6 +27,7 @@ from rdrl import scenario
 from rdrl import sim
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.pipeline.config import Config
@@ -566,7 +567,7 @@ def _camera(log, index):
   only = slice(index, index + 1)
   return log.replace(
     images=log.images[:, only],
-    cameras=types.take(log.cameras, (slice(None), only)),
+    cameras=trees.take(log.cameras, (slice(None), only)),
     camera_from_ego=log.camera_from_ego[only],
     ego_mask=None if log.ego_mask is None else log.ego_mask[only],
   )

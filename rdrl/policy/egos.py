@@ -12,7 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rdrl import types
+from rdrl import trees
 from rdrl.sim import anchors
 from rdrl.world import traffic
 
@@ -54,7 +54,7 @@ def drive(env, ego, scenarios):
 def _drive(env, ego, scenarios):
   def one(scenario):
     first = env.start(jax.random.key(0), scenario)
-    cruise = types.take(first.agents, 0).speed
+    cruise = trees.take(first.agents, 0).speed
 
     def decide(carry, _):
       state, events = carry
@@ -74,8 +74,8 @@ def _drive(env, ego, scenarios):
 
 
 def _action(env, state, ego, cruise):
-  paths = types.take(env.paths, state.scenario)
-  own = types.take(state.agents, 0)
+  paths = trees.take(env.paths, state.scenario)
+  own = trees.take(state.agents, 0)
   speed = cruise
   if ego == 'IDM':
     sizes = env.scenes.sizes[env.scenarios.scene[state.scenario]]

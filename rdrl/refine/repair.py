@@ -22,6 +22,7 @@ from rdrl import geometry
 from rdrl import prior as priors
 from rdrl import ranges
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.refine import views
 
@@ -134,7 +135,7 @@ def training_clips(log, snapshots, config, key, *, render_config):
     known = views.render_clip(
       _perturb(scene, noise_key, config) if number % 2 else scene,
       recording,
-      types.take(log.cameras, (steps, camera_index)),
+      trees.take(log.cameras, (steps, camera_index)),
       steps,
       camera_index,
       views.references(
@@ -259,7 +260,7 @@ def _restored(scene, log, usable, prior, offsets, config, key, render_config):
           'camera_index': np.int32(camera_index),
         }
         clips.append((camera, jax.tree.map(np.asarray, clip)))
-  return types.stack([c for c, _ in clips]), types.stack([c for _, c in clips])
+  return trees.stack([c for c, _ in clips]), trees.stack([c for _, c in clips])
 
 
 def _perturb(scene, key, config):

@@ -16,6 +16,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.refine import conditions
 
@@ -317,7 +318,7 @@ def _depths(scene, lines, cameras, agents, time, render_config):
 
 
 def _at(log, step):
-  cameras, agents = types.take((log.cameras, log.tracks), step)
+  cameras, agents = trees.take((log.cameras, log.tracks), step)
   return cameras, agents, jnp.float32(step * types.TIME_STEP)
 
 

@@ -6,6 +6,7 @@ import colorsys
 import jax
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 
 _PAPER = (245, 246, 248)
@@ -29,7 +30,7 @@ def picture(scene: types.Scene, step):
   path = tracks.xy[tracks.valid[:, 0], 0]
   low, high = path.min(0) - _MARGIN, path.max(0) + _MARGIN
   agent = np.maximum(g.node, types.BACKGROUND)
-  agents = types.take(tracks, step)
+  agents = trees.take(tracks, step)
   cos, sin = np.cos(agents.yaw)[agent], np.sin(agents.yaw)[agent]
   x, y, z = g.means.T
   moves = agent > types.BACKGROUND

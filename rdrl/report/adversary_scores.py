@@ -25,6 +25,7 @@ import tqdm
 
 from rdrl import geometry
 from rdrl import scenario
+from rdrl import trees
 from rdrl import types
 from rdrl.report import tables
 from rdrl.report import top_view
@@ -96,8 +97,8 @@ def beginnings(traffic, steps, config) -> Beginnings:
   def begin(step):
     ahead = step + jnp.arange(config.future_steps + 1)
     inside = ahead < traffic.tracks.valid.shape[0]
-    states = types.take(traffic.tracks, jnp.where(inside, ahead, step))
-    now = types.take(states, 0)
+    states = trees.take(traffic.tracks, jnp.where(inside, ahead, step))
+    now = trees.take(states, 0)
     distance = jnp.linalg.norm(now.xy - now.xy[0], axis=-1)
     fits = (
       jnp.all(states.valid, 0)
@@ -195,7 +196,7 @@ def measure(views, futures, drivable) -> Measured:
     wanted = (agents == _EGO) & (agents[:, None] == _ADVERSARY)
     on_road = geometry.sample_grid(drivable, view.now.xy) > 0
     off = geometry.sample_grid(drivable, future.xy) <= 0
-    track = types.take(future, (slice(None), _ADVERSARY))
+    track = trees.take(future, (slice(None), _ADVERSARY))
     failed = scenario.checks.kinematics(
       track.speed,
       track.yaw,
@@ -291,12 +292,12 @@ def score(
   steps = jnp.asarray(steps, jnp.int32)
   measured = {row: [] for row in ROWS}
   for index in tqdm.trange(len(traffic.kind), desc='score', disable=None):
-    scene = jax.tree.map(jnp.asarray, types.take(traffic, index))
+    scene = jax.tree.map(jnp.asarray, trees.take(traffic, index))
     begun = beginnings(scene, steps, config)
     views, road = begun.views, scene.drivable
     keys = keys_of(key, index, len(steps), num_samples)
     futures = {
-      'recorded': types.take(recorded(views, config), (slice(None), None)),
+      'recorded': trees.take(recorded(views, config), (slice(None), None)),
       'free': draw(model, views, road, keys),
       'guided': draw(model, views, road, keys, guidance),
     }
@@ -309,7 +310,7 @@ def score(
     ):
       views, start = proposed_view(scene, step, agent, track, config)
       starts = {
-        'rules': types.take(
+        'rules': trees.take(
           recorded(views.replace(future=start), config), (slice(None), None)
         ),
         'guided from rules': draw(
@@ -362,7 +363,7 @@ def rule_based(scene, number, key, config):
     (
       int(found.trigger[row]),
       int(found.agent[row]),
-      types.take(found.track, row),
+      trees.take(found.track, row),
     )
     for row in np.flatnonzero(fits)[:_PROPOSALS]
   ]
@@ -384,7 +385,7 @@ def proposed_view(scene, step, agent, track, config):
   view = learned.look(scene, step, 0, config, agent)
   ahead = step + jnp.arange(1, config.future_steps + 1)
   inside = ahead < len(track.valid)
-  proposed = types.take(track, jnp.where(inside, ahead, step))
+  proposed = trees.take(track, jnp.where(inside, ahead, step))
   proposed = proposed.replace(valid=proposed.valid & inside)
   start = jax.tree.map(
     lambda x, new: x.at[:, _ADVERSARY].set(new), view.future, proposed
@@ -415,7 +416,7 @@ def summary(measured):
     raise ValueError('score: no moment has an adversary whose future is known')
   middle, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
   tallies = {
-    row: types.stack([_tally(part, middle, spread) for part in parts])
+    row: trees.stack([_tally(part, middle, spread) for part in parts])
     for row, parts in measured.items()
   }
   truth = _total(tallies['recorded'])
@@ -501,9 +502,9 @@ def _times(tallies):
   names = ('collision', 'realism', 'realism_adversary')
   ratios = []
   for chosen in samples:
-    truth = _total(types.take(tallies['recorded'], chosen))
+    truth = _total(trees.take(tallies['recorded'], chosen))
     free, guided = (
-      _scores(_total(types.take(tallies[row], chosen)), truth)
+      _scores(_total(trees.take(tallies[row], chosen)), truth)
       for row in ('free', 'guided')
     )
     ratios.append([guided[n] / free[n] if free[n] else np.inf for n in names])
@@ -581,7 +582,7 @@ def picture(scene, view, futures):
   Returns:
     uint8 `[H, W, 3]`.
   """
-  ego = types.take(view.now, _EGO)
+  ego = trees.take(view.now, _EGO)
   side = round(2 * _ASIDE * _SCALE)
   frame = top_view.Frame(
     center=tuple(np.asarray(ego.xy, float)),
@@ -614,7 +615,7 @@ def picture(scene, view, futures):
 def _paint(draw, frame, view, future):
   """Ways of all, and boxes now and when adversary and ego are nearest."""
   gap = np.linalg.norm(future.xy[:, _EGO] - future.xy[:, _ADVERSARY], axis=-1)
-  then = types.take(future, int(np.argmin(gap)))
+  then = trees.take(future, int(np.argmin(gap)))
   colors = {_EGO: top_view.EGO, _ADVERSARY: top_view.ADVERSARY}
   for agent in range(len(view.agents))[::-1]:
     if not view.now.valid[agent]:

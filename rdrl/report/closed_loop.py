@@ -8,6 +8,7 @@ has that of the reference, so that an ego slower than it does not arrive.
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.report import navsim
 from rdrl.report import nuplan
@@ -76,7 +77,7 @@ def hugsim_terms(drive):
   ground = (clearance[:, :4] > 0) | (clearance[:, 4:] > 0)
   grounded = jnp.mean(ground, -1) >= _HUGSIM_GROUND
   agents = drive.agents
-  ego = types.take(agents, (slice(None), slice(1)))
+  ego = trees.take(agents, (slice(None), slice(1)))
   heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
   soon = jnp.zeros(len(drive.valid), bool)
   for steps in _HUGSIM_STEPS:
@@ -132,7 +133,7 @@ def hd_score(drive):
 def _infractions(drive):
   """Product of CARLA's penalties for what is counted, and share of the way
   driven outside the lanes of the route."""
-  touched = types.take(signals.met(drive), signals.last(drive))
+  touched = trees.take(signals.met(drive), signals.last(drive))
   dynamic = signals.happened(drive, drive.events.dynamic_collision)
   static = signals.happened(drive, drive.events.static_collision)
   walkers = jnp.sum(touched & (drive.classes == types.PEDESTRIAN))

@@ -12,6 +12,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.report import scene_scores
@@ -76,7 +77,7 @@ def edit_scores(
   """
   scene = jax.device_get(scene)
   steps = np.flatnonzero(log.is_held_out)
-  cameras, agents = types.take((log.cameras, log.tracks), steps)
+  cameras, agents = trees.take((log.cameras, log.tracks), steps)
   _, depth = scene_scores.survey(street, cameras, agents)
   grids = world.truth_grids(street)
   cars, pictures, unseen = [], {}, []
@@ -137,7 +138,7 @@ def table(scores):
 
 def _car(street, scene, log, config, agent, steps, turns, distance, grids):
   """Scores and picture of one car at some steps."""
-  cameras, agents = types.take((log.cameras, log.tracks), steps)
+  cameras, agents = trees.take((log.cameras, log.tracks), steps)
   box = scene_scores.box_depths(cameras, _only(agents, agent), log.sizes)
   absent = agents.replace(valid=agents.valid & ~_column(agents.valid, agent))
   _, depth = scene_scores.survey(street, cameras, absent)
@@ -171,7 +172,7 @@ def _car(street, scene, log, config, agent, steps, turns, distance, grids):
       edited = splat.assets.replace_track(without, agent, track)
     else:
       edited = splat.assets.insert(without, asset, track, agent=agent)
-    moved = types.take(edited.tracks, steps)
+    moved = trees.take(edited.tracks, steps)
     box = scene_scores.box_depths(cameras, _only(moved, agent), log.sizes)
     views[f'turned by {turn}'] = (
       scene_scores.truth(street, cameras, moved),
@@ -202,7 +203,7 @@ def _place(log, agent, steps, cameras, depth, turns, distance, grids):
     turn, that of the car at all other steps.
   """
   drivable, occupancy, ground = grids
-  own = types.take(log.tracks, (slice(None), agent))
+  own = trees.take(log.tracks, (slice(None), agent))
   tracks = {turn: jax.tree.map(np.copy, own) for turn in turns}
   places = [None] * len(steps)
   for name, (ahead, left) in _PLACES.items():
@@ -214,7 +215,7 @@ def _place(log, agent, steps, cameras, depth, turns, distance, grids):
         own, ground, distance * ahead, distance * left, np.radians(turn)
       )
       candidates[turn] = track
-      moved = types.take(log.tracks, steps)
+      moved = trees.take(log.tracks, steps)
       moved = jax.tree.map(
         lambda all_, one: _with_column(all_, agent, one[steps]), moved, track
       )
@@ -235,7 +236,7 @@ def _place(log, agent, steps, cameras, depth, turns, distance, grids):
 def _is_free(agents, agent, sizes, occupancy):
   """`[S]`, whether a box is clear of all others and of what never moves."""
   sizes = np.asarray(sizes)
-  own = types.take(agents, (slice(None), slice(agent, agent + 1)))
+  own = trees.take(agents, (slice(None), slice(agent, agent + 1)))
   overlaps = np.asarray(
     geometry.boxes_overlap(
       own.xy, own.yaw, sizes[agent] + 2 * _GAP, agents.xy, agents.yaw, sizes

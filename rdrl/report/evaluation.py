@@ -10,6 +10,7 @@ import numpy as np
 from rdrl import geometry
 from rdrl import policy as policies
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 
 
@@ -38,7 +39,7 @@ def evaluate(policy, env, scenario_indices, key, batch_size=16):
       f'evaluate: scenario_indices: {wrong.tolist() or "none"} of {count}'
     )
   batch_size = min(batch_size, len(indices))
-  return types.map_batches(
+  return trees.map_batches(
     lambda rows: _drive(policy, env, *rows),
     (indices, jax.random.split(key, len(indices))),
     batch_size,
@@ -101,7 +102,7 @@ def _film(
   def frame(moment):
     state, time = moment
     cameras = geometry.mount_cameras(
-      camera_from_ego, intrinsics, types.take(state, 0), height, width
+      camera_from_ego, intrinsics, trees.take(state, 0), height, width
     )
     return renderer(scene_index, cameras, state, time)
 

@@ -5,6 +5,7 @@ import jax
 import numpy as np
 
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.logs import few_shapes
 from rdrl.report import metrics
@@ -50,7 +51,7 @@ def score(scene):
   horizon = (len(scene.tracks.valid) - 1) // steps
   env = sim.Env.create(
     [scene],
-    types.stack([replayed]),
+    trees.stack([replayed]),
     sim.NoRenderer(0, 1, 1),
     sim.Config(horizon=horizon),
   )

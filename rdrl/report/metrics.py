@@ -14,6 +14,7 @@ import functools
 import jax
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 from rdrl.report import closed_loop
 from rdrl.report import navsim
@@ -167,7 +168,7 @@ def scores(drives: types.Drive, names=None, batch_size=_BATCH_SIZE):
     name to float32 NumPy `[n]`, in the order of the names.
   """
   names = tuple(METRICS if names is None else names)
-  found = types.map_batches(
+  found = trees.map_batches(
     functools.partial(_scores, names=names), drives, batch_size
   )
   return {name: found[name] for name in names}

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.report import nuplan
 from rdrl.report import signals
@@ -102,8 +103,8 @@ def soon_meets(drive, ego_steps, other_steps):
     jnp.arange(len(drive.valid)) + other_steps, signals.last(drive)
   )
   there = jnp.arange(len(drive.valid)) + other_steps <= signals.last(drive)
-  ego = types.take(agents, (slice(None), slice(1)))
-  other = types.take(agents, later)
+  ego = trees.take(agents, (slice(None), slice(1)))
+  other = trees.take(agents, later)
   heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
   way = ego.speed * ego_steps * types.TIME_STEP
   meets = geometry.boxes_overlap(
@@ -114,7 +115,7 @@ def soon_meets(drive, ego_steps, other_steps):
     other.yaw,
     drive.sizes,
   )
-  counts = types.take(signals.others(drive), later) & there[:, None]
+  counts = trees.take(signals.others(drive), later) & there[:, None]
   counts &= jnp.abs(ego.speed) >= _STOPPED
   return meets & counts & signals.concerns(drive, other.xy)
 
@@ -218,7 +219,7 @@ def terms(drive):
   share = way[0] / jnp.maximum(most, _LEAST_PROGRESS)
   progress = jnp.where(most > _LEAST_PROGRESS, jnp.minimum(share, 1), 1.0)
   found['EP'] = jnp.stack([progress, jnp.ones_like(progress)])
-  return types.take(found, 0), types.take(found, 1), counts
+  return trees.take(found, 0), trees.take(found, 1), counts
 
 
 def _with_human(drive, function):

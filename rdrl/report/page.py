@@ -21,6 +21,7 @@ import jinja2
 import numpy as np
 
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.report import animation
 from rdrl.report import metrics
@@ -733,7 +734,7 @@ def _all_drives(media, driving, scored):
       scores = scored['scores'][world, policy]
       drives = jax.tree.map(np.asarray, driving.drives[world][policy])
       for i in range(scored['count']):
-        row = _row(types.take(drives, i), scores, i, driving)
+        row = _row(trees.take(drives, i), scores, i, driving)
         found.append(
           (_badness(scores, i), row | {'world': world, 'policy': policy})
         )

@@ -20,6 +20,7 @@ import optax
 
 from rdrl import geometry
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.report import scene_scores
@@ -145,8 +146,8 @@ def pictures(street_seeds, num_moments, seed=0):
     street = world.build(street_seed, config)
     tracks = jax.tree.map(np.asarray, world.drive(street))
     steps = rng.choice(config.num_steps, num_moments, replace=False)
-    agents = types.take(tracks, steps)
-    ego = types.take(agents, (slice(None), 0))
+    agents = trees.take(tracks, steps)
+    ego = trees.take(agents, (slice(None), 0))
     aside = rng.uniform(-_SHIFT, _SHIFT, num_moments)
     turned = ego.yaw + np.radians(rng.uniform(-_TURN, _TURN, num_moments))
     left = np.stack([-np.sin(ego.yaw), np.cos(ego.yaw)], -1)

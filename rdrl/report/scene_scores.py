@@ -10,6 +10,7 @@ import numpy as np
 from rdrl import geometry
 from rdrl import refine
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 
@@ -101,11 +102,13 @@ def survey(street, cameras, agents):
   return by_moment(lambda *moment: _survey(street, *moment), cameras, agents)
 
 
-def by_moment(function, *trees):
+def by_moment(function, *moments):
   """Calls a function for each row of trees: one program serves any number."""
-  trees = jax.tree.map(np.asarray, trees)
-  count = len(jax.tree.leaves(trees)[0])
-  rows = [jax.device_get(function(*types.take(trees, i))) for i in range(count)]
+  moments = jax.tree.map(np.asarray, moments)
+  count = len(jax.tree.leaves(moments)[0])
+  rows = [
+    jax.device_get(function(*trees.take(moments, i))) for i in range(count)
+  ]
   return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 
@@ -144,7 +147,7 @@ def held_out_scores(scene, street, log, config):
     and `depth_facade`, median relative error of the expected depth.
   """
   steps = np.flatnonzero(log.is_held_out)
-  cameras, agents = types.take((log.cameras, log.tracks), steps)
+  cameras, agents = trees.take((log.cameras, log.tracks), steps)
   seen = rendered(scene, cameras, agents, config, True, steps)
   labels, depth = survey(street, cameras, agents)
   images = np.asarray(log.images[steps], np.float32) / 255

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import events
 from rdrl.sim import paths
@@ -94,7 +95,7 @@ def located(drive):
   if drive.way is not None:
     return drive
   (points, used, progress), start = _path(drive)
-  ego = types.take(drive.agents, (slice(None), 0))
+  ego = trees.take(drive.agents, (slice(None), 0))
   heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
 
   def step(last, state):
@@ -214,7 +215,7 @@ def met(drive):
 
 def _angle_from_axle(drive, xy):
   """Angles `[S, A]` between the ego's heading and points `[S, A, 2]`."""
-  ego = types.take(drive.agents, (slice(None), 0))
+  ego = trees.take(drive.agents, (slice(None), 0))
   return jax.vmap(events.angle_from_axle, (0, None, 0))(ego, drive.sizes[0], xy)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from rdrl import logs
 from rdrl import scenario
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.logs import few_shapes
 from rdrl.policy import egos
@@ -58,7 +59,7 @@ def score(scene, key, config):
   most = sum(config.num_accepted)
   rows = np.arange(most) % kept
   env = sim.Env.create(
-    [scene], types.take(scenarios, rows), sim.NoRenderer(0, 1, 1), _SIM
+    [scene], trees.take(scenarios, rows), sim.NoRenderer(0, 1, 1), _SIM
   )
   ended = {ego: egos.drive(env, ego, np.arange(most)) for ego in egos.EGOS}
   return {

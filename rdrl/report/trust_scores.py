@@ -17,6 +17,7 @@ from scipy import stats
 
 from rdrl import refine
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.report import scene_scores
 from rdrl.splat import trust
@@ -81,13 +82,13 @@ def know(scene, log, config, key, num_views=_NUM_VIEWS):
   chosen = steps[::stride]
   index = np.tile(np.arange(num_cameras, dtype=np.int32), len(chosen))
   at = np.repeat(chosen, num_cameras), index
-  views = types.take(log.cameras, at), types.take(log.tracks, at[0]), index
+  views = trees.take(log.cameras, at), trees.take(log.tracks, at[0]), index
   times = np.float32(types.TIME_STEP * at[0])
   images = np.asarray(log.images[at], np.float32) / 255
   found = trust.discrepancy(scene, *views, images, config, times)
   few = np.repeat(np.arange(len(chosen)) % _STRIDE == 0, num_cameras)
   information = trust.fisher(
-    scene, *types.take(views, few), key, config, times[few]
+    scene, *trees.take(views, few), key, config, times[few]
   )
   share = len(steps) * num_cameras / few.sum()
   information = jax.tree.map(lambda x: share * x, information)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
 from rdrl.scenario import profiles
@@ -267,7 +268,7 @@ def avoidability(context, track, adversary, trigger, config):
     moved = v0 * t + acceleration * t**2 / 2
     xy, yaw = jax.vmap(aside, (None, None, 0))(begin, shift, moved)
     waits = steps < begin
-    recorded = types.take(context.tracks, (steps, 0))
+    recorded = trees.take(context.tracks, (steps, 0))
     xy = jnp.where(waits[:, None], recorded.xy, xy)
     yaw = jnp.where(waits, recorded.yaw, yaw)
     return xy, yaw, moved[-1] < road
@@ -300,7 +301,7 @@ def avoidability(context, track, adversary, trigger, config):
   def meets(agents):
     """Which manoeuvres `[M]` meet any of some agents `[n]`."""
     own = jax.tree.map(lambda x: x[..., None], mine)
-    gap = geometry.separation(own, types.take(theirs, (slice(None), agents)))
+    gap = geometry.separation(own, trees.take(theirs, (slice(None), agents)))
     gap = jnp.where(counts[:, agents], gap, jnp.inf)
     return jnp.min(gap, (1, 2)) < 0
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
 from rdrl.scenario import junctions
@@ -84,7 +85,7 @@ class Context:
   @property
   def path(self) -> frenet.Path:
     """The ego's."""
-    return types.take(self.paths, 0)
+    return trees.take(self.paths, 0)
 
 
 def prepare(scene: types.Scene) -> Context:
@@ -104,10 +105,10 @@ def prepare(scene: types.Scene) -> Context:
     else None
     for a in range(tracks.valid.shape[1])
   ]
-  paths = types.stack([path or paths[0] for path in paths])
+  paths = trees.stack([path or paths[0] for path in paths])
   moved = np.linalg.norm(np.diff(tracks.xy[:, 0], axis=0), axis=-1)
   lanes = None if scene.map is None else scene.map.lanes
-  branches = junctions.branches(types.take(paths, 0), moved.sum(), lanes)
+  branches = junctions.branches(trees.take(paths, 0), moved.sum(), lanes)
   grids = scene.drivable, scene.occupancy, scene.ground
   parts = tracks, scene.sizes, scene.classes, paths, branches, *grids
   return _prepare(*jax.tree.map(jnp.asarray, parts))
@@ -164,10 +165,10 @@ def _crossing(ego_path, path):
 def _prepare(
   tracks, sizes, classes, paths, branches, drivable, occupancy, ground
 ):
-  along = jax.vmap(_along, (None, 1), 1)(types.take(paths, 0), tracks)
+  along = jax.vmap(_along, (None, 1), 1)(trees.take(paths, 0), tracks)
   own = jax.vmap(_along, (0, 1), 1)(paths, tracks)
   crossing_ego, crossing_own = jax.vmap(_crossing, (None, 0))(
-    types.take(paths, 0), paths
+    trees.take(paths, 0), paths
   )
   height = jnp.where(
     tracks.valid, tracks.z - geometry.sample_grid(ground, tracks.xy), 0

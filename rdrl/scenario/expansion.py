@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import config as config_lib
 from rdrl.scenario import context as context_lib
@@ -41,7 +42,7 @@ def proposals(context, behaviours, keys, config, constraint=None):
     constraint = plan_lib.unconstrained(config)
   config = _without_counts(config)
   behaviours = np.asarray(behaviours, np.int32)
-  drawn = types.map_batches(
+  drawn = trees.map_batches(
     lambda rows: _draft(context, *rows, constraint, config),
     (behaviours, keys),
     _CHUNK,
@@ -50,9 +51,9 @@ def proposals(context, behaviours, keys, config, constraint=None):
   open_rows = np.flatnonzero((drawn.reason == 0) & is_adversary)
   if not len(open_rows):
     return drawn
-  judged = types.map_batches(
+  judged = trees.map_batches(
     lambda rows: _judge(context, *rows, config),
-    (behaviours[open_rows], types.take(drawn, open_rows)),
+    (behaviours[open_rows], trees.take(drawn, open_rows)),
     _JUDGED,
   )
   reason, difficulty = drawn.reason.copy(), drawn.difficulty.copy()
@@ -178,7 +179,7 @@ def scenarios(context, proposals, behaviours, scene_index, config, keys):
     keys: `[n]`, of who reacts how.
   """
   config = _without_counts(config)
-  return types.map_batches(
+  return trees.map_batches(
     lambda rows: _edited(context, *rows, scene_index, config),
     (proposals, np.asarray(behaviours, np.int32), keys),
     _JUDGED,
@@ -285,7 +286,7 @@ def expand(scene, scene_index, config, key):
     )
     kept = np.flatnonzero(drawn.reason == 0)[: config.num_accepted[behaviour]]
     if len(kept):
-      rows = types.take(drawn, kept), behaviours[kept]
+      rows = trees.take(drawn, kept), behaviours[kept]
       keys = jax.random.split(of_controllers(behaviour), len(kept))
       parts.append(scenarios(context, *rows, scene_index, config, keys))
   return concatenate(parts), counts
@@ -336,7 +337,7 @@ def draw_scenario(
   )
   choice = jax.random.categorical(choice_key, jnp.log(likeliness))
   row = jnp.where(is_edited[choice], choice, 0)
-  chosen = types.take(found, row)
+  chosen = trees.take(found, row)
   chosen = chosen.replace(
     reason=jnp.where(is_edited[choice], 0, REASONS.index('no_agent'))
   )

@@ -4,6 +4,7 @@
 from flax import struct
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
 
@@ -66,7 +67,7 @@ def branches(
     _joined(path, parting, other) for parting, other in found[:NUM_BRANCHES]
   ]
   none = Branches(path, np.float32(np.inf), np.float32(0))
-  return types.stack(result + [none] * (NUM_BRANCHES - len(result)))
+  return trees.stack(result + [none] * (NUM_BRANCHES - len(result)))
 
 
 def _resampled(xy):

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import adversaries
 from rdrl.scenario import checks
@@ -198,7 +199,7 @@ def _fitting(context, moment, family, meeting, constraint, draw, config):
 def _recorded(context, moment, agent, family):
   """`Mover` of an agent at its `_Moment` `[]`, and the path of its plan."""
   own_path = jnp.asarray(adversaries.table('own_path'))[family]
-  path = types.take(context.paths, jnp.where(own_path, agent, 0))
+  path = trees.take(context.paths, jnp.where(own_path, agent, 0))
   state = jax.tree.map(
     lambda own, ego: jnp.where(own_path, own, ego), moment.own, moment.along
   )
@@ -470,7 +471,7 @@ def draft(
   look, agent = jnp.divmod(choice.astype(jnp.int32), num_agents)
   agent = jnp.where(moves_ego, 0, agent)
   exists = jnp.any(fits)
-  moment = types.take(moment, (look, agent))
+  moment = trees.take(moment, (look, agent))
   trigger = jnp.clip(moment.trigger, config.first_start, last - 1)
   start = jnp.clip(trigger - onset, config.first_start, latest)
 
@@ -481,7 +482,7 @@ def draft(
   )
   # One of the branches that there are.
   count = jnp.sum(jnp.isfinite(context.branches.parting))
-  branch = types.take(
+  branch = trees.take(
     context.branches, (draw('level') * count).astype(jnp.int32)
   )
   turns_off = behaviour == _OTHER_LANE

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import paths as paths_lib
 from rdrl.world import traffic
@@ -24,7 +25,7 @@ def step(env, scenario: types.Scenario, state: types.SimState):
   config, index, now = env.config, state.scenario, state.step
   agents, progress, lateral = state.agents, state.progress, state.lateral
   sizes = env.scenes.sizes[scenario.scene]
-  paths = types.take(env.paths.replace(progress=None), index)
+  paths = trees.take(env.paths.replace(progress=None), index)
   track = env.track(index, now + 1)
   recorded = env.track(index, now)
   # Drivers know no reverse gear: who backs up looks the way that it goes.
@@ -57,7 +58,7 @@ def step(env, scenario: types.Scenario, state: types.SimState):
   def merge(controlled, driven, driven_progress, moved, moved_progress):
     height = geometry.sample_grid(env.scenes.ground, driven.xy, scenario.scene)
     driven = driven.replace(z=height + paths.clearance)
-    return types.where(controlled, driven, moved), jnp.where(
+    return trees.where(controlled, driven, moved), jnp.where(
       controlled, driven_progress, moved_progress
     )
 
@@ -130,4 +131,4 @@ def _turn(agents, is_turned):
   turned = agents.replace(
     yaw=geometry.wrap_angle(agents.yaw + jnp.pi), speed=-agents.speed
   )
-  return types.where(is_turned, turned, agents)
+  return trees.where(is_turned, turned, agents)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim.config import Config
 from rdrl.world import vehicle as single_track
@@ -156,11 +157,11 @@ def advance(agents, vehicle, others, speed, curvature, config):
     `AgentState` `[A]` and vehicle.
   """
   ego, vehicle = step(
-    types.take(agents, 0),
+    trees.take(agents, 0),
     vehicle,
     speed,
     curvature,
-    types.take(others, 0),
+    trees.take(others, 0),
     config,
   )
   return jax.tree.map(lambda x, e: x.at[0].set(e), others, ego), vehicle

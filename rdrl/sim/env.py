@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import anchors
 from rdrl.sim import controllers as controllers_lib
@@ -217,7 +218,7 @@ class Env:
     """
     over = state.terminated | state.truncated
     moved = self.advance(state, action)
-    return types.where(over, moved, self.look(moved))
+    return trees.where(over, moved, self.look(moved))
 
   def start(self, key, scenario=None) -> types.SimState:
     """What `reset` gives, before anything was seen: its images are black."""
@@ -226,7 +227,7 @@ class Env:
     scenario = jnp.asarray(scenario, jnp.int32)
     step = self.scenarios.start[scenario].astype(jnp.int32)
     agents = self.track(scenario, step)
-    ego = types.take(agents, 0)
+    ego = trees.take(agents, 0)
     config = self.config
     progress = self.paths.progress[scenario, step]
     vehicle, acceleration = self._vehicle(scenario, step, ego)
@@ -259,7 +260,7 @@ class Env:
     frozen = state.replace(
       reward=jnp.zeros_like(state.reward), events=events_lib.none()
     )
-    return types.where(over, frozen, self._advance(state, action))
+    return trees.where(over, frozen, self._advance(state, action))
 
   def look(self, state: types.SimState, ago=0) -> types.SimState:
     """Adds what is seen now to the images, whose oldest frame makes room.
@@ -271,7 +272,7 @@ class Env:
     """
     before = jnp.maximum(state.step - ago * self.config.decision_steps, 0)
     past = self.track(state.scenario, before)
-    agents = types.where(jnp.asarray(ago) > 0, past, state.agents)
+    agents = trees.where(jnp.asarray(ago) > 0, past, state.agents)
     image = self._render(state.scenario, agents, before)
     images = jnp.concatenate([state.observation.images[1:], image[None]])
     progress = jnp.where(
@@ -281,7 +282,7 @@ class Env:
     )
     return state.replace(
       observation=self._observation(
-        state.scenario, types.take(agents, 0), images, progress
+        state.scenario, trees.take(agents, 0), images, progress
       )
     )
 
@@ -307,8 +308,8 @@ class Env:
       steps: `[F]` int32 on the clock of the tracks.
     """
     images = jax.vmap(self._render, (None, 0, 0))(scenario, agents, steps)
-    now = types.take(agents, -1)
-    return self._observation(scenario, types.take(now, 0), images)
+    now = trees.take(agents, -1)
+    return self._observation(scenario, trees.take(now, 0), images)
 
   def drivable(self, scenario, xy):
     """Metres `[...]` from world points to the edge of the drivable area."""
@@ -317,7 +318,7 @@ class Env:
 
   def track(self, scenario, step) -> types.AgentState:
     """`[A]` where a scenario `[]` has everybody at a step `[]` of its clock."""
-    return types.take(self.scenarios.tracks, (scenario, step))
+    return trees.take(self.scenarios.tracks, (scenario, step))
 
   def lights(self, scene, step):
     """`[L]` int32 what the stop lines of a scene `[]` show at a step `[]`."""
@@ -326,13 +327,13 @@ class Env:
 
   def _vehicle(self, scenario, step, ego):
     """What the dynamics carry, and the acceleration of the decision before."""
-    before = types.take(self.track(scenario, jnp.maximum(step - 1, 0)), 0)
+    before = trees.take(self.track(scenario, jnp.maximum(step - 1, 0)), 0)
     turned = geometry.wrap_angle(ego.yaw - before.yaw)
     moved = geometry.safe_norm(ego.xy - before.xy)
     turned *= jnp.where(ego.speed < 0, -1, 1)
     curvature = jnp.where(moved > 0.1, turned / jnp.maximum(moved, 0.1), 0.0)
     steps = self.config.decision_steps
-    past = types.take(self.track(scenario, jnp.maximum(step - steps, 0)), 0)
+    past = trees.take(self.track(scenario, jnp.maximum(step - steps, 0)), 0)
     acceleration = (ego.speed - past.speed) / (steps * types.TIME_STEP)
     return dynamics.initial(ego, curvature, self.config), acceleration
 
@@ -347,7 +348,7 @@ class Env:
     cameras = geometry.mount_cameras(
       scenes.camera_from_ego[scene],
       intrinsics,
-      types.take(agents, 0),
+      trees.take(agents, 0),
       config.image_height,
       config.image_width,
     )
@@ -367,7 +368,7 @@ class Env:
 
   def _advance(self, state, action):
     config, index = self.config, state.scenario
-    scenario = types.take(
+    scenario = trees.take(
       self.scenarios.replace(tracks=None, start=None), index
     )
     curvature, speed = anchors.command(action)
@@ -383,7 +384,7 @@ class Env:
       after = self._judge(scenario, before, after)
       # An ended episode stands still, so that the last state is that of the
       # event and the step tells when it happened.
-      after = types.where(events_lib.ended(before.events), before, after)
+      after = trees.where(events_lib.ended(before.events), before, after)
       return after, after.agents
 
     # What stays as it is need not be carried from step to step.
@@ -416,7 +417,7 @@ class Env:
   def _judge(self, scenario, before, after):
     """The state after a step, with height, progress and events of the ego."""
     config, index, scene = self.config, after.scenario, scenario.scene
-    ego = types.take(after.agents, 0)
+    ego = trees.take(after.agents, 0)
     sizes = self.scenes.sizes[scene]
     is_edited = scenario.adversary != 0
 
@@ -445,7 +446,7 @@ class Env:
         self, index, 0, heading, along
       )
     lane = road.lane(
-      ego.xy, ego.yaw, sizes[0], types.take(self.scenes.map, scene)
+      ego.xy, ego.yaw, sizes[0], trees.take(self.scenes.map, scene)
     )
     events = events_lib.detect(
       agents,
@@ -460,7 +461,7 @@ class Env:
       (lane['has_lane'], lane['in_lane']),
     )
     runs_light = self._runs_light(
-      scene, types.take(before.agents, 0), ego, sizes[0], before.step
+      scene, trees.take(before.agents, 0), ego, sizes[0], before.step
     )
     return after.replace(
       agents=agents,
@@ -472,7 +473,7 @@ class Env:
     """Whether the ego crosses a line whose light says stop, `[]` bool."""
     if self.scenes.map.lights is None:
       return jnp.zeros((), bool)
-    lines = types.take(self.scenes.map.stop_lines, scene)
+    lines = trees.take(self.scenes.map.stop_lines, scene)
     crossed = events_lib.crosses(before, after, size, lines)
     return jnp.any(crossed & (self.lights(scene, step) == types.LIGHT_STOP))
 

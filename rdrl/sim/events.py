@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim.config import Config
@@ -109,7 +110,7 @@ def is_blamed(agents: types.AgentState, sizes, classes, in_lane):
     classes: `[A]` int32; objects stand. None if all are road users.
     in_lane: `[]` bool, whether all of the ego is in its lane and on the road.
   """
-  ego, size = types.take(agents, slice(1)), sizes[:1]
+  ego, size = trees.take(agents, slice(1)), sizes[:1]
   stands = jnp.abs(agents.speed) <= STANDING
   still = stands if classes is None else stands | (classes == types.OTHER)
   heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
@@ -117,7 +118,7 @@ def is_blamed(agents: types.AgentState, sizes, classes, in_lane):
   front = ego.replace(xy=ego.xy + size[:, :1] / 2 * heading)
   bumper = contact.boxes_of(front, size * jnp.array([0, 1, 1]))
   at_front = contact.overlaps(bumper, contact.boxes_of(agents, sizes))[0]
-  angle = angle_from_axle(types.take(ego, 0), size[0], agents.xy)
+  angle = angle_from_axle(trees.take(ego, 0), size[0], agents.xy)
   moving = (angle <= BEHIND) & (at_front | ~in_lane)
   return ~stands[0] & (still | moving)
 
@@ -191,18 +192,18 @@ def detect(
       whether all of it is in there; where it knows none, or where None, the
       lane runs along the reference path.
   """
-  ego = types.take(agents, 0)
+  ego = trees.take(agents, 0)
   size = sizes[0]
   others = agents.valid.at[0].set(False)
   boxes = contact.boxes_of(agents, sizes)
-  ego_box = types.take(boxes, slice(1))
+  ego_box = trees.take(boxes, slice(1))
   met = others & contact.overlaps(ego_box, boxes)[0]
   offset = geometry.rotate_2d(agents.xy - ego.xy, -ego.yaw)
   distance = geometry.safe_norm(offset)
   other = jnp.argmin(jnp.where(met, distance, jnp.inf))
   is_met = jnp.any(met)
   ahead, aside = offset[other]
-  hit = types.take(agents, other)
+  hit = trees.take(agents, other)
   is_end_on = _is_end_on(ego, size, hit, sizes[other], ahead, aside)
   side = _sign(aside)
   turn = hit.yaw - ego.yaw

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 
 # Metres between points of a path that lead the way that the agent looks, the
@@ -70,7 +71,7 @@ def of_scenarios(scenarios, scenes, has_lanes):
     xy, valid, controller, scene = row
     return jax.lax.cond(
       controller == types.LANE_CHANGE,
-      lambda: lanes_beside(xy, valid, types.take(scenes.map.lanes, scene)),
+      lambda: lanes_beside(xy, valid, trees.take(scenes.map.lanes, scene)),
       lambda: jnp.full((len(valid), NUM_LANES), jnp.inf),
     )
 
@@ -97,7 +98,7 @@ def _of_scenario(scenario, scenes):
   height = jnp.where(tracks.valid, tracks.z - ground, 0)
   stop_lines = None
   if scenes.map.lights is not None:
-    lines = types.take(scenes.map.stop_lines, scene)
+    lines = trees.take(scenes.map.stop_lines, scene)
     stop_lines = jax.vmap(crossings, (0, 0, None))(xy, valid, lines)
   return Paths(
     xy=xy,

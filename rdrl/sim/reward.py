@@ -8,6 +8,7 @@ to collision and comfort are ours, with the bounds of nuPlan.
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import events as events_lib
 from rdrl.sim.config import Config
@@ -36,7 +37,7 @@ def reward(
     expert_progress[after.step] - expert_progress[before.step], 1.0
   )
   duration = (after.step - before.step) * types.TIME_STEP
-  old, new = types.take(before.agents, 0), types.take(after.agents, 0)
+  old, new = trees.take(before.agents, 0), trees.take(after.agents, 0)
   jerk = (after.acceleration - before.acceleration) / duration
   turned = geometry.wrap_angle(new.yaw - old.yaw) / duration
   lateral = (new.speed + old.speed) / 2 * turned

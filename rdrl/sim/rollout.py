@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import env as env_lib
 from rdrl.sim import road as road_lib
@@ -100,7 +101,7 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
   last, decisions = jax.lax.scan(
     decide, states, jnp.arange(num_before + num_decisions)
   )
-  return last, types.take(decisions, slice(num_before, None))
+  return last, trees.take(decisions, slice(num_before, None))
 
 
 def _look(env, states, ago):
@@ -158,21 +159,21 @@ def _drive(env, first, last, decisions):
     jnp.arange(substeps) < decisions.moved[:, None]
   )
   valid = jnp.append(True, happened.reshape(-1))
-  path = types.take(env.scenarios.tracks, (index, slice(None), 0))
+  path = trees.take(env.scenarios.tracks, (index, slice(None), 0))
   time = first.step + jnp.arange(len(valid))
-  reference = types.take(path, jnp.minimum(time, last.step))
+  reference = trees.take(path, jnp.minimum(time, last.step))
 
   def road(states):
     return road_lib.along(
       states,
       env.scenes.sizes[scene, 0],
-      types.take(env.scenes.map, scene),
+      trees.take(env.scenes.map, scene),
       lambda xy: env.drivable(index, xy),
     )
 
-  ego = types.take(agents, (slice(None), 0))
+  ego = trees.take(agents, (slice(None), 0))
   roads = jax.vmap(road)(jax.tree.map(lambda *x: jnp.stack(x), ego, reference))
-  ego_road, reference_road = types.take(roads, 0), types.take(roads, 1)
+  ego_road, reference_road = trees.take(roads, 0), trees.take(roads, 1)
   return types.Drive(
     agents=agents,
     valid=valid,

@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 
 
@@ -34,7 +35,7 @@ def scenes(parts):
     )
     for scene in parts
   ]
-  return types.stack(bare).replace(map=maps, **fields)
+  return trees.stack(bare).replace(map=maps, **fields)
 
 
 def grids(parts):
@@ -52,7 +53,7 @@ def grids(parts):
     values = np.pad(np.asarray(grid.values), amount, mode='edge')
     return grid.replace(values=values)
 
-  return types.stack([pad(grid) for grid in parts])
+  return trees.stack([pad(grid) for grid in parts])
 
 
 def _pad_polylines(lines, rows, points):
@@ -89,7 +90,7 @@ def _maps(maps):
     padded['speed_limit'] = list(limits)
   return types.Map(
     **{
-      name: types.stack(values)
+      name: trees.stack(values)
       if isinstance(values[0], types.Polylines)
       else np.stack(values)
       for name, values in padded.items()

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim import env as env_lib
@@ -62,8 +63,8 @@ def observe(env: env_lib.Env, state: types.SimState, config=Config()):
   """
   scene = env.scenarios.scene[state.scenario]
   sizes = env.scenes.sizes[scene]
-  ego = types.take(state.agents, 0)
-  box = types.take(contact.boxes_of(state.agents, sizes), 0)
+  ego = trees.take(state.agents, 0)
+  box = trees.take(contact.boxes_of(state.agents, sizes), 0)
   edge = env.drivable(state.scenario, contact.corners(box))
   told = [
     ego.speed[None] / config.speed,
@@ -71,7 +72,7 @@ def observe(env: env_lib.Env, state: types.SimState, config=Config()):
     (jnp.abs(ego.speed) < 0.05).astype(jnp.float32)[None],
     state.observation.route.reshape(-1) / config.reach,
     _agents(state.agents, ego, sizes, config).reshape(-1),
-    _lanes(types.take(env.scenes.map.lanes, scene), ego, config).reshape(-1),
+    _lanes(trees.take(env.scenes.map.lanes, scene), ego, config).reshape(-1),
   ]
   return jnp.concatenate(told)
 

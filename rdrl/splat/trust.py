@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import moment
 from rdrl.splat.appearance import views
@@ -89,7 +90,7 @@ def fisher(scene, cameras, agents, camera_index, key, config, times=None):
     total = _add_view(
       total,
       scene,
-      *types.take((cameras, agents, camera_index, times), i),
+      *trees.take((cameras, agents, camera_index, times), i),
       jax.random.fold_in(key, i),
       config,
     )
@@ -147,7 +148,7 @@ def discrepancy(
   """
   scene = jax.tree.map(jnp.asarray, scene)
   views = [
-    types.take((cameras, agents, camera_index, images, times), i)
+    trees.take((cameras, agents, camera_index, images, times), i)
     for i in range(len(camera_index))
   ]
   # The halves of the Thue-Morse sequence both have all cameras of any rig.

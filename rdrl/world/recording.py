@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.world import shading
 from rdrl.world import street as street_lib
@@ -128,7 +129,7 @@ def drive(street: street_lib.Street):
 @jax.jit
 def _images(street, tracks, camera_from_ego, intrinsics):
   config = street.config
-  ego = types.take(tracks, 0)
+  ego = trees.take(tracks, 0)
   cameras = geometry.mount_cameras(
     camera_from_ego, intrinsics, ego, config.height, config.width
   )
@@ -155,7 +156,7 @@ def _scan(street, agents, step):
   )
   low, high = _LIDAR_ELEVATION
   elevation = jnp.radians(low + (high - low) * ring / (_LIDAR_RINGS - 1))
-  ego = types.take(agents, 0)
+  ego = trees.take(agents, 0)
   flat = jnp.cos(elevation)
   directions = [
     flat * jnp.cos(ego.yaw + azimuth),
@@ -203,7 +204,7 @@ def record(
   camera_from_ego, intrinsics = camera_rig(config)
   images, poses, lidar, lidar_valid = [], [], [], []
   for step in range(config.num_steps):
-    agents = types.take(tracks, step)
+    agents = trees.take(tracks, step)
     pictures, camera_from_world = _images(
       street, agents, camera_from_ego, intrinsics
     )

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.world import raycast
 from rdrl.world import street as street_lib
@@ -821,7 +822,7 @@ class Renderer:
   def create(cls, streets, sizes, classes, supersample=1):
     """A renderer of a list of streets built with one config."""
     return cls(
-      streets=jax.tree.map(jnp.asarray, types.stack(streets)),
+      streets=jax.tree.map(jnp.asarray, trees.stack(streets)),
       sizes=jnp.asarray(sizes, jnp.float32),
       classes=jnp.asarray(classes, jnp.int32),
       supersample=supersample,
@@ -833,7 +834,7 @@ class Renderer:
     Time is ignored: legs move with the distance gone.
     """
     del time
-    street = types.take(self.streets, scene_index)
+    street = trees.take(self.streets, scene_index)
     sizes, classes = self.sizes[scene_index], self.classes[scene_index]
     rgb, _ = render_all(
       street, cameras, agents, sizes, classes, self.supersample

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from rdrl import geometry
 from rdrl import ranges
+from rdrl import trees
 from rdrl import types
 
 # Half the distance of the two axles, both of which follow the path: the chord
@@ -444,7 +445,7 @@ def step_on_schedule(
     `AgentState` `[A]` and progress `[A]` after the step, and `[A]` bool, who is
     exactly where the record has it after the step, if it has it at all.
   """
-  now, following = types.take(recorded, 0), types.take(recorded, 1)
+  now, following = trees.take(recorded, 0), trees.take(recorded, 1)
   due, next_due = recorded_progress
   is_recorded = (
     agents.valid

@@ -17,7 +17,7 @@ from data_pipelines import moving
 from rdrl import geometry
 from rdrl import logs
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = ROOT / os.environ.get('RDRL_DATA', '../shared/data') / 'kitti_raw_0001'
@@ -50,7 +50,7 @@ def test_what_stands_still_stays_where_it_is_in_the_world(
   origin = drive.pole - log.lidar[0, 0]
   np.testing.assert_array_equal(log.tracks.valid[:, 1], np.arange(6) >= 1)
   for step in range(1, 6):
-    parked = types.take(log.tracks, (step, 1))
+    parked = trees.take(log.tracks, (step, 1))
     np.testing.assert_allclose(
       parked.xy, (drive.parked - origin)[:2], atol=1e-2
     )
@@ -66,7 +66,7 @@ def test_what_stands_still_stays_where_it_is_in_the_world(
 
 def test_the_world_is_level_east_and_begins_under_the_car(drive, tmp_path):
   log = kitti.read_raw(drive.original(tmp_path), num_lidar=16)
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   np.testing.assert_allclose(ego.xy[0], 0, atol=1e-6)
   assert ego.z[0] == pytest.approx(kitti.EGO_SIZE[2] / 2)
   heading = drive.angles[:, 0]
@@ -108,7 +108,7 @@ def test_lidar_falls_on_the_pixels_that_the_devkit_says(drive, tmp_path):
 
 def test_the_mean_mount_is_the_pose_but_for_pitch_and_roll(drive, tmp_path):
   log = kitti.read_raw(drive.compact(tmp_path), num_lidar=16)
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   mounted = jax.vmap(
     lambda state: geometry.mount_cameras(
       log.camera_from_ego, log.cameras.intrinsics[0], state, 16, 32
@@ -524,7 +524,7 @@ def test_the_real_calibration_files_agree_with_the_compact_ones(real):
 
 def test_the_real_drive_is_whole_and_stands_on_the_ground(real):
   assert real.images.shape == (108, 2, 120, 397, 3)
-  ego = types.take(real.tracks, (slice(None), 0))
+  ego = trees.take(real.tracks, (slice(None), 0))
   length = np.linalg.norm(np.diff(ego.xy, axis=0), axis=-1).sum()
   assert length == pytest.approx(107, abs=1)
   assert 4 < ego.speed.min() < ego.speed.max() < 14

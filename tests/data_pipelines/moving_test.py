@@ -14,6 +14,7 @@ from data_pipelines import kitti
 from data_pipelines import moving
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 
@@ -102,7 +103,7 @@ def place(mover, time):
 
 
 def origins(log):
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   return np.c_[ego.xy, ego.z + ABOVE_EGO]
 
 
@@ -130,7 +131,7 @@ def test_a_box_on_a_line_is_found_where_it_is(mover, kind, ego_speed):
   steps = np.flatnonzero(found.tracks.valid[:, 1])
   assert len(steps) >= 20
   _, yaw, speed, size = mover
-  track = types.take(found.tracks, (steps, 1))
+  track = trees.take(found.tracks, (steps, 1))
   true = np.array([place(mover, time) for time in log.times[steps]])
   error = np.linalg.norm(track.xy - true, axis=-1)
   assert np.median(error) < 0.3
@@ -175,7 +176,7 @@ def test_one_log_gives_one_result_whatever_lies_in_the_padding(busy, found):
 def test_a_budget_keeps_what_has_most_points_and_tells(busy, found, caplog):
   with caplog.at_level(logging.WARNING, logger='absl'):
     best = moving.find(busy, origins(busy), budget=2)
-  first = types.take(found.tracks, (slice(None), slice(0, 2)))
+  first = trees.take(found.tracks, (slice(None), slice(0, 2)))
   jax.tree.map(np.testing.assert_array_equal, best.tracks, first)
   (record,) = caplog.records
   assert record.getMessage().startswith('made-up: 2 of 3 moving objects')
@@ -186,7 +187,7 @@ def test_a_budget_keeps_what_has_most_points_and_tells(busy, found, caplog):
 def test_boxes_that_are_there_stay_and_own_their_points(busy, found):
   count = slice(0, 2)
   known = busy.replace(
-    tracks=types.take(found.tracks, (slice(None), count)),
+    tracks=trees.take(found.tracks, (slice(None), count)),
     sizes=found.sizes[count],
     classes=found.classes[count],
   )
@@ -194,7 +195,7 @@ def test_boxes_that_are_there_stay_and_own_their_points(busy, found):
   assert again.classes.tolist() == found.classes.tolist()
   jax.tree.map(
     np.testing.assert_array_equal,
-    types.take(again.tracks, (slice(None), count)),
+    trees.take(again.tracks, (slice(None), count)),
     known.tracks,
   )
   both = again.tracks.valid & found.tracks.valid
@@ -273,7 +274,7 @@ def test_in_the_built_in_world_what_drives_is_found_and_nothing_else(seed):
   truth = world.record(world.build(seed, config))
   ego = slice(0, 1)
   log = truth.replace(
-    tracks=types.take(truth.tracks, (slice(None), ego)),
+    tracks=trees.take(truth.tracks, (slice(None), ego)),
     sizes=truth.sizes[ego],
     classes=truth.classes[ego],
   )
@@ -309,7 +310,7 @@ def test_in_the_built_in_world_what_drives_is_found_and_nothing_else(seed):
 
 def points_on(log, agent):
   """`[T]` lidar points above the ground in the box of an agent."""
-  state = types.take(log.tracks, (slice(None), agent))
+  state = trees.take(log.tracks, (slice(None), agent))
   offset = np.asarray(log.lidar[..., :2] - state.xy[:, None])
   cos, sin = np.cos(state.yaw)[:, None], np.sin(state.yaw)[:, None]
   half = log.sizes[agent] / 2
@@ -345,7 +346,7 @@ def test_on_the_real_drive_cyclists_and_tram_are_found_and_no_parked_car(real):
   for step, kind, pixel in MARKED:
     step -= 45
     camera = jax.tree.map(lambda x: x[step, 0], real.cameras)  # noqa: B023
-    tracks = types.take(real.tracks, step)
+    tracks = trees.take(real.tracks, step)
     middles = np.c_[tracks.xy, tracks.z][1:]
     pixels, _ = map(np.asarray, geometry.project(camera, middles))
     nearest = np.linalg.norm(pixels - pixel, axis=-1).argmin()
@@ -356,7 +357,7 @@ def test_on_the_real_drive_cyclists_and_tram_are_found_and_no_parked_car(real):
   for agent in range(1, 4):
     steps = real.tracks.valid[:, agent]
     assert steps.sum() > 40
-    track = types.take(real.tracks, (steps, agent))
+    track = trees.take(real.tracks, (steps, agent))
     assert np.median(between(track.yaw, real.tracks.yaw[steps, 0])) < 15
     assert 3 < np.median(track.speed) < 12
   (tram,) = np.flatnonzero(real.classes == types.VEHICLE)[1:]

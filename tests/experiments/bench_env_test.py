@@ -9,7 +9,7 @@ import pytest
 
 from experiments.bench import env as bench_env
 from rdrl import geometry
-from rdrl import types
+from rdrl import trees
 
 AGENTS = 12
 
@@ -27,7 +27,7 @@ def test_replayed_cars_are_counted_as_brute_force_does(inputs):
   np.testing.assert_array_equal(met[0], met[4])
   np.testing.assert_array_equal(last.xy[0, 1:], tracks.xy[0, -1, 1:])
   for scene in range(4):
-    rest = types.take(tracks, (scene, slice(1, None), slice(1, None)))
+    rest = trees.take(tracks, (scene, slice(1, None), slice(1, None)))
     # [T, A, A] of all pairs but the ego's.
     size = np.asarray(sizes[scene, 1:])
     pairs = np.array(
@@ -47,7 +47,7 @@ def test_replayed_cars_are_counted_as_brute_force_does(inputs):
     assert np.sum(met[scene, 1:] - alone) >= met[scene, 0] >= 0
     corners = geometry.box_corners(rest.xy, rest.yaw, size)
     off = jax.vmap(jax.vmap(geometry.sample_grid, (None, 0)), (None, 0))(
-      types.take(grid, scene), corners
+      trees.take(grid, scene), corners
     )
     np.testing.assert_array_equal(left[scene, 1:], (off.min(-1) < 0).sum(0))
   assert np.sum(met) > 0

@@ -13,6 +13,7 @@ from scipy import stats
 from data_pipelines import builder
 from data_pipelines import traffic as pipeline
 from experiments import train_adversary
+from rdrl import trees
 from rdrl import types
 from rdrl.report import adversary_scores
 from rdrl.scenario import learned
@@ -45,8 +46,8 @@ def begun(traffic):
 
 
 def measured(begun, traffic, change=lambda future: future):
-  views = types.take(begun.views, slice(0, 1))
-  future = change(types.take(views.future, (slice(None), None)))
+  views = trees.take(begun.views, slice(0, 1))
+  future = change(trees.take(views.future, (slice(None), None)))
   found = adversary_scores.measure(views, future, traffic.drivable)
   return jax.tree.map(lambda x: np.asarray(x)[0, 0], found)
 
@@ -170,7 +171,7 @@ def test_a_split_repeats_leaves_nobody_out_and_has_two_sides():
 
 
 def test_a_proposal_is_where_partial_diffusion_starts(traffic):
-  track = types.take(traffic.tracks, (slice(None), 2))
+  track = trees.take(traffic.tracks, (slice(None), 2))
   views, start = adversary_scores.proposed_view(traffic, NOW, 2, track, CONFIG)
   np.testing.assert_array_equal(views.agents[0, :2], [0, 2])
   np.testing.assert_array_equal(start.xy[0, :, 1], track.xy[NOW + 1 : NOW + 11])
@@ -283,7 +284,7 @@ def test_rule_based_proposals_are_scored_and_started_from(road):
   assert proposals
   for step, agent, track in proposals:
     assert config.past_steps <= step <= steps - 1 - config.future_steps
-    recorded = types.take(place.tracks, (slice(None), agent))
+    recorded = trees.take(place.tracks, (slice(None), agent))
     np.testing.assert_allclose(
       track.xy[: step + 1], recorded.xy[: step + 1], atol=1e-3
     )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -45,7 +46,7 @@ def make_log(name='drive', num_steps=5, num_agents=3, height=8, width=12):
     classes=np.ones(num_agents, np.int32),
     lidar=rng.normal(size=(num_steps, 6, 3)).astype(np.float32),
     lidar_valid=rng.random((num_steps, 6)) < 0.9,
-    map=logs.corridor_map(types.take(tracks, (slice(None), 0))),
+    map=logs.corridor_map(trees.take(tracks, (slice(None), 0))),
     name=name,
   )
 

@@ -8,6 +8,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -74,7 +75,7 @@ def test_a_mask_of_polygons_is_that_of_their_crossing_numbers():
   assert found[:, 0].sum() == 0 and 200 < found.sum() < 3000
   # In the ring, in its hole.
   for point, inside in (((-7.2, 5.5), True), ((-5.2, 5.5), False)):
-    alone = types.take(polygons, slice(4, 5))
+    alone = trees.take(polygons, slice(4, 5))
     mask = logs.polygon_mask(alone, (1, 1), np.array(point), 1.0)
     assert mask.tolist() == [[inside]]
 

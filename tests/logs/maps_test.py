@@ -9,6 +9,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -73,7 +74,7 @@ def test_a_car_at_rest_has_a_straight_lane_along_its_heading():
 
 
 def test_maps_of_different_drives_stack():
-  street = types.stack(
+  street = trees.stack(
     [logs.corridor_map(arc(20.0, 1.0)), logs.corridor_map(arc(90.0, 0.2, 9))]
   )
   assert street.lanes.xy.shape == (2, 1, 129, 2)

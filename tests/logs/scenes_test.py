@@ -9,6 +9,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -18,7 +19,7 @@ def hill(make_log):
   log = make_log(num_steps=31)
   xy = log.tracks.xy
   log.tracks.z[:] = 0.1 * xy[..., 0] + log.sizes[:, 2] / 2
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   return log.replace(map=logs.corridor_map(ego, half_width=3.5))
 
 

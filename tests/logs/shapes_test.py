@@ -9,6 +9,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 
@@ -42,7 +43,7 @@ def test_padding_adds_agents_that_are_nowhere(log):
   assert padded.tracks.xy.shape == (5, 8, 2)
   assert padded.sizes.shape == (8, 3)
   assert not padded.tracks.valid[:, 3:].any()
-  kept = types.take(padded.tracks, (slice(None), slice(3)))
+  kept = trees.take(padded.tracks, (slice(None), slice(3)))
   jax.tree.map(np.testing.assert_array_equal, kept, log.tracks)
 
 

@@ -10,7 +10,7 @@ import pytest
 from rdrl import pipeline
 from rdrl import refine
 from rdrl import training
-from rdrl import types
+from rdrl import trees
 from rdrl.pipeline import stages
 from rdrl.report import scene_scores
 from tests import tiny
@@ -74,7 +74,7 @@ def test_a_restored_view_is_nearer_to_the_truth_than_its_render(repaired):
   assert np.all(repair.offset == -3)
   steps = repair.steps[:: recording.log.images.shape[1]].reshape(-1)
   cameras = refine.shifted_cameras(repaired.fitted.scene, -3.0, steps)
-  agents = types.take(recording.log.tracks, steps)
+  agents = trees.take(recording.log.tracks, steps)
   truth = scene_scores.truth(recording.street, cameras, agents)
 
   def psnr(clips):

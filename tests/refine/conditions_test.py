@@ -9,6 +9,7 @@ from scipy import spatial
 
 from rdrl import geometry
 from rdrl import refine
+from rdrl import trees
 from rdrl import types
 
 HEIGHT, WIDTH = 48, 64
@@ -38,7 +39,7 @@ def _agents(car=(12.0, 1.0, 0.4), walker=(40.0, 30.0, 0.0), valid=(1, 1, 1)):
 
 def _corners(agents, index):
   signs = np.stack(np.meshgrid(*[[-1, 1]] * 3), -1).reshape(-1, 3) / 2
-  pose = geometry.world_from_box(types.take(agents, index))
+  pose = geometry.world_from_box(trees.take(agents, index))
   return geometry.transform_points(pose, signs * SIZES[index])
 
 

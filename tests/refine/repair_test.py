@@ -15,6 +15,7 @@ from rdrl import geometry
 from rdrl import prior
 from rdrl import refine
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.refine import views
 
@@ -122,8 +123,8 @@ def _log():
     [
       see(
         scene,
-        types.take(cameras, (step, camera)),
-        types.take(scene.tracks, step),
+        trees.take(cameras, (step, camera)),
+        trees.take(scene.tracks, step),
       )
       for camera in range(2)
     ]
@@ -149,7 +150,7 @@ USABLE = np.arange(STEPS) % 8 != 0
 def test_shifted_cameras_move_by_the_offset_and_keep_their_heading():
   steps, offset = np.array([2, 9]), 2.5
   shifted = refine.shifted_cameras(_scene(), offset, steps)
-  recorded = types.take(_log().cameras, steps)
+  recorded = trees.take(_log().cameras, steps)
   rotation = recorded.camera_from_world[..., :3, :3]
   np.testing.assert_allclose(
     shifted.camera_from_world[..., :3, :3], rotation, atol=1e-6

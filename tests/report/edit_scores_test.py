@@ -10,6 +10,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.report import edit_scores
@@ -35,12 +36,12 @@ def drive():
     lambda ego: geometry.mount_cameras(
       mounts, intrinsics, ego, CONFIG.height, CONFIG.width
     )
-  )(types.take(tracks, (slice(None), 0)))
+  )(trees.take(tracks, (slice(None), 0)))
   cameras = jax.tree.map(np.asarray, cameras)
   cameras = cameras.replace(
     intrinsics=np.tile(intrinsics, (CONFIG.num_steps, 1, 1, 1))
   )
-  ends = types.take((cameras, tracks), np.array([0, 8]))
+  ends = trees.take((cameras, tracks), np.array([0, 8]))
   images = np.zeros((9, 1, CONFIG.height, CONFIG.width, 3), np.uint8)
   images[[0, 8]] = np.round(255 * scene_scores.truth(street, *ends))
   log = types.Log(
@@ -117,7 +118,7 @@ def test_cars_that_stay_where_they_were_fall_short(drive, monkeypatch):
   def unedited(agents):
     steps = [0, 8]
     assert len(agents.valid) == len(steps)
-    return types.take(log.tracks, np.array(steps))
+    return trees.take(log.tracks, np.array(steps))
 
   scores, _ = _score(drive, monkeypatch, unedited)
   assert len(scores['cars']) == 2
@@ -131,13 +132,13 @@ def test_pixels_of_a_box_are_those_in_front_of_what_is_there(drive):
   """A box in the open is entered where its corners project to."""
   _, log, _ = drive
   step = np.array([0])
-  cameras, agents = types.take((log.cameras, log.tracks), step)
+  cameras, agents = trees.take((log.cameras, log.tracks), step)
   only = agents.replace(valid=np.array([[False, True, False]]))
   depth = scene_scores.box_depths(cameras, only, log.sizes)[0, 0]
-  pose = geometry.world_from_box(types.take(agents, (0, 1)))
+  pose = geometry.world_from_box(trees.take(agents, (0, 1)))
   signs = np.stack(np.meshgrid(*[[-0.5, 0.5]] * 3), -1).reshape(-1, 3)
   corners = geometry.transform_points(pose, signs * log.sizes[1])
-  xy, away = geometry.project(types.take(cameras, (0, 0)), corners)
+  xy, away = geometry.project(trees.take(cameras, (0, 0)), corners)
   rows, columns = np.nonzero(np.isfinite(depth))
   for found, expected in ((columns, xy[:, 0]), (rows, xy[:, 1])):
     assert found.min() == pytest.approx(float(expected.min()), abs=1)

@@ -11,6 +11,7 @@ import pytest
 from rdrl import policy as policies
 from rdrl import report
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 
 STEPS, AGENTS = 31, 2
@@ -80,7 +81,7 @@ def env():
   scene = _scene()
   count = 3
   scenarios = types.Scenario(
-    tracks=types.stack([scene.tracks] * count),
+    tracks=trees.stack([scene.tracks] * count),
     scene=np.zeros(count, np.int32),
     start=np.int32([0, 3, 6]),
     adversary=np.zeros(count, np.int32),
@@ -149,7 +150,7 @@ def test_scenario_that_is_not_there_is_named(policy, env, indices, wrong):
 
 
 def test_film_shows_every_state_until_the_end_at_the_size_asked(drives, env):
-  drive = types.take(drives, 1)
+  drive = trees.take(drives, 1)
   drive = drive.replace(valid=np.arange(21) < 8)
   frames = report.film(env.renderer, _scene(), 0, drive, 6, 8)
   assert frames.shape == (8, 1, 6, 8, 3)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from rdrl import trees
 from rdrl import types
 from rdrl.report import metrics
 from rdrl.report import safety
@@ -242,14 +243,14 @@ def test_nothing_after_the_end_counts():
 
 def test_scores_of_many_drives_are_those_of_each():
   drives = [straight(), straight(5.0, 0.4), straight(last=9, at_fault=1)]
-  found = metrics.scores(types.stack(drives))
+  found = metrics.scores(trees.stack(drives))
   for i, drive in enumerate(drives):
     for name, value in score(drive).items():
       assert found[name][i] == pytest.approx(value, abs=1e-6, nan_ok=True), name
 
 
 def test_written_and_read_drives_have_the_same_scores(tmp_path):
-  drives = types.stack([hit(), straight(7.0, 0.4), straight(last=9)])
+  drives = trees.stack([hit(), straight(7.0, 0.4), straight(last=9)])
   checkpoints.save(tmp_path, 0, drives)
   read = checkpoints.read(tmp_path, types.Drive)
   before, after = metrics.scores(drives), metrics.scores(read)
@@ -286,7 +287,7 @@ def test_impact_speed_is_that_of_the_collision():
 
 def test_share_at_fault_is_over_collisions_only():
   drives = [hit(), hit(at_fault=False), hit(), hit(), straight()]
-  found = metrics.table(types.stack(drives))
+  found = metrics.table(trees.stack(drives))
   assert found['at_fault_share']['mean'] == pytest.approx(3 / 4)
   assert found['at_fault_share']['n'] == 4
   assert found['at_fault_collision']['mean'] == pytest.approx(3 / 5)
@@ -346,8 +347,8 @@ def test_record_that_tells_less_has_fewer_scores():
 
 
 def test_table_has_every_score_and_pairs_with_a_baseline():
-  drives = types.stack([straight(s) for s in (8.0, 6.0, 9.0)])
-  slower = types.stack([straight(s - 2.0) for s in (8.0, 6.0, 9.0)])
+  drives = trees.stack([straight(s) for s in (8.0, 6.0, 9.0)])
+  slower = trees.stack([straight(s - 2.0) for s in (8.0, 6.0, 9.0)])
   found = metrics.table(drives, slower)
   assert list(found) == list(metrics.METRICS)
   gained = found['progress']
@@ -360,7 +361,7 @@ def test_table_has_every_score_and_pairs_with_a_baseline():
 
 
 def test_table_of_other_scenarios_names_them():
-  drives = types.stack([straight(), straight()])
+  drives = trees.stack([straight(), straight()])
   other = drives.replace(scenario=np.int32([0, 3]))
   with pytest.raises(ValueError, match=r'baseline.scenario \[0, 3\] is not'):
     metrics.table(drives, other)

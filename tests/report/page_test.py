@@ -16,6 +16,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from rdrl import trees
 from rdrl import types
 from rdrl.report import page
 from tests.report.drives import lane_map
@@ -100,8 +101,8 @@ def content(num_drives=6):
     drive(i, 25 if i == 1 else STATES - 1, 0.1) for i in range(num_drives)
   ]
   drives = {
-    'imitation': types.stack(baseline),
-    'PPO': types.stack(better),
+    'imitation': trees.stack(baseline),
+    'PPO': trees.stack(better),
   }
   offsets = [0.0, 1.0, 2.0, 3.0]
   steps = np.arange(0, 200, 10)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from rdrl import trees
 from rdrl import types
 from rdrl.report import closed_loop
 from rdrl.report import nuplan
@@ -97,7 +98,7 @@ def _along(x, human=None, sigma=0.0):
   return drive.replace(
     agents=drive.agents.replace(xy=xy, speed=speed),
     path=path,
-    reference=types.take(path, slice(0, STATES)),
+    reference=trees.take(path, slice(0, STATES)),
   )
 
 

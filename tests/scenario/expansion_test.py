@@ -15,6 +15,7 @@ import pytest
 from rdrl import geometry
 from rdrl import scenario
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import adversaries
 from rdrl.scenario import checks
@@ -146,7 +147,7 @@ def _reasons(proposals):
 def _accepted(drawn, behaviour):
   _, proposals = drawn[behaviour]
   for index in np.flatnonzero(proposals.reason == 0):
-    yield types.take(proposals, index)
+    yield trees.take(proposals, index)
 
 
 def test_every_adversary_is_accepted_somewhere(drawn):
@@ -313,7 +314,7 @@ def test_whatever_the_traffic_accepted_adversaries_keep_the_limits(
   keys = jax.random.split(jax.random.key(seed), NUM_DRAWN)
   found = scenario.proposals(context, behaviours + 1, keys, CONFIG)
   for index in np.flatnonzero(found.reason == 0):
-    _check_accepted(scene, types.take(found, index))
+    _check_accepted(scene, trees.take(found, index))
 
 
 def test_accepted_is_hit_by_one_manoeuvre_and_avoided_by_another(drawn):
@@ -453,7 +454,7 @@ def test_cousins_keep_clear_of_who_was_edited(traffic, drawn):
     proposals = _propose(place, 'speed_change')
     blocked.append(np.sum(proposals.reason == overlap))
     for index in np.flatnonzero(proposals.reason == 0):
-      own = types.take(proposals.track, index)
+      own = trees.take(proposals.track, index)
       meets = geometry.boxes_overlap(
         own.xy[:, None],
         own.yaw[:, None],
@@ -503,8 +504,8 @@ def test_lanes_part_where_they_bend_away(road):
   np.testing.assert_allclose(found.curvature[0], 0.1, atol=0.03)
   # A lane goes on by the next one, and two that are the same are one.
   halves = branches(ahead, turn[:20], turn[19:], turn[:21])
-  whole = types.take(found.path, 0)
-  xy, _ = frenet.evaluate(types.take(halves.path, 0), jnp.float32(80.0))
+  whole = trees.take(found.path, 0)
+  xy, _ = frenet.evaluate(trees.take(halves.path, 0), jnp.float32(80.0))
   np.testing.assert_allclose(xy, frenet.evaluate(whole, 80.0)[0], atol=0.5)
   assert np.isfinite(halves.parting).sum() == 1
   # Six lanes part: the first four are kept.
@@ -612,7 +613,7 @@ def test_expand(traffic):
   )
   jax.tree.map(
     np.testing.assert_array_equal,
-    types.take(variants.tracks, 0),
+    trees.take(variants.tracks, 0),
     traffic.tracks,
   )
   # Moving agents react, the parked do not, the ego is nobody's.

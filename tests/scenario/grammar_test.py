@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdrl import scenario
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import grammar
 from rdrl.scenario import plan
@@ -177,7 +178,7 @@ def test_what_a_sentence_asks_for_is_what_is_proposed(road):
     family, constraint = grammar.parse(sentence, CONFIG)
     behaviour = np.full(64, grammar.behaviour_index(family))
     found = scenario.proposals(context, behaviour, keys, CONFIG, constraint)
-    return types.take(found, np.flatnonzero(found.reason == 0))
+    return trees.take(found, np.flatnonzero(found.reason == 0))
 
   right = propose('the car on the right cuts in after two seconds')
   left = propose('the car on the left cuts in hard after 0.5 seconds')

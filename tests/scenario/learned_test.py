@@ -13,6 +13,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import scenario
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario import learned
 from rdrl.scenario.learned import network
@@ -361,7 +362,7 @@ def test_without_weights_guidance_changes_nothing(untrained, view, traffic):
 def test_a_proposed_track_leaves_the_recording_where_it_is_told_to(
   untrained, place
 ):
-  recorded = types.take(place.tracks, (slice(None), 1))
+  recorded = trees.take(place.tracks, (slice(None), 1))
   track = learned.propose(
     untrained, place, NOW, 1, KEYS[:8], GUIDANCE, recorded, 0.9
   )
@@ -393,7 +394,7 @@ def test_a_proposal_late_in_the_recording_has_the_ego_go_straight_on(
 
 @pytest.mark.slow
 def test_partial_diffusion_keeps_what_little_noise_leaves(untrained, place):
-  proposed = jax.tree.map(np.copy, types.take(place.tracks, (slice(None), 1)))
+  proposed = jax.tree.map(np.copy, trees.take(place.tracks, (slice(None), 1)))
   # Half as fast from the next step on, which nobody was seen to do.
   proposed.xy[NOW + 1 :] = proposed.xy[NOW] + 0.5 * (
     proposed.xy[NOW + 1 :] - proposed.xy[NOW]
@@ -401,11 +402,11 @@ def test_partial_diffusion_keeps_what_little_noise_leaves(untrained, place):
   proposed.speed[NOW + 1 :] *= 0.5
   end = NOW + CONFIG.future_steps
   drawn = learned.fit(
-    types.take(proposed, NOW),
-    types.take(proposed, slice(NOW + 1, end + 1)),
+    trees.take(proposed, NOW),
+    trees.take(proposed, slice(NOW + 1, end + 1)),
     CONFIG,
   )
-  smooth = unroll(types.take(proposed, NOW), drawn)
+  smooth = unroll(trees.take(proposed, NOW), drawn)
   apart = []
   for strength in (0.01, 0.4, 1.0):
     track = learned.propose(
@@ -434,7 +435,7 @@ def test_who_is_not_there_is_not_edited(untrained, place):
 
 
 def test_a_short_scene_and_an_ego_that_vanishes_are_told(place):
-  short = place.replace(tracks=types.take(place.tracks, slice(0, 12)))
+  short = place.replace(tracks=trees.take(place.tracks, slice(0, 12)))
   with pytest.raises(ValueError, match='12 steps, expected at least 2'):
     learned.prepare(short, CONFIG)
   valid = place.tracks.valid.copy()
@@ -465,6 +466,6 @@ def test_padding_a_raster_changes_no_distance(place, traffic):
   both = learned.stack([small, traffic])
   xy = np.float32([[-100, -80], [-50, -10], [200, 40]])
   np.testing.assert_allclose(
-    geometry.sample_grid(types.take(both, 0).drivable, xy),
+    geometry.sample_grid(trees.take(both, 0).drivable, xy),
     geometry.sample_grid(small.drivable, xy),
   )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import anchors
 from rdrl.sim import events
@@ -47,7 +48,7 @@ def street(road):
 
 
 def _replay(env):
-  return jax.device_get(types.take(sim.replay(env, [0]), 0))
+  return jax.device_get(trees.take(sim.replay(env, [0]), 0))
 
 
 @pytest.mark.slow
@@ -200,8 +201,8 @@ def test_a_line_is_crossed_once_whatever_the_heading():
       valid=jnp.ones(50, bool),
     )
     found = jax.vmap(events.crosses, (0, 0, None, None))(
-      types.take(ego, slice(None, -1)),
-      types.take(ego, slice(1, None)),
+      trees.take(ego, slice(None, -1)),
+      trees.take(ego, slice(1, None)),
       size,
       lines,
     )

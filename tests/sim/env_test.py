@@ -11,6 +11,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.sim import anchors
 from rdrl.sim import paths
@@ -40,7 +41,7 @@ def test_a_replayed_log_neither_collides_nor_deviates(road, street):
   controller = np.array([0, 1, 1, 0], np.int32)
   for fields in ({}, {'controller': controller}):
     env = road.environment(street, **fields)
-    drive = types.take(jax.device_get(sim.replay(env, [0])), 0)
+    drive = trees.take(jax.device_get(sim.replay(env, [0])), 0)
     assert not drive.terminated
     assert drive.active.all() and drive.valid.all()
     assert not np.any(drive.events.dynamic_collision)
@@ -114,7 +115,7 @@ def test_a_driver_who_backed_up_backs_up(road, controller):
   controller = np.array([0, controller, 0, 0], np.int32)
   drive = road.drive(road.environment(scene, controller=controller), STOP)
   # After its end an episode stands still.
-  agents = types.take(drive.agents, (drive.valid, 1))
+  agents = trees.take(drive.agents, (drive.valid, 1))
   assert len(agents.yaw) == 81
   np.testing.assert_allclose(agents.yaw, 0, atol=1e-3)
   assert np.all(agents.speed < -2.5)
@@ -231,7 +232,7 @@ def test_a_batch_sees_what_single_steps_see(road, street):
   for i in range(3):
     jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4),
-      types.take(decisions.aux, (i, 0)),
+      trees.take(decisions.aux, (i, 0)),
       state.observation,
     )
     state = road.step(env, state, KEEP_10)

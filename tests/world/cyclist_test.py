@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.world import shading
@@ -77,7 +78,7 @@ def test_the_ego_sees_it_for_a_good_part_of_the_drive(drives):
   @jax.jit
   def depths(street, agents):
     cameras = geometry.mount_cameras(
-      mounts, intrinsics, types.take(agents, 0), CONFIG.height, CONFIG.width
+      mounts, intrinsics, trees.take(agents, 0), CONFIG.height, CONFIG.width
     )
     return jax.vmap(
       lambda camera: world.render(
@@ -88,7 +89,7 @@ def test_the_ego_sees_it_for_a_good_part_of_the_drive(drives):
   for street, tracks in drives[:3]:
     seen = []
     for step in range(0, 100, 10):
-      agents = types.take(tracks, step)
+      agents = trees.take(tracks, step)
       absent = agents.replace(valid=agents.valid.at[CYCLIST].set(False))
       seen.append(np.any(depths(street, agents) != depths(street, absent)))
     assert np.mean(seen) > 0.4

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 from rdrl.world import recording
@@ -23,12 +24,12 @@ def camera_of(ego):
   cameras = geometry.mount_cameras(
     mounts, intrinsics, ego, CONFIG.height, CONFIG.width
   )
-  return types.take(cameras, 0)
+  return trees.take(cameras, 0)
 
 
 @pytest.fixture(scope='module')
 def agents():
-  return types.take(world.drive(STREET), 0)
+  return trees.take(world.drive(STREET), 0)
 
 
 def only_car(agents, ahead=None, aside=0.0):
@@ -78,7 +79,7 @@ def shaded_by_car(points, agents):
 
 
 def test_a_moved_car_changes_only_what_it_covers_or_shades(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   _, empty_depth = see(only_car(agents), camera)
   changed = np.zeros((CONFIG.height, CONFIG.width), bool)
   allowed = changed.copy()
@@ -98,7 +99,7 @@ def test_a_moved_car_changes_only_what_it_covers_or_shades(agents):
 
 
 def test_a_car_casts_a_shadow(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   bare, bare_depth = see(only_car(agents), camera)
   moved = only_car(agents, 12.0, 0.5)
   rgb, depth = see(moved, camera)
@@ -110,14 +111,14 @@ def test_a_car_casts_a_shadow(agents):
 
 
 def test_depth_of_the_road_is_that_of_a_plane(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   _, depth = see(only_car(agents), camera)
   height = points_of(camera, depth)[-8:, 20:60, 2]
   np.testing.assert_allclose(height, 0, atol=1e-4)
 
 
 def test_sky_is_infinitely_far(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   rgb, depth = see(agents, camera)
   assert np.isinf(depth).any() and (depth > 0).all()
   sky = rgb[np.isinf(depth)]
@@ -126,7 +127,7 @@ def test_sky_is_infinitely_far(agents):
 
 def test_lidar_points_reproject_to_the_depth_that_is_rendered(agents):
   points, valid = recording._scan(STREET, agents, jnp.int32(0))
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   _, depth = see(agents, camera)
   pixels, along = geometry.project(camera, points)
   column, row = np.floor(np.asarray(pixels)).astype(int).T
@@ -149,7 +150,7 @@ def test_lidar_points_reproject_to_the_depth_that_is_rendered(agents):
 
 
 def test_the_ego_is_not_drawn(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   rgb, _ = see(agents, camera)
   ahead = agents.xy[0] + geometry.rotate_2d(jnp.array([10.0, 0]), agents.yaw[0])
   moved, _ = see(agents.replace(xy=agents.xy.at[0].set(ahead)), camera)
@@ -172,9 +173,9 @@ def test_renderer_agrees_with_render_and_maps_over_environments(agents):
     [other.sizes, STREET.sizes],
     [other.classes, STREET.classes],
   )
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   cameras = jax.tree.map(lambda x: x[None], camera)
-  pair = types.stack([agents, agents.replace(valid=agents.valid & False)])
+  pair = trees.stack([agents, agents.replace(valid=agents.valid & False)])
   images = jax.jit(jax.vmap(renderer, (None, None, 0)))(1, cameras, pair)
   assert images.dtype == jnp.uint8
   assert images.shape == (2, 1, CONFIG.height, CONFIG.width, 3)
@@ -215,7 +216,7 @@ def test_solids_of_an_agent_lie_in_its_box():
 
 
 def test_survey_names_what_is_rendered(agents):
-  camera = camera_of(types.take(agents, 0))
+  camera = camera_of(trees.take(agents, 0))
   agents = only_car(agents, 12.0)
   labels, depth = jax.jit(world.survey)(
     STREET, camera, agents, STREET.sizes, STREET.classes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rdrl import geometry
-from rdrl import types
+from rdrl import trees
 from rdrl import world
 from rdrl.world import street as street_lib
 
@@ -24,7 +24,7 @@ def leaves(street):
 
 
 def test_every_seed_has_the_same_shapes(streets):
-  stacked = types.stack(streets)
+  stacked = trees.stack(streets)
   assert stacked.centre.shape == (len(streets), 2)
 
 
@@ -48,7 +48,7 @@ def test_another_traversal_has_other_light_and_traffic_on_the_same_street():
     assert np.any(a != b)
   assert abs(first.start[0, 1] - second.start[0, 1]) == street_lib.LANE_WIDTH
   assert np.all(first.start[:, 0] != second.start[:, 0])
-  assert types.stack([first, second]).centre.shape == (2, 2)
+  assert trees.stack([first, second]).centre.shape == (2, 2)
 
 
 def test_road_coordinates_invert_road_points(streets):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdrl import trees
 from rdrl import types
 from rdrl.world import traffic
 
@@ -158,13 +159,13 @@ def repeat(record, lead_x):
       valid,
       done,
       record.speed.max(0),
-      types.take(record, times),
+      trees.take(record, times),
       progress[times],
       jnp.array([True, False]),
     )
     return (after, done), (agents, is_back[0])
 
-  carry = types.take(record, 1), progress[1]
+  carry = trees.take(record, 1), progress[1]
   return jax.lax.scan(step, carry, jnp.arange(1, RECORDED))[1]
 
 

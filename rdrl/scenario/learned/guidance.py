@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario.learned import config as config_lib
 from rdrl.scenario.learned import traffic
@@ -50,8 +51,8 @@ def objective(
   """
   gaps = gaps_between(future, view.sizes, _SOFT)
   exists = view.now.valid
-  attack = types.take(future, (slice(None), adversary))
-  ego = types.take(future, (slice(None), 0))
+  attack = trees.take(future, (slice(None), adversary))
+  ego = trees.take(future, (slice(None), 0))
   gap = gaps[:, 0, adversary]
   total = weights.collision * _collision(gap)
   total += weights.time_to_collision * _time_to_collision(attack, ego)

@@ -19,6 +19,7 @@ import optax
 
 from rdrl import geometry
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.prior import diffusion
 from rdrl.scenario.learned import config as config_lib
@@ -113,7 +114,7 @@ def init(traffic, config, key):
     noisy = jnp.zeros((config.num_agents, 2 * config.num_knots))
     return net.init(key, noisy, jnp.zeros(config.num_agents), seen)
 
-  return make(types.take(traffic, 0), key)
+  return make(trees.take(traffic, 0), key)
 
 
 def denoiser(config):
@@ -199,7 +200,7 @@ def _step(state, traffic, moments, scale, key, i, config):
   drawn = jnp.searchsorted(
     moments.chance, jax.random.uniform(draw_key, (config.batch_size,))
   )
-  views = _views(traffic, types.take(moments, drawn), config)
+  views = _views(traffic, trees.take(moments, drawn), config)
   flipped = jax.random.bernoulli(mirror_key, shape=(config.batch_size,))
   views = jax.vmap(
     lambda flip, view: jax.tree.map(
@@ -217,7 +218,7 @@ def _views(traffic, moments, config):
   """`View` `[B]` at moments `[B]`."""
   return jax.vmap(
     lambda moment: traffic_lib.look(
-      types.take(traffic, moment.scene), moment.step, moment.center, config
+      trees.take(traffic, moment.scene), moment.step, moment.center, config
     )
   )(moments)
 
@@ -264,7 +265,7 @@ def _scale(traffic, moments, config):
     views = _views(traffic, moments, config)
     return jax.tree.map(lambda x: jnp.sum(x, 0), jax.vmap(sums)(views))
 
-  total, count = totals(types.take(moments, rows))
+  total, count = totals(trees.take(moments, rows))
   # Where all stand, accelerations of 1 m/s^2 and turns of 0.1 rad/s.
   return jnp.where(
     count > 0,

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.scenario.learned import traffic
 
@@ -128,7 +129,7 @@ def _relations(now, seen):
 
 def _plans(view, known, stride, seen):
   """`[N, N, ...]` the futures that are known, seen by the first agent."""
-  future = types.take(view.future, slice(stride - 1, None, stride))
+  future = trees.take(view.future, slice(stride - 1, None, stride))
   told = (future.valid & known).T
   count = len(known)
   plans = jnp.swapaxes(future.xy, 0, 1)

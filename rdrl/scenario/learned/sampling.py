@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.prior import diffusion
 from rdrl.scenario.learned import config as config_lib
@@ -242,7 +243,7 @@ def _propose(
       start,
       strength,
     )
-    drawn = types.take(future, (slice(None), ADVERSARY))
+    drawn = trees.take(future, (slice(None), ADVERSARY))
     return _track(recorded, drawn, step, ground)
 
   return jax.vmap(one)(keys)
@@ -250,7 +251,7 @@ def _propose(
 
 def _continued(tracks, count):
   """Tracks `[T, ...]` with `count` steps more, straight at the last speed."""
-  last = types.take(tracks, -1)
+  last = trees.take(tracks, -1)
   time = types.TIME_STEP * jnp.arange(1, count + 1)
   time = time.reshape(-1, *(1,) * last.yaw.ndim)
   velocity = last.speed[..., None] * jnp.stack(
@@ -266,10 +267,10 @@ def _track(recorded, drawn, step, ground):
   """`[T]` the recording up to `step`, what was drawn, and straight ahead."""
   count = len(recorded.valid)
   steps = jnp.arange(count)
-  future = types.take(
+  future = trees.take(
     _continued(drawn, count), jnp.maximum(steps - step - 1, 0)
   )
-  now = types.take(recorded, step)
+  now = trees.take(recorded, step)
   clearance = now.z - geometry.sample_grid(ground, now.xy)
   future = future.replace(z=geometry.sample_grid(ground, future.xy) + clearance)
   is_past = steps <= step

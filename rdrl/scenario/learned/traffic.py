@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 
 # Values of `Traffic.kind`.
@@ -62,7 +63,7 @@ class View:
   @property
   def now(self) -> types.AgentState:
     """`[N]`."""
-    return types.take(self.past, -1)
+    return trees.take(self.past, -1)
 
   @property
   def wheeled(self):
@@ -135,7 +136,7 @@ def stack(traffics) -> Traffic:
       )
     )
 
-  return types.stack([pad(traffic) for traffic in traffics])
+  return trees.stack([pad(traffic) for traffic in traffics])
 
 
 def _pieces(lines: types.Polylines, config):
@@ -172,12 +173,12 @@ def look(traffic: Traffic, step, center, config, second=None) -> View:
 
   def at(offsets):
     index = step + offsets
-    states = types.take(traffic.tracks, jnp.clip(index, 0, steps - 1))
+    states = trees.take(traffic.tracks, jnp.clip(index, 0, steps - 1))
     inside = (index >= 0) & (index < steps)
     return states.replace(valid=states.valid & inside[:, None])
 
   past = at(jnp.arange(-config.past_steps, 1))
-  now = types.take(past, -1)
+  now = trees.take(past, -1)
   distance = jnp.linalg.norm(now.xy - now.xy[center], axis=-1)
   distance = jnp.where(now.valid, distance, jnp.inf).at[center].set(-2)
   if second is not None:
@@ -195,7 +196,7 @@ def look(traffic: Traffic, step, center, config, second=None) -> View:
     return states.replace(valid=states.valid & is_there)
 
   past = of_agents(past)
-  pieces, kind = _near(traffic, types.take(past, -1).xy, config)
+  pieces, kind = _near(traffic, trees.take(past, -1).xy, config)
   return View(
     agents=agents,
     past=past,

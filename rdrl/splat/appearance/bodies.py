@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import deformation
 
@@ -306,7 +307,7 @@ def posed(gaussians, bodies, agents, time, config):
     if which == types.ARTICULATED:
       motions = all_bone_motions(bodies, agents)
       mean, quat = jax.vmap(skin)(
-        shape[0], shape[1], size, types.take(motions, agent)
+        shape[0], shape[1], size, trees.take(motions, agent)
       )
       shape = mean, quat, shape[2]
     else:

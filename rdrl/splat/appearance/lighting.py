@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.raster import project
 
@@ -80,7 +81,7 @@ def unlit(gaussians: types.Gaussians, light, tracks, first_agent):
     their first valid step, gives back what came.
   """
   agents = np.arange(tracks.valid.shape[1])
-  first = types.take(tracks, (np.argmax(tracks.valid, 0), agents))
+  first = trees.take(tracks, (np.argmax(tracks.valid, 0), agents))
   owner = np.searchsorted(first_agent, agents, 'right') - 1
   owner = owner[np.maximum(np.asarray(gaussians.node), types.BACKGROUND)]
   for traversal, one in enumerate(light):

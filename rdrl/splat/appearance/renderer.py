@@ -5,6 +5,7 @@ from flax import struct
 import jax
 import jax.numpy as jnp
 
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import bodies as bodies_lib
 from rdrl.splat.appearance import moment
@@ -39,7 +40,7 @@ class Renderer:
     """
     for scene in scenes:
       bodies_lib.check(scene.gaussians, scene.bodies, config)
-    stacked = types.stack(
+    stacked = trees.stack(
       [
         moment.Appearance(
           gaussians=scene.gaussians,
@@ -68,7 +69,7 @@ class Renderer:
         f'cameras of {cameras.height} x {cameras.width} pixels, renderer of'
         f' {self.height} x {self.width}'
       )
-    scene = types.take(self.scenes, scene_index)
+    scene = trees.take(self.scenes, scene_index)
     gaussians, _ = moment.appear(scene, agents, time, self.config)
 
     def view(camera, exposure):

@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import bodies as bodies_lib
 from rdrl.splat.appearance import lighting
@@ -98,7 +99,7 @@ def extract(scene: types.Scene, agent, name, source='', step=None) -> Asset:
   chosen = np.flatnonzero(_is_seen(scene.gaussians, agent))
   if not len(chosen):
     raise ValueError(f'agent {agent}: no Gaussians, nothing to extract')
-  gaussians = types.take(_frozen(scene, agent, step), chosen)
+  gaussians = trees.take(_frozen(scene, agent, step), chosen)
   return Asset(
     gaussians=gaussians.replace(
       sh=_through(gaussians.sh, *_mean_exposure(scene)),
@@ -173,7 +174,7 @@ def move(
   """`scene` with an agent elsewhere; see `moved` and `replace_track`."""
   scene = jax.device_get(scene)
   _check_agent(scene, agent)
-  track = types.take(scene.tracks, (slice(None), agent))
+  track = trees.take(scene.tracks, (slice(None), agent))
   return replace_track(
     scene, agent, moved(track, scene.ground, ahead, left, turn)
   )
@@ -298,7 +299,7 @@ def insert(
     node=np.full(count, agent, np.int32),
   )
   if scene.light is not None and asset.is_lit:
-    first = types.take(scene.tracks, np.argmax(scene.tracks.valid[:, agent]))
+    first = trees.take(scene.tracks, np.argmax(scene.tracks.valid[:, agent]))
     gaussians = lighting.lit(gaussians, -scene.light, first)
     gaussians = jax.device_get(gaussians)
   bodies = scene.bodies
@@ -605,7 +606,7 @@ def _frozen(scene, agent, step):
   gaussians, _ = bodies_lib.posed(
     scene.gaussians,
     scene.bodies.replace(kind=kind),
-    types.take(scene.tracks, step),
+    trees.take(scene.tracks, step),
     types.TIME_STEP * step,
     RenderConfig(**{budget: count}),
   )

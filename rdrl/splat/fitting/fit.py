@@ -21,6 +21,7 @@ import numpy as np
 
 from rdrl import logs
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.splat import metrics
 from rdrl.splat.appearance import bodies as bodies_lib
@@ -183,21 +184,21 @@ def fit_scenes(drives, config: Config, key, directory=None, mesh=None):
     for log, init_key in zip(drives, keys[:, 0], strict=True)
   ]
   state = _run(
-    types.stack([start.state for start in starts]),
-    types.stack([start.pool for start in starts]),
+    trees.stack([start.state for start in starts]),
+    trees.stack([start.pool for start in starts]),
     config,
     keys[:, 1],
     f'fit {", ".join(log.name for log in drives)}',
     directory,
     coarse_pool=None
     if starts[0].coarse_pool is None
-    else types.stack([start.coarse_pool for start in starts]),
+    else trees.stack([start.coarse_pool for start in starts]),
     mesh=mesh,
     num_scenes=len(drives),
   )
   state = jax.device_get(state)
   return [
-    _results(start, types.take(state, i), config)[0]
+    _results(start, trees.take(state, i), config)[0]
     for i, start in enumerate(starts)
   ]
 
@@ -295,7 +296,7 @@ def _results(start, state, config):
       bodies=start.bodies,
     )
     snapshots = tuple(
-      _scene(scene, *types.take(state.snapshots, i), v, (first, count))
+      _scene(scene, *trees.take(state.snapshots, i), v, (first, count))
       for i in range(len(config.fit.snapshot_fractions))
     )
     scene = _scene(scene, state.trained, state.node, v, (first, count))
@@ -587,7 +588,7 @@ def evaluate(scene, log, config: RenderConfig):
   for t in np.flatnonzero(log.is_held_out):
     rendered = views.render_moment(
       scene,
-      *types.take((log.cameras, log.tracks), t),
+      *trees.take((log.cameras, log.tracks), t),
       config,
       time=jnp.float32(t * types.TIME_STEP),
     )

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from rdrl import geometry
 from rdrl import logs
+from rdrl import trees
 from rdrl import types
 
 # Of the lidar heights in a cell; below it lies noise, above it what stands
@@ -37,7 +38,7 @@ def ground_and_grids(log, hits, config):
     `drivable`, `occupancy` and `ground` as in `types.Scene`.
   """
   size, cell = config.size, config.cell
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   path = np.asarray(ego.xy)[np.asarray(ego.valid)]
   middle = (path.min(0) + path.max(0)) / 2
   origin = (middle - (size - 1) / 2 * cell).astype(np.float32)
@@ -74,7 +75,7 @@ def ground_and_grids(log, hits, config):
 
 def _ground(log, points, flat, size, cell, origin):
   """`[size, size]` heights."""
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   is_known = np.asarray(ego.valid)
   path = np.asarray(ego.xy)[is_known]
   below = np.asarray(ego.z)[is_known] - log.sizes[0][2] / 2

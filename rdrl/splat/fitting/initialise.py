@@ -6,6 +6,7 @@ from scipy import ndimage
 from scipy import spatial
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import lighting
 from rdrl.splat.appearance import symmetry
@@ -337,7 +338,7 @@ def _unseen_points(log, config, steps, num, rng):
 
 def _rays(log, t, c):
   """Origin `[3]` and directions `[H W, 3]` as in `geometry.pixel_rays`."""
-  camera = types.take(log.cameras, (t, c))
+  camera = trees.take(log.cameras, (t, c))
   y, x = np.mgrid[: camera.height, : camera.width] + 0.5
   pixels = np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
   m = np.asarray(camera.camera_from_world, np.float64)

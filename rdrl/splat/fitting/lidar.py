@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 from scipy import spatial
 
+from rdrl import trees
 from rdrl import types
 
 # Boxes are widened by so many metres before what stands is told from agents.
@@ -63,9 +64,9 @@ def find(log: types.Log, fitted):
   stands = np.ones(len(points), bool)
   around = [([], []) for _ in sizes]
   for t, cloud in enumerate(clouds):
-    agents = types.take(log.tracks, t)
+    agents = trees.take(log.tracks, t)
     for k in np.flatnonzero(agents.valid):
-      place = to_box(cloud, types.take(agents, k))
+      place = to_box(cloud, trees.take(agents, k))
       half = sizes[k] / 2
       inside = np.all(np.abs(place) <= half + _MARGIN, -1)
       stands[begins[t] : begins[t + 1]] &= ~inside

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdrl import types
+from rdrl import trees
 
 # Opacity at or below which a Gaussian is dead.
 MIN_OPACITY = 0.005
@@ -83,4 +83,4 @@ def relocate(gaussians, key):
       gaussians.log_scales,
     ),
   )
-  return types.take(shrunk, source), is_moved | changes
+  return trees.take(shrunk, source), is_moved | changes

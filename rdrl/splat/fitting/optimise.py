@@ -11,6 +11,7 @@ import optax
 
 from rdrl import geometry
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.splat import metrics
 from rdrl.splat.appearance import ground
@@ -279,7 +280,7 @@ def _advance(state, i, pool, key, config, has_extra=False):
   logged['gradient_norm'] = optax.tree.norm(gradient)
   updates, optimizer = _ADAM.update(gradient, state.optimizer)
   rates = _learning_rates(state.trained, i / config.fit.num_steps, config)
-  camera = types.take(pool.views.cameras, view)
+  camera = trees.take(pool.views.cameras, view)
   pace = _pace(state.trained.gaussians.means, state.node, camera, config)
   rates = rates.replace(
     gaussians=rates.gaussians.replace(means=rates.gaussians.means * pace)
@@ -425,12 +426,12 @@ def _loss(trained, node, view, pool, key, config, has_extra):
 
 def _rendered(trained, node, view, pool, key, config):
   """`Rendered` of one view of the pool, colours unclipped."""
-  camera, camera_index, step = types.take(
+  camera, camera_index, step = trees.take(
     (pool.views.cameras, pool.views.camera_index, pool.views.steps), view
   )
-  agents = types.take(pool.tracks, step)
+  agents = trees.take(pool.tracks, step)
   if config.fit.learning_rate_poses:
-    camera = poses.move_camera(camera, types.take(agents, 0), trained.rig[step])
+    camera = poses.move_camera(camera, trees.take(agents, 0), trained.rig[step])
     agents = poses.move_agents(agents, trained.boxes[step])
   traversal = pool.traversal[step]
   gaussians = trained.gaussians.replace(

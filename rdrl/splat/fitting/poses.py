@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 
 
@@ -60,7 +61,7 @@ def corrected(log: types.Log, rig, boxes=0.0):
     rig: `[T, 6]`, see `move_camera`.
     boxes: broadcasts to `[T, A, 3]`, see `move_agents`; the ego's is ignored.
   """
-  ego = types.take(log.tracks, (slice(None), 0))
+  ego = trees.take(log.tracks, (slice(None), 0))
   one_rig = jax.vmap(move_camera, (0, None, None))
   cameras = jax.vmap(one_rig)(log.cameras, ego, jnp.asarray(rig))
   boxes = np.array(np.broadcast_to(boxes, (*log.tracks.yaw.shape, 3)))

@@ -19,7 +19,7 @@ from flax import struct
 import jax
 import jax.numpy as jnp
 
-from rdrl import types
+from rdrl import trees
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import slots
 
@@ -58,7 +58,7 @@ def forward(table, gaussian, valid, middle, first, count):
   light = _light(pieces, read)
 
   def turn(index, image):
-    here = types.take(pieces, index)
+    here = trees.take(pieces, index)
     parts, _ = read(here)
     sums = _blend(*parts, light[index])
     return image.at[here.tile].add(sums)
@@ -77,7 +77,7 @@ def backward(table, gaussian, valid, middle, first, count, image, cotangent):
   is_lit = _is_lit(light)
 
   def value(index, values):
-    here = types.take(pieces, index)
+    here = trees.take(pieces, index)
     parts, _ = read(here)
     sums = _blend(*parts, light[index])
     found = jnp.sum(sums * cotangent[here.tile], 1)
@@ -89,7 +89,7 @@ def backward(table, gaussian, valid, middle, first, count, image, cotangent):
   )
 
   def turn(index, gradients):
-    here = types.take(pieces, index)
+    here = trees.take(pieces, index)
     above = cotangent[here.tile]
     parts, rows, pull_back = read(here, with_pull=True)
 
@@ -171,7 +171,7 @@ def _light(pieces, read):
   """`[P, pixels]` share of the light that reaches each piece."""
 
   def turn(index, passed):
-    (coefficients, _), _ = read(types.take(pieces, index))
+    (coefficients, _), _ = read(trees.take(pieces, index))
     coefficients = coefficients.reshape(len(index), -1, 6)
     return passed.at[index].set(slots.passed(coefficients))
 

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 import numpy as np
 
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.config import DEFAULT
 from rdrl.splat.config import RenderConfig
@@ -258,7 +259,7 @@ def with_capacity(
   count = max(
     int(_count(gaussians, camera, node_poses, node_valid, config))
     for camera in (
-      types.take(cameras, i) for i in range(len(cameras.intrinsics))
+      trees.take(cameras, i) for i in range(len(cameras.intrinsics))
     )
   )
   if count >= tiles.MOST:

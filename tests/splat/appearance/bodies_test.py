@@ -14,6 +14,7 @@ import pytest
 from rdrl import geometry
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import bodies
 from rdrl.splat.appearance import deformation
@@ -201,7 +202,7 @@ def test_gait_repeats_after_a_stride_and_not_before():
   g, config = _gaussians(), BUDGETS
   walk = _agents(0.3, 0.3 + STRIDE / 2, 0.3 + STRIDE, yaw=0.8)
   start, half, whole = (
-    POSED(g, _bodies(), types.take(walk, t), None, config)[0].means
+    POSED(g, _bodies(), trees.take(walk, t), None, config)[0].means
     for t in range(3)
   )
   np.testing.assert_allclose(whole, start, atol=1e-5)
@@ -210,7 +211,7 @@ def test_gait_repeats_after_a_stride_and_not_before():
 
 
 def test_what_finds_no_room_is_counted_and_stays():
-  g, here = _gaussians(40), types.take(_agents(0.3), 0)
+  g, here = _gaussians(40), trees.take(_agents(0.3), 0)
   full, none = POSED(g, _bodies(), here, None, BUDGETS)
   assert none == 0
   config = splat.RenderConfig(articulated_budget=4, deformable_budget=7)
@@ -235,7 +236,7 @@ def test_maps_over_moments():
     )
   )(g, _bodies(), walk, times)
   for t in range(3):
-    alone, _ = POSED(g, _bodies(), types.take(walk, t), times[t], BUDGETS)
+    alone, _ = POSED(g, _bodies(), trees.take(walk, t), times[t], BUDGETS)
     np.testing.assert_allclose(together.means[t], alone.means, atol=1e-6)
     np.testing.assert_allclose(together.quats[t], alone.quats, atol=1e-6)
 
@@ -259,7 +260,7 @@ def test_points_go_back_to_the_bone_that_they_were_on():
   body = _bodies()
   posed, times = [], []
   for t in range(2):
-    motions = types.take(bodies.all_bone_motions(body, types.take(walk, t)), 1)
+    motions = trees.take(bodies.all_bone_motions(body, trees.take(walk, t)), 1)
     moved, _ = SKIN(
       points.astype(np.float32), np.tile(STILL[0], (7, 1)), SIZE, motions
     )
@@ -327,7 +328,7 @@ def _walking_log(kind=types.PEDESTRIAN):
   )
   gait = np.zeros((2, 4, 3), np.float32)
   gait[:, 0, 1], gait[:, 1, :2] = 0.45, (0.2, 0.2)
-  body = types.take(_bodies().replace(motion=None), slice(2)).replace(
+  body = trees.take(_bodies().replace(motion=None), slice(2)).replace(
     motion=types.Motion(
       cadence=np.full(2, 1 / 1.3, np.float32),
       gait=gait,
@@ -344,20 +345,20 @@ def _walking_log(kind=types.PEDESTRIAN):
   @jax.jit
   def record(agents):
     cameras = geometry.mount_cameras(
-      camera_from_ego, intrinsics, types.take(agents, 0), HEIGHT, WIDTH
+      camera_from_ego, intrinsics, trees.take(agents, 0), HEIGHT, WIDTH
     )
     moved, _ = bodies.posed(gaussians, body, agents, None, config)
     rendered = views.render_world(
       moved,
       jnp.full((8, 16, 3), 0.5),
       np.eye(3, 4, dtype=np.float32),
-      types.take(cameras, 0),
+      trees.take(cameras, 0),
       agents,
       CONFIG.render,
     )
     return rendered.color, cameras, moved.means
 
-  frames = [jax.device_get(record(types.take(tracks, i))) for i in range(STEPS)]
+  frames = [jax.device_get(record(trees.take(tracks, i))) for i in range(STEPS)]
   places = np.append(tracks.xy[:, 1], tracks.z[:, 1:], -1)[:, None]
   lidar = np.stack([means for *_, means in frames])
   lidar[:, 60:] += places
@@ -365,7 +366,7 @@ def _walking_log(kind=types.PEDESTRIAN):
     images=np.stack(
       [np.round(np.clip(x, 0, 1) * 255)[None] for x, *_ in frames]
     ).astype(np.uint8),
-    cameras=types.stack([cameras for _, cameras, _ in frames]),
+    cameras=trees.stack([cameras for _, cameras, _ in frames]),
     camera_from_ego=camera_from_ego,
     times=0.1 * t,
     tracks=tracks,
@@ -425,13 +426,13 @@ def test_a_scene_with_bodies_is_kept_stacked_and_drawn_alike(tmp_path):
   read = training.checkpoints.read(tmp_path, types.Scene)
   assert isinstance(read.bodies.motion, types.Motion)
   jax.tree.map(np.testing.assert_array_equal, read, scene)
-  assert types.stack([scene, read]).bodies.motion.gait.shape == (2, 2, 4, 3)
+  assert trees.stack([scene, read]).bodies.motion.gait.shape == (2, 2, 4, 3)
   renderer = splat.Renderer.create([scene, read], HEIGHT, WIDTH, config.render)
   log = _walking_log()
   draw = jax.jit(lambda r, *x: r(*x))
   shown = []
   for t in (3, 8):
-    cameras, agents = types.take((log.cameras, log.tracks), t)
+    cameras, agents = trees.take((log.cameras, log.tracks), t)
     now = np.float32(0.1 * t)
     image = draw(renderer, 1, cameras, agents, now)
     expected = splat.render_moment(
@@ -474,7 +475,7 @@ def test_a_step_compiles_once_and_several_traversals_fit(tmp_path):
     splat.Views(
       images=np.asarray(log.images[0]),
       weights=np.ones((1, HEIGHT, WIDTH), np.float32),
-      cameras=types.take(log.cameras, 0),
+      cameras=trees.take(log.cameras, 0),
       camera_index=np.zeros(1, np.int32),
       steps=np.zeros(1, np.int32),
     ),

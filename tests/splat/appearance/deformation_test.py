@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import bodies
 from rdrl.splat.appearance import deformation
@@ -202,7 +203,7 @@ def _fitted(is_rigid):
   scene = jax.tree.map(jnp.asarray, _scene(True))
   times, images = jax.tree.map(jnp.asarray, _frames())
   held_out = np.arange(len(times)) % 4 == 2
-  camera, agents = types.take(_cameras(), 0), _agents()
+  camera, agents = trees.take(_cameras(), 0), _agents()
   start = scene.gaussians.means, scene.bodies.motion
 
   def render(trained, time):

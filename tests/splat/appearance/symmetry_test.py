@@ -10,6 +10,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import symmetry
 from rdrl.splat.fitting import lidar
@@ -81,8 +82,8 @@ def test_mirroring_twice_changes_nothing_and_others_stay(axis):
   jax.tree.map(np.testing.assert_array_equal, twice, gaussians)
   jax.tree.map(
     np.testing.assert_array_equal,
-    types.take(once, ~some),
-    types.take(gaussians, ~some),
+    trees.take(once, ~some),
+    trees.take(gaussians, ~some),
   )
   np.testing.assert_array_equal(
     once.means[some, axis], -gaussians.means[some, axis]

@@ -13,6 +13,7 @@ import plyfile
 import pytest
 
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.files import assets
 
@@ -79,19 +80,19 @@ def _render(scene, agents):
 
 def _image(scene, agents=None, step=1):
   if agents is None:
-    agents = types.take(scene.tracks, step)
+    agents = trees.take(scene.tracks, step)
   color, overflow = _render(scene, agents)
   assert not overflow
   return np.asarray(color)
 
 
 def _track(scene, agent):
-  return types.take(scene.tracks, (slice(None), agent))
+  return trees.take(scene.tracks, (slice(None), agent))
 
 
 def _agents(scene, agent, step=1, **changes):
   """The agents of a step, fields of one of them changed."""
-  agents = types.take(scene.tracks, step)
+  agents = trees.take(scene.tracks, step)
   fields = {}
   for name, value in changes.items():
     fields[name] = np.array(getattr(agents, name))
@@ -130,7 +131,7 @@ def test_a_turned_asset_is_the_agent_turned(road):
   asset = assets.extract(scene, CAR, 'car')
   track = assets.moved(_track(scene, CAR), scene.ground, 1, -2, np.pi / 2)
   found = assets.insert(assets.remove(scene, CAR), asset, track)
-  before = types.take(scene.tracks, (1, CAR))
+  before = trees.take(scene.tracks, (1, CAR))
   # The car looks along x, so ahead is east and left is north.
   truth = _agents(
     scene,
@@ -244,7 +245,7 @@ def test_scenes_padded_to_one_budget_stack_and_look_as_before(road):
   np.testing.assert_allclose(_image(fixed), _image(grown), atol=1e-5)
   padded = assets.pad(scene, num_gaussians=200, num_agents=6)
   np.testing.assert_allclose(_image(padded), _image(scene), atol=1e-5)
-  both = types.stack([padded, assets.pad(fixed, num_agents=6)])
+  both = trees.stack([padded, assets.pad(fixed, num_agents=6)])
   assert both.gaussians.means.shape == (2, 200, 3)
   assert both.tracks.xy.shape == (2, STEPS, 6, 2)
 
@@ -330,7 +331,7 @@ def test_a_walker_is_frozen_in_its_stride(road):
   assert back.bodies.kind.tolist() == [types.RIGID] * 4
   config = dataclasses.replace(CONFIG, articulated_budget=30)
   for step, is_alike in ((1, True), (2, False)):
-    agents = types.take(scene.tracks, step)
+    agents = trees.take(scene.tracks, step)
     truth, found = (
       np.asarray(splat.render_scene(x, CAMERA, agents, config=config).color)
       for x in (scene, back)
@@ -506,7 +507,7 @@ def test_impossible_edits_are_refused_with_numbers(road):
   with pytest.raises(ValueError, match='4 agents, but the budget is 2'):
     assets.pad(scene, num_agents=2)
   with pytest.raises(ValueError, match=r'xy: shape is \(2, 2\), .*\(3, 2\)'):
-    assets.insert(scene, asset, types.take(track, slice(2)))
+    assets.insert(scene, asset, trees.take(track, slice(2)))
   dark = scene.replace(exposure=np.zeros((1, 3, 4), np.float32))
   with pytest.raises(ValueError, match=r'exposure: .* cannot be undone'):
     assets.insert(dark, asset, track)

@@ -13,6 +13,7 @@ from rdrl import geometry
 from rdrl import logs
 from rdrl import splat
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from rdrl.splat import metrics
 from rdrl.splat.appearance import symmetry
@@ -88,7 +89,7 @@ def _log():
 
   @jax.jit
   def record(agents):
-    ego = types.take(agents, 0)
+    ego = trees.take(agents, 0)
     cameras = geometry.mount_cameras(
       camera_from_ego, intrinsics, ego, HEIGHT, WIDTH
     )
@@ -96,22 +97,22 @@ def _log():
       jax.tree.map(jnp.asarray, g),
       jnp.asarray(sky),
       exposure,
-      types.take(cameras, 0),
+      trees.take(cameras, 0),
       agents,
       CONFIG.render,
     )
     return rendered.color, cameras
 
-  frames = [record(types.take(tracks, t)) for t in range(STEPS)]
+  frames = [record(trees.take(tracks, t)) for t in range(STEPS)]
   images = np.stack([np.asarray(color)[None] for color, _ in frames])
-  cameras = types.stack([cameras for _, cameras in frames])
+  cameras = trees.stack([cameras for _, cameras in frames])
   lidar = np.stack(
     [
       np.concatenate(
         [
           g.means[:120],
           geometry.transform_points(
-            geometry.world_from_box(types.take(tracks, (t, 1))), g.means[120:]
+            geometry.world_from_box(trees.take(tracks, (t, 1))), g.means[120:]
           ),
         ]
       )
@@ -215,15 +216,15 @@ def splat_image(result):
   """The first frame `[H, W, 3]`."""
   rendered = splat.render_moment(
     jax.tree.map(jnp.asarray, result.scene),
-    *types.take((_log().cameras, _log().tracks), 0),
+    *trees.take((_log().cameras, _log().tracks), 0),
     CONFIG.render,
   )
   return np.asarray(rendered.color[0])
 
 
 def test_what_stands_still_is_hidden_inside_of_boxes_alone():
-  agents, sizes = types.take(_log().tracks, 2), _log().sizes
-  place = geometry.world_from_box(types.take(agents, 1))
+  agents, sizes = trees.take(_log().tracks, 2), _log().sizes
+  place = geometry.world_from_box(trees.take(agents, 1))
   inside, beside = np.array([[0.8, -0.7, 0.9], [-1.4, 0, 0]]) * sizes[1] / 2
   own = np.zeros(3)
   means = geometry.transform_points(place, np.stack([inside, beside]))
@@ -279,7 +280,7 @@ def test_a_mirrored_car_is_symmetric():
     scene = jax.tree.map(jnp.asarray, result.scene)
     g = scene.gaussians
     turned = scene.replace(gaussians=symmetry.mirrored(g, g.node == 1))
-    view = types.take((_log().cameras, _log().tracks), 5)
+    view = trees.take((_log().cameras, _log().tracks), 5)
     pair = [
       splat.render_moment(x, *view, CONFIG.render).color
       for x in (scene, turned)
@@ -300,7 +301,7 @@ def test_what_nobody_sees_of_a_vehicle_stays_and_looks_like_the_rest():
   opacity, contrast = {}, {}
   for name, each in (('alike', config), ('plain', plain)):
     g = splat.fit(_log(), each, jax.random.key(0)).scene.gaussians
-    car = types.take(g, np.asarray(g.node) == 1)
+    car = trees.take(g, np.asarray(g.node) == 1)
     # The ego stays behind the car.
     is_hidden = np.asarray(car.means[:, 0]) > 0.3
     assert is_hidden.sum() >= 3
@@ -394,8 +395,8 @@ def _first_image(scene):
   log = _log()
   rendered = splat.render_moment(
     scene,
-    types.take(log.cameras, 0),
-    types.take(scene.tracks, 0),
+    trees.take(log.cameras, 0),
+    trees.take(scene.tracks, 0),
     CONFIG.render,
   )
   return rendered.color[0]
@@ -451,7 +452,7 @@ def test_a_fit_goes_on_with(spoil):
 @pytest.mark.slow
 def test_refit_turns_towards_the_extra_views():
   log, scene = _log(), _fitted().scene
-  camera = types.take(log.cameras, (0, 0))
+  camera = trees.take(log.cameras, (0, 0))
   red = np.zeros((2, HEIGHT, WIDTH, 3), np.uint8)
   red[..., 0] = 255
   extra = splat.Views(
@@ -466,7 +467,7 @@ def test_refit_turns_towards_the_extra_views():
     rendered = jax.jit(splat.render_scene, static_argnames='config')(
       jax.tree.map(jnp.asarray, scene),
       camera,
-      types.take(log.tracks, 0),
+      trees.take(log.tracks, 0),
       config=CONFIG.render,
     )
     return np.mean(np.abs(rendered.color - red[0] / 255))
@@ -622,12 +623,12 @@ def test_renderer_of_stacked_scenes_equals_render_scene():
   log, scene = _log(), _fitted().scene
   dark = scene.replace(exposure=scene.exposure * 0.5)
   renderer = splat.Renderer.create([scene, dark], HEIGHT, WIDTH, CONFIG.render)
-  cameras, agents = types.take(log.cameras, 2), types.take(log.tracks, 2)
+  cameras, agents = trees.take(log.cameras, 2), trees.take(log.tracks, 2)
   call = jax.jit(lambda r, i, c, a: r(i, c, a))
   image = call(renderer, 1, cameras, agents)
   expected = jax.jit(splat.render_scene, static_argnames='config')(
     jax.tree.map(jnp.asarray, dark),
-    types.take(cameras, 0),
+    trees.take(cameras, 0),
     agents,
     0,
     config=CONFIG.render,

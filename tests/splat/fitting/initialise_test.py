@@ -9,6 +9,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.fitting import initialise
 from rdrl.splat.fitting import lidar
@@ -40,7 +41,7 @@ def _two_cars():
   rear = np.stack([np.full(200, -0.95), 0.9 * u, 0.8 * v], -1) * sizes[1] / 2
   clouds = [
     geometry.transform_points(
-      geometry.world_from_box(types.take(tracks, (0, agent))), points
+      geometry.world_from_box(trees.take(tracks, (0, agent))), points
     )
     for agent, points in ((1, rear), (2, _nose(rng, sizes[2])))
   ]
@@ -51,13 +52,13 @@ def _two_cars():
   )
   intrinsics = np.array([[[24, 0, 20], [0, 24, 12], [0, 0, 1]]], np.float32)
   cameras = geometry.mount_cameras(
-    camera_from_ego, intrinsics, types.take(tracks, (0, 0)), 24, 40
+    camera_from_ego, intrinsics, trees.take(tracks, (0, 0)), 24, 40
   )
   images = np.zeros((1, 1, 24, 40, 3), np.uint8)
   images[..., :20, 0] = images[..., 20:, 2] = 255
   return types.Log(
     images=images,
-    cameras=types.stack([cameras]),
+    cameras=trees.stack([cameras]),
     camera_from_ego=camera_from_ego,
     times=np.zeros(1),
     tracks=tracks,
@@ -82,7 +83,7 @@ def test_what_was_not_hit_of_a_vehicle_begins_as_that_of_another_one():
       dataclasses.replace(config, likeness_weight=weight),
       np.random.default_rng(0),
     )
-    mine = types.take(gaussians, gaussians.node == 1)
+    mine = trees.take(gaussians, gaussians.node == 1)
     return mine, mine.means / (log.sizes[1] / 2)
 
   _, place = begin(0.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdrl import geometry
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.fitting import poses
 
@@ -27,7 +28,7 @@ def _camera():
     [[[0, -1, 0, 0.2], [0, 0, -1, 0.5], [1, 0, 0, -0.6], [0, 0, 0, 1]]],
     np.float32,
   )
-  return types.take(
+  return trees.take(
     geometry.mount_cameras(
       camera_from_ego, np.eye(3, dtype=np.float32)[None], _ego(), 4, 6
     ),

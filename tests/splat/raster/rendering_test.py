@@ -13,6 +13,7 @@ import pytest
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import trees
 from rdrl import types
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import project
@@ -352,7 +353,7 @@ def test_node_that_is_not_valid_is_not_drawn():
 
 @pytest.mark.slow
 def test_vmap_equals_a_loop_in_images_and_gradients():
-  scenes = types.stack([_gaussians(24, seed) for seed in range(3)])
+  scenes = trees.stack([_gaussians(24, seed) for seed in range(3)])
   scenes = jax.tree.map(jnp.asarray, scenes)
 
   def loss(means, gaussians):
@@ -362,7 +363,7 @@ def test_vmap_equals_a_loop_in_images_and_gradients():
   both = jax.jit(jax.value_and_grad(loss, has_aux=True))
   (_, images), gradients = jax.jit(jax.vmap(both))(scenes.means, scenes)
   for i in range(3):
-    one = types.take(scenes, i)
+    one = trees.take(scenes, i)
     (_, image), gradient = both(one.means, one)
     np.testing.assert_allclose(images[i], image, atol=1e-5)
     np.testing.assert_allclose(gradients[i], gradient, rtol=1e-4, atol=1e-3)
@@ -370,7 +371,7 @@ def test_vmap_equals_a_loop_in_images_and_gradients():
   shifts = jnp.array([[0.0, 0, 0], [0.1, 0, 0]])
   one_by_one = jax.vmap(lambda g, s: loss(g.means + s, g)[1], (0, None))
   rows = jax.jit(jax.vmap(one_by_one, (None, 0)))(scenes, shifts)
-  one = types.take(scenes, 2)
+  one = trees.take(scenes, 2)
   np.testing.assert_allclose(
     rows[1, 2], loss(one.means + shifts[1], one)[1], atol=1e-5
   )
@@ -438,8 +439,8 @@ def test_lists_of_a_batch_are_those_of_its_images_on_every_platform(room):
   found = {'one': [jax.jit(lists)(s) for s in splats]}
   for platform in ('cpu', 'cuda'):
     with _as_on(platform):
-      batch = jax.jit(jax.vmap(lists))(types.stack(splats))
-    found[platform] = [types.take(batch, i) for i in range(3)]
+      batch = jax.jit(jax.vmap(lists))(trees.stack(splats))
+    found[platform] = [trees.take(batch, i) for i in range(3)]
   overflows = [int(one.overflow) for one in found['one']]
   assert any(overflows) == (room == 300), overflows
 
