@@ -36,6 +36,12 @@ flags.DEFINE_multi_string(
 flags.DEFINE_bool(
   'print_config', None, 'Print the configuration as JSON and stop.'
 )
+flags.DEFINE_multi_string(
+  'scenario',
+  None,
+  'Adversary in words, such as "the car on the right cuts in hard after two'
+  ' seconds"; may be repeated. Words: rdrl/scenario/grammar.py.',
+)
 flags.DEFINE_string(
   'log', None, 'Where the drives come from: world, kitti or prepared.'
 )
@@ -67,7 +73,7 @@ flags.DEFINE_integer('repeats', None, 'Timed calls per case.', lower_bound=1)
 # So that `flag` declares them to be flags of the module that calls it.
 flags.disclaim_key_flags()
 
-_DEFAULTS = {'seed': 0, 'set': [], 'print_config': False}
+_DEFAULTS = {'seed': 0, 'set': [], 'scenario': [], 'print_config': False}
 
 
 @dataclasses.dataclass(frozen=True)

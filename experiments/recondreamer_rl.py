@@ -14,9 +14,13 @@ On a real drive:
 WORKDIR/report/index.html shows what there is after every stage. A run that was
 killed goes on where it stopped when started again. Any field of
 the configuration can be set: `--set=ppo.num_updates=80`; `--print_config` shows
-them all.
+them all. Adversaries to train on can be told in words:
+
+  python -m experiments.recondreamer_rl \
+    --scenario="the car on the right cuts in hard after two seconds"
 """
 
+import dataclasses
 import json
 import pathlib
 
@@ -35,6 +39,7 @@ _DATA_DIR = shared.flag('data_dir')
 _WORKDIR = shared.flag('workdir')
 _SEED = shared.flag('seed')
 _SET = shared.flag('set')
+_SCENARIO = shared.flag('scenario')
 _PRINT_CONFIG = shared.flag('print_config')
 _UNTIL = flags.DEFINE_string(
   'until',
@@ -48,6 +53,11 @@ _DISTRIBUTED = flags.DEFINE_bool(
 
 def main():
   config = training.config.override(presets.get(_PRESET.value), _SET.value)
+  sentences = (*config.scenario.sentences, *_SCENARIO.value)
+  config = dataclasses.replace(
+    config,
+    scenario=dataclasses.replace(config.scenario, sentences=sentences),
+  )
   if _PRINT_CONFIG.value:
     print(json.dumps(training.config.flatten(config), indent=2))
     return

@@ -10,7 +10,12 @@ recording and what was accepted, by geometry alone. It prints tables: per data
 set what became of the proposals, how difficult the accepted ones are, and
 collision ratios with and without adversaries. WORKDIR holds a file for each
 recording, so that a run that was killed goes on where it stopped, and
-traffic.json with the ratios.
+traffic.json with the ratios. Other adversaries can be told in words,
+
+  --scenario="the car on the right cuts in hard after two seconds"
+
+of which WORKDIR/scenario_0.png shows the first that was accepted from above,
+with the ego as recorded.
 """
 
 import dataclasses
@@ -24,8 +29,12 @@ from experiments import flags as shared
 from experiments import recordings
 from rdrl import ranges
 from rdrl import scenario
+from rdrl import sim
 from rdrl import training
+from rdrl import trees
+from rdrl.report import top_view
 from rdrl.report import traffic_scores
+from rdrl.report import videos
 
 _WORKDIR = shared.flag('workdir', 'runs/traffic')
 # The ego, the nearest to it, and a car to insert.
@@ -33,6 +42,7 @@ _AGENTS = shared.flag('num_agents', 48)
 _SEED = shared.flag('seed')
 _DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
 _LIMIT = shared.flag('limit')
+_SCENARIO = shared.flag('scenario')
 _PROPOSALS = flags.DEFINE_integer(
   'num_proposals', 64, 'Of each kind and recording.'
 )
@@ -59,6 +69,8 @@ def main():
   config = dataclasses.replace(
     scenario.Config(),
     num_proposals=_PROPOSALS.value,
+    sentences=tuple(_SCENARIO.value),
+    accepted_per_sentence=_ACCEPTED.value,
     num_accepted=(1, *wanted, *(0,) * len(scenario.COUSINS)),
     reactive=False,
   )
@@ -70,9 +82,20 @@ def main():
 
   def score(log):
     scene = traffic_scores.place(log, _AGENTS.value)
-    return traffic_scores.score(scene, key, config)
+    found, told = traffic_scores.score(scene, key, config)
+    for number, sentence in enumerate(config.sentences):
+      path = workdir / f'scenario_{number}.png'
+      if sentence in told and not path.exists():
+        variant = trees.take(told[sentence], 0)
+        image = top_view.replayed(scene, variant, log.map, sim.Config())
+        videos.write_image(path, image)
+    return found
 
   found = recordings.scored(todo, workdir, score)
+  for number, sentence in enumerate(config.sentences):
+    path = workdir / f'scenario_{number}.png'
+    seen = f'see {path}' if path.exists() else 'accepted in no recording'
+    print(f'{sentence}: {seen}')
   summary = {}
   for name, ones in found.items():
     ones = list(ones.values())

@@ -19,8 +19,6 @@ observation_size
 action_size
 GymEnv
 observation_space
-parse  # Sentences of `scenario.grammar`, as README says.
-behaviour_index
 information_gain  # Of `splat.trust`: what any view would teach.
 target_difficulty  # First of those that `scenario.next_target` moves.
 

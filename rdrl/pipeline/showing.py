@@ -5,6 +5,8 @@ Each function takes the run and the nouns of its stages by their names, and
 returns a part of `report.page.Content`.
 """
 
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -156,6 +158,8 @@ def scenarios(run, nouns):
   counts = {}
   for edited in nouns['scenarios']:
     for behaviour, reasons in edited.counts.items():
+      if behaviour not in scenario.BEHAVIOURS:
+        continue
       for reason, number in reasons.items():
         label = f'{behaviour}: {reason}'.replace('_', ' ')
         counts[label] = counts.get(label, 0) + number
@@ -165,8 +169,34 @@ def scenarios(run, nouns):
       nouns['imitate'].env.scenarios, run.config.imitation
     )
   return report.page.Scenarios(
-    {k: v for k, v in counts.items() if v}, balance=balance
+    {k: v for k, v in counts.items() if v},
+    balance=balance,
+    sentences={
+      sentence: _told(run, nouns, sentence)
+      for sentence in run.config.scenario.sentences
+    },
   )
+
+
+def _told(run, nouns, sentence):
+  """`Told` of a sentence: draws in all drives, the first that was accepted."""
+  total, shown = collections.Counter(), {}
+  for repaired, edited in zip(nouns['refine'], nouns['scenarios'], strict=True):
+    total.update(edited.counts.get(sentence, {}))
+    found = scenario.of_sentences(
+      edited.variants, edited.counts, run.config.scenario
+    )
+    if sentence in found and not shown:
+      variant = trees.take(found[sentence], 0)
+      lane_map = repaired.recording.log.map
+      shown = {
+        'image': report.top_view.replayed(
+          repaired.scene, variant, lane_map, run.config.sim
+        ),
+        'name': repaired.recording.name,
+      }
+  counts = {k.replace('_', ' '): v for k, v in total.items() if v}
+  return report.page.Told(counts, **shown)
 
 
 def curves(run):

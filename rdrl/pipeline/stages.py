@@ -555,6 +555,7 @@ def _only_adversaries(config, count):
   return dataclasses.replace(
     config,
     num_proposals=max(config.num_proposals, 4 * share),
+    sentences=(),
     num_accepted=tuple(
       share if name in tested else int(name == 'log')
       for name in scenario.BEHAVIOURS

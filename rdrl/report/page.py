@@ -100,6 +100,22 @@ class Inspection:
 
 
 @dataclasses.dataclass(frozen=True)
+class Told:
+  """What became of a sentence that told of an adversary.
+
+  Attributes:
+    counts: `accepted` or a reason to reject, to a number of draws.
+    image: uint8 `[H, W, 3]`, one accepted scenario from above with the ego as
+      recorded, or None if there is none.
+    name: of the drive that it shows.
+  """
+
+  counts: Mapping[str, int]
+  image: np.ndarray | None = None
+  name: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenarios:
   """Counts and difficulties of the edits of the recorded drives.
 
@@ -110,6 +126,8 @@ class Scenarios:
     difficulty_label: what a difficulty is, with its unit.
     balance: `before` and `after`, each manoeuvre to its share of what is
       imitated; may be empty.
+    sentences: each that told of an adversary to what became of it; may be
+      empty.
   """
 
   counts: Mapping[str, int]
@@ -120,6 +138,7 @@ class Scenarios:
   balance: Mapping[str, Mapping[str, float]] = dataclasses.field(
     default_factory=dict
   )
+  sentences: Mapping[str, Told] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -639,8 +658,17 @@ def _scenarios(media, scenarios):
     plots.shares(
       media / 'balance.svg', scenarios.balance, 'share of demonstrations'
     )
+  told = []
+  for index, (sentence, one) in enumerate(scenarios.sentences.items()):
+    reasons = (f'{name} {count}' for name, count in one.counts.items())
+    item = {'sentence': sentence, 'counts': ', '.join(reasons), 'image': None}
+    if one.image is not None:
+      item |= {'image': f'told_{index}.png', 'name': one.name}
+      videos.write_image(media / item['image'], one.image)
+    told.append(item)
   return {
     'plot': 'scenarios.svg',
+    'told': told,
     'balance': 'balance.svg' if scenarios.balance else None,
     'total': sum(scenarios.counts.values()),
     'difficulty': plot,

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.report import videos
 from rdrl.sim import anchors
@@ -155,6 +157,21 @@ def picture(drive, lane_map, frame=None, every=10):
     frame,
     [*range(last % every, last, every), last],
   )
+
+
+def replayed(scene, scenario, lane_map, config):
+  """A picture, as above, of a scenario whose ego repeats the recording.
+
+  Args:
+    scene: of the scenario.
+    scenario: `Scenario` `[]`.
+    lane_map: `Map`.
+    config: `sim.Config`.
+  """
+  alone = trees.stack([scenario.replace(scene=np.int32(0))])
+  no_images = sim.NoRenderer(scene.intrinsics.shape[0], 1, 1)
+  env = sim.Env.create([scene], alone, no_images, config)
+  return picture(trees.take(sim.replay(env, [0]), 0), lane_map)
 
 
 def to_numpy(drive):

@@ -50,19 +50,21 @@ def score(scene, key, config):
     config: `scenario.Config`.
 
   Returns:
-    `reasons`, from `scenario.expand`; `behaviour` and `difficulty` of each
-    scenario, the first unedited; and by ego, by kind of collision, whether each
-    scenario ended so.
+    A dict, and the scenarios of each sentence, see `scenario.of_sentences`. In
+    the dict stand `reasons`, from `scenario.expand`; `behaviour` and
+    `difficulty` of each scenario, the first unedited; and by ego, by kind of
+    collision, whether each scenario ended so.
   """
   scenarios, reasons = scenario.expand(scene, 0, config, key)
   kept = len(scenarios.scene)
   most = sum(config.num_accepted)
+  most += len(config.sentences) * config.accepted_per_sentence
   rows = np.arange(most) % kept
   env = sim.Env.create(
     [scene], trees.take(scenarios, rows), sim.NoRenderer(0, 1, 1), _SIM
   )
   ended = {ego: egos.drive(env, ego, np.arange(most)) for ego in egos.EGOS}
-  return {
+  found = {
     'reasons': reasons,
     'behaviour': scenarios.behaviour.tolist(),
     'difficulty': np.asarray(scenarios.difficulty, float).tolist(),
@@ -71,6 +73,7 @@ def score(scene, key, config):
       for ego, x in ended.items()
     },
   }
+  return found, scenario.of_sentences(scenarios, reasons, config)
 
 
 def reasons_table(found):

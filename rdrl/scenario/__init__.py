@@ -11,7 +11,6 @@ from rdrl.scenario.config import COUSINS
 from rdrl.scenario.config import FAMILIES
 from rdrl.scenario.config import PARAMETERS
 from rdrl.scenario.config import Config
-from rdrl.scenario.config import without_held_out
 from rdrl.scenario.context import Context
 from rdrl.scenario.context import prepare
 from rdrl.scenario.context import reserve
@@ -21,9 +20,11 @@ from rdrl.scenario.expansion import concatenate
 from rdrl.scenario.expansion import draw_scenario
 from rdrl.scenario.expansion import edited
 from rdrl.scenario.expansion import expand
+from rdrl.scenario.expansion import of_sentences
 from rdrl.scenario.expansion import proposals
 from rdrl.scenario.expansion import scenarios
 from rdrl.scenario.expansion import select
+from rdrl.scenario.expansion import without_held_out
 from rdrl.scenario.plan import Constraint
 from rdrl.scenario.plan import unconstrained
 from rdrl.scenario.planning import Proposal
@@ -50,6 +51,7 @@ __all__ = [
   'frenet',
   'grammar',
   'next_target',
+  'of_sentences',
   'prepare',
   'proposals',
   'propose',

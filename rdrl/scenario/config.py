@@ -176,7 +176,10 @@ class Config:
     num_proposals: drawn per behaviour of which any are kept.
     num_accepted: kept per behaviour, in the order of `BEHAVIOURS`; the first is
       the number of unedited scenarios, which differ in where they start.
-    held_out: adversaries for tests only, see `without_held_out`.
+    sentences: adversaries in words, see `grammar`; each is proposed
+      `num_proposals` times beside those above.
+    accepted_per_sentence: kept of each sentence, at most.
+    held_out: adversaries for tests only, see `expansion.without_held_out`.
     first_start: first step at which an episode may begin: one decision must
       lie before it.
     episode_steps: steps that should remain after the start.
@@ -234,6 +237,8 @@ class Config:
     4,
     4,
   )
+  sentences: tuple[str, ...] = ()
+  accepted_per_sentence: ranges.Count = 4
   held_out: tuple[str, ...] = ()
   first_start: ranges.CountOrNone = 5
   episode_steps: ranges.CountOrNone = 80
@@ -303,19 +308,3 @@ class Config:
 def validate(config: Config):
   """Raises ValueError, naming the field, if the numbers do not fit."""
   ranges.check(config, 'scenario.')
-
-
-def without_held_out(config: Config) -> Config:
-  """`config` for training: nothing is kept of what is only for tests.
-
-  Raises:
-    ValueError: as `validate` does.
-  """
-  validate(config)
-  return dataclasses.replace(
-    config,
-    num_accepted=tuple(
-      0 if name in config.held_out else count
-      for name, count in zip(BEHAVIOURS, config.num_accepted, strict=True)
-    ),
-  )

@@ -13,6 +13,7 @@ from rdrl import types
 from rdrl.scenario import config as config_lib
 from rdrl.scenario import context as context_lib
 from rdrl.scenario import curriculum
+from rdrl.scenario import grammar
 from rdrl.scenario import plan as plan_lib
 from rdrl.scenario import planning
 from rdrl.scenario.checks import REASONS
@@ -65,7 +66,7 @@ def proposals(context, behaviours, keys, config, constraint=None):
 def _without_counts(config):
   # Numbers of scenarios are no reason to compile again.
   return dataclasses.replace(
-    config, num_proposals=0, num_accepted=(), held_out=()
+    config, num_proposals=0, num_accepted=(), held_out=(), sentences=()
   )
 
 
@@ -220,7 +221,7 @@ def _recording(context, count, scene_index, config, key):
 
 
 def expand(scene, scene_index, config, key):
-  """The scenarios of one scene: unedited first, then by behaviour.
+  """The scenarios of one scene: unedited first, by behaviour, by sentence.
 
   All are checked against the tracks of the scene. Given those of a scenario
   instead (`scene.replace(tracks=scenario.tracks)`), cousins keep clear of whom
@@ -233,13 +234,14 @@ def expand(scene, scene_index, config, key):
     key: one key gives one set of scenarios.
 
   Returns:
-    `Scenario` `[V]` in host memory, and `{behaviour: {reason: count}}` of what
-    became of the proposals of all behaviours that are wanted, in which
-    `accepted` counts all that passed, of which the first `num_accepted` were
-    kept.
+    `Scenario` `[V]` in host memory, and `{name: {reason: count}}` of what
+    became of the proposals of all behaviours and sentences that are wanted, in
+    which `accepted` counts all that passed, of which the first `num_accepted`,
+    or `accepted_per_sentence`, were kept.
 
   Raises:
-    ValueError: if the recording is too short, or the numbers do not fit.
+    ValueError: if the recording is too short, the numbers do not fit, or a
+      sentence is not understood.
   """
   config_lib.validate(config)
   num_steps = scene.tracks.valid.shape[0]
@@ -249,47 +251,75 @@ def expand(scene, scene_index, config, key):
       f'{config.first_start} needs at least {2 * config.first_start + 1}'
     )
   context = context_lib.prepare(scene)
+  # Name, behaviour, how many are kept, number of its keys, constraint.
   wanted = [
-    index
-    for index in range(1, len(BEHAVIOURS))
-    if config.num_accepted[index] > 0
+    (BEHAVIOURS[index], index, count, index, None)
+    for index, count in enumerate(config.num_accepted)
+    if index != _LOG and count
   ]
+  for index, (behaviour, constraint) in enumerate(
+    grammar.parse(sentence, config) for sentence in config.sentences
+  ):
+    wanted.append(
+      (
+        config.sentences[index],
+        BEHAVIOURS.index(behaviour),
+        config.accepted_per_sentence,
+        len(BEHAVIOURS) + index,
+        constraint,
+      )
+    )
   # No proposal of the recording is drawn: its key is free.
   controller_key = jax.random.fold_in(key, _LOG)
-
-  def of_controllers(behaviour):
-    return jax.random.fold_in(controller_key, behaviour)
-
   parts = [
     _recording(
       context,
       config.num_accepted[_LOG],
       scene_index,
       config,
-      of_controllers(_LOG),
+      jax.random.fold_in(controller_key, _LOG),
     )
   ]
   counts = {}
-  for behaviour in wanted:
+  for name, behaviour, most, number, constraint in wanted:
     behaviours = np.full(config.num_proposals, behaviour, np.int32)
-    drawn = proposals(
-      context,
-      behaviours,
-      jax.random.split(
-        jax.random.fold_in(key, behaviour), config.num_proposals
-      ),
-      config,
+    keys = jax.random.split(
+      jax.random.fold_in(key, number), config.num_proposals
     )
+    drawn = proposals(context, behaviours, keys, config, constraint)
     found = np.bincount(drawn.reason, minlength=len(REASONS))
-    counts[BEHAVIOURS[behaviour]] = dict(
-      zip(REASONS, found.tolist(), strict=True)
-    )
-    kept = np.flatnonzero(drawn.reason == 0)[: config.num_accepted[behaviour]]
+    counts[name] = dict(zip(REASONS, found.tolist(), strict=True))
+    kept = np.flatnonzero(drawn.reason == 0)[:most]
     if len(kept):
       rows = trees.take(drawn, kept), behaviours[kept]
-      keys = jax.random.split(of_controllers(behaviour), len(kept))
+      keys = jax.random.split(
+        jax.random.fold_in(controller_key, number), len(kept)
+      )
       parts.append(scenarios(context, *rows, scene_index, config, keys))
   return concatenate(parts), counts
+
+
+def without_held_out(config: config_lib.Config) -> config_lib.Config:
+  """`config` for training: nothing is kept of what is only for tests.
+
+  Raises:
+    ValueError: naming the field or the sentence that is wrong.
+  """
+  config_lib.validate(config)
+
+  def is_kept(sentence):
+    behaviour, constraint = grammar.parse(sentence, config)
+    inserted = constraint.donor and 'insertion' in config.held_out
+    return behaviour not in config.held_out and not inserted
+
+  return dataclasses.replace(
+    config,
+    sentences=tuple(filter(is_kept, config.sentences)),
+    num_accepted=tuple(
+      0 if name in config.held_out else count
+      for name, count in zip(BEHAVIOURS, config.num_accepted, strict=True)
+    ),
+  )
 
 
 def draw_scenario(
@@ -344,6 +374,27 @@ def draw_scenario(
   return edited(
     context, chosen, behaviours[row], scene_index, config, controller_key
   )
+
+
+def of_sentences(scenarios, counts, config):
+  """The scenarios `[v]` of each sentence, v at least 1, by sentence.
+
+  Args:
+    scenarios: from `expand`, as are `counts`.
+    counts: of the same scene.
+    config: `scenario.Config` that they were expanded by.
+
+  Returns:
+    `{sentence: Scenario}`, without those of which nothing was accepted.
+  """
+  found, end = {}, len(scenarios.start)
+  told = [name for name in counts if name in config.sentences]
+  for sentence in reversed(told):
+    kept = min(counts[sentence]['accepted'], config.accepted_per_sentence)
+    if kept:
+      found[sentence] = trees.take(scenarios, slice(end - kept, end))
+    end -= kept
+  return dict(reversed(found.items()))
 
 
 def concatenate(scenarios):

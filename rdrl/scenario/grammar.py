@@ -18,7 +18,6 @@ import numpy as np
 from rdrl import types
 from rdrl.scenario import config as config_lib
 from rdrl.scenario import plan
-from rdrl.scenario.config import BEHAVIOURS
 
 _INF = np.inf
 _VEHICLE, _WALKER, _CYCLIST = (
@@ -262,11 +261,6 @@ def parse(sentence, config=None):
   """
   config = config or config_lib.Config()
   return _Reading(sentence, config).result()
-
-
-def behaviour_index(name):
-  """`[]` int32 of a name that `parse` gave."""
-  return np.int32(BEHAVIOURS.index(name))
 
 
 class _Reading:

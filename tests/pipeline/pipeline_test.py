@@ -15,6 +15,7 @@ from rdrl.pipeline import stages
 from rdrl.report import scene_scores
 from tests import tiny
 
+TOLD = 'a car brakes hard', 'the bus on the left cuts in'
 # So much more that the prior has something to repair and learns how.
 LEARNS = (
   'splat.fit.num_steps=150',
@@ -23,6 +24,7 @@ LEARNS = (
   'prior.batch_size=4',
   'refine.num_clips=16',
   'shown_offsets=(0.0,-3.0)',
+  f'scenario.sentences={TOLD}',
 )
 
 
@@ -67,6 +69,7 @@ def test_the_report_shows_all_stages_and_both_worlds(finished):
   videos = {path.name for path in (report / 'media').glob('*.mp4')}
   page = (report / 'index.html').read_text()
   assert videos and all(f'media/{name}' in page for name in videos)
+  assert all(sentence in page for sentence in TOLD)
 
 
 def test_a_restored_view_is_nearer_to_the_truth_than_its_render(repaired):

@@ -17,6 +17,7 @@ from rdrl import scenario
 from rdrl import sim
 from rdrl import trees
 from rdrl import types
+from rdrl.report import top_view
 from rdrl.scenario import adversaries
 from rdrl.scenario import checks
 from rdrl.scenario import cousins
@@ -589,6 +590,51 @@ def test_scenarios_of_all_controllers_drive(traffic):
       scene.tracks.xy[steps[row, there], 1],
       atol=1e-3,
     )
+
+
+def test_sentences_add_scenarios_and_change_no_other(traffic):
+  wanted = dict.fromkeys(scenario.BEHAVIOURS, 0) | {'log': 2, 'hard_brake': 3}
+  plain = dataclasses.replace(CONFIG, num_accepted=tuple(wanted.values()))
+  hard = 'The car ahead brakes at 7 to 8 m/s^2'
+  config = dataclasses.replace(
+    plain,
+    sentences=(hard, 'the bus on the left cuts in', 'a new car cuts in'),
+    accepted_per_sentence=2,
+  )
+  key = jax.random.key(5)
+  before, _ = scenario.expand(traffic, 0, plain, key)
+  after, counts = scenario.expand(traffic, 0, config, key)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_array_equal(x, y[: len(x)]), before, after
+  )
+  found = scenario.of_sentences(after, counts, config)
+  # There is no bus.
+  assert list(found) == [config.sentences[0], config.sentences[2]]
+  assert counts[config.sentences[1]]['no_agent'] == config.num_proposals
+  for sentence, behaviour in zip(found, ('hard_brake', 'cut_in'), strict=True):
+    assert counts[sentence]['accepted'] >= 2
+    expected = scenario.BEHAVIOURS.index(behaviour)
+    np.testing.assert_array_equal(found[sentence].behaviour, [expected] * 2)
+  assert len(after.start) == len(before.start) + 4
+  # Who brakes so hard loses 1 m/s at least in some two steps.
+  adversary = found[hard].adversary
+  speed = found[hard].tracks.speed[np.arange(2), :, adversary]
+  assert np.all(np.min(speed[:, 2:] - speed[:, :-2], 1) < -1)
+  picture = top_view.replayed(
+    traffic.replace(map=types.NO_MAP),
+    trees.take(found[hard], 0),
+    types.NO_MAP,
+    sim.Config(),
+  )
+  for color in (top_view.EGO, top_view.ADVERSARY):
+    assert np.any(np.all(picture == color, -1))
+  held_out = dataclasses.replace(config, held_out=('insertion', 'hard_brake'))
+  assert scenario.without_held_out(held_out).sentences == config.sentences[1:2]
+  with pytest.raises(
+    ValueError, match="the cow moos.*did not understand 'cow'"
+  ):
+    wrong = dataclasses.replace(config, sentences=('the cow moos',))
+    scenario.expand(traffic, 0, wrong, key)
 
 
 @pytest.mark.slow

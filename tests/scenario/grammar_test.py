@@ -176,7 +176,7 @@ def test_what_a_sentence_asks_for_is_what_is_proposed(road):
 
   def propose(sentence):
     family, constraint = grammar.parse(sentence, CONFIG)
-    behaviour = np.full(64, grammar.behaviour_index(family))
+    behaviour = np.full(64, scenario.BEHAVIOURS.index(family))
     found = scenario.proposals(context, behaviour, keys, CONFIG, constraint)
     return trees.take(found, np.flatnonzero(found.reason == 0))
 
