@@ -61,6 +61,7 @@ _LIGHT = ('splat.fit.learning_rate_light=0.005',)
 _DETAIL = ('splat.fit.gaussians_per_object=1024', 'splat.fit.num_steps=3500')
 _LIKENESS = ('splat.fit.likeness_weight=0.02', 'splat.fit.clears_boxes=True')
 _BODIES = ('splat.render.articulated_budget=2048',)
+_DEFORMING = ('splat.render.deformable_budget=1024',)
 _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
 _SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
@@ -84,6 +85,7 @@ VARIANTS = {
   _DETAILED: Variant(_SYMMETRY + _LIGHT + _DETAIL),
   _ALIKE: Variant(_SYMMETRY + _LIGHT + _DETAIL + _LIKENESS),
   '+ skeletons': Variant(_BODIES),
+  '+ deforming cyclists': Variant(_DEFORMING),
   _TOGETHER: Variant(traversals=(0, 1)),
   _ALONE: Variant(traversals=(1,)),
 }
