@@ -631,7 +631,7 @@ def test_sentences_add_scenarios_and_change_no_other(traffic):
   held_out = dataclasses.replace(config, held_out=('insertion', 'hard_brake'))
   assert scenario.without_held_out(held_out).sentences == config.sentences[1:2]
   with pytest.raises(
-    ValueError, match="the cow moos.*did not understand 'cow'"
+    ValueError, match=r"the cow moos.*did not understand 'cow'"
   ):
     wrong = dataclasses.replace(config, sentences=('the cow moos',))
     scenario.expand(traffic, 0, wrong, key)
