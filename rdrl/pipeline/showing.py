@@ -148,6 +148,7 @@ def _shift(run, repaired):
     name=repaired.recording.name,
     cameras=report.videos.camera_names(count),
     offset=offset,
+    recorded=repaired.recording.log.images[steps][:, order],
     frames=frames,
     psnr=repaired.shifted,
   )

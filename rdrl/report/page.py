@@ -25,6 +25,7 @@ from rdrl import trees
 from rdrl import types
 from rdrl.report import animation
 from rdrl.report import metrics
+from rdrl.report import overview
 from rdrl.report import plots
 from rdrl.report import statistics
 from rdrl.report import top_view
@@ -61,6 +62,7 @@ class Shift:
     name: of the drive.
     cameras: names `[C]`, from left to right.
     offset: metres to the left.
+    recorded: uint8 `[N, C, H, W, 3]` on the path at the same moments.
     frames: what is shown to uint8 `[N, C, H, W, 3]` of the same moments, from
       top to bottom: as reconstructed, as restored, after refinement and, where
       there is one, the truth.
@@ -71,6 +73,7 @@ class Shift:
   name: str
   cameras: Sequence[str]
   offset: float
+  recorded: np.ndarray
   frames: Mapping[str, np.ndarray]
   psnr: Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -328,6 +331,7 @@ def _build(folder, content, encoded):
       title=content.title,
       facts=content.facts,
       tiles=_tiles(content, scored),
+      overview=_overview(media, content),
       inspections=[
         _inspection(film, media, i, x)
         for i, x in enumerate(content.inspections)
@@ -539,6 +543,16 @@ def _tiles(content, scored):
         }
       )
   return tiles
+
+
+def _overview(media, content):
+  """Name of the picture of the whole run, None until there is a drive."""
+  if not content.shifts or not content.showcases:
+    return None
+  # Streets that the policy never learnt on come last.
+  image = overview.picture(content.shifts[-1], content.showcases[0])
+  videos.write_image(media / 'overview.png', image)
+  return 'overview.png'
 
 
 def _drives(count):

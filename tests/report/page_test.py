@@ -14,11 +14,13 @@ from typing import ClassVar
 
 import imageio_ffmpeg
 import numpy as np
+from PIL import Image
 import pytest
 
 from rdrl import trees
 from rdrl import types
 from rdrl.report import page
+from rdrl.report import top_view
 from tests.report.drives import lane_map
 
 STATES, DECISIONS, AGENTS, PATH = 41, 8, 3, 61
@@ -127,6 +129,7 @@ def content(num_drives=6):
         name='street 1',
         cameras=CAMERAS,
         offset=3.0,
+        recorded=_images(5, 8),
         frames={
           'as reconstructed': _images(5, 2),
           'as restored': _images(5, 3),
@@ -261,6 +264,25 @@ def test_videos_hold_what_was_given(full):
   assert length('drive_0.mp4') == STATES
 
 
+def test_overview_shows_the_middle_moment_of_the_front_camera(full):
+  image = np.asarray(Image.open(full.parent / 'media/overview.png'))
+  shift = content().shifts[0]
+  views = (
+    shift.recorded,
+    shift.frames['as reconstructed'],
+    shift.frames['after refinement'],
+  )
+  front, size = CAMERAS.index('front'), 8
+  for column, images in enumerate(views):
+    expected = images[2, front].repeat(size, 0).repeat(size, 1)
+    height, width, _ = expected.shape
+    begin = column * (width + 4)
+    shown = image[-height:, begin : begin + width]
+    np.testing.assert_array_equal(shown, expected)
+  drive = image[-height:, 3 * (width + 4) :]
+  assert (drive == top_view.EGO).all(-1).any()
+
+
 def test_tiles_show_the_headlines(full):
   text = full.read_text()
   assert '25.9 dB' in text
@@ -300,7 +322,7 @@ def test_minimal_content_leaves_every_section_out(tmp_path):
 def test_no_truth_means_no_curve_over_the_offset(tmp_path):
   shift = content().shifts[0]
   frames = {'after refinement': shift.frames['after refinement'][:2]}
-  shift = page.Shift('drive', CAMERAS, 1.0, frames, {})
+  shift = page.Shift('drive', CAMERAS, 1.0, shift.recorded, frames, {})
   index = page.write(
     tmp_path / 'report', page.Content('No truth', {}, shifts=[shift])
   )
