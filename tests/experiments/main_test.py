@@ -3,6 +3,8 @@
 
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,6 +13,9 @@ import pytest
 from experiments import __main__ as program
 from rdrl import interrupts
 from tests import programs
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_README = (_ROOT / 'README.md').read_text()
 
 
 def _run(monkeypatch, capsys, *words):
@@ -33,6 +38,21 @@ def test_help_gives_each_command_a_line(monkeypatch, capsys, words):
   for name, (_, line) in commands.items():
     assert line.endswith(('.', '?')), name
     assert [x.split() for x in lines].count([name, *line.split()]) == 1
+
+
+def test_the_table_of_commands_in_the_readme_has_each_once():
+  section = _README.split('## Commands')[1].split('\n## ')[0]
+  rows = [x.split('|')[1] for x in section.splitlines() if x.startswith('| `')]
+  named = re.findall(r'`([^`]+)`', ' '.join(rows))
+  assert sorted(named) == sorted(program.commands())
+
+
+def test_files_that_the_readme_names_are_there():
+  named = re.findall(
+    r'[`(]((?:rdrl|experiments|data_pipelines|docs)/[^`)]*)', _README
+  )
+  assert len(named) > 20
+  assert [x for x in named if not (_ROOT / x).exists()] == []
 
 
 @pytest.mark.parametrize(

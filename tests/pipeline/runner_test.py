@@ -1,8 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Stages come in order, keep nothing without a folder and show what is done."""
 
+import ast
 import dataclasses
 import json
+import pathlib
 import sys
 
 import jax
@@ -53,6 +55,18 @@ def test_a_stage_takes_nouns_of_stages_before_it():
   for by_stage in runner._PARTS.values():
     # The last one that is done is the one that shows most.
     assert list(by_stage) == sorted(by_stage, key=pipeline.STAGES.index)
+
+
+def test_the_outline_in_the_readme_calls_the_stages_as_the_runner_does():
+  readme = (pathlib.Path(__file__).parents[2] / 'README.md').read_text()
+  lines = ast.parse(readme.split('```python')[1].split('```')[0]).body
+  noun_of, called = {}, []
+  for line in lines:
+    stage, (run, *inputs) = line.value.func.attr, line.value.args
+    assert (line.value.func.value.id, run.id) == ('stages', 'run')
+    called.append((stage, tuple(noun_of[x.id] for x in inputs)))
+    noun_of[line.targets[0].id] = stage
+  assert called == [(k, x) for k, (_, x) in runner._STAGES.items()]
 
 
 def test_the_report_shows_a_recording_and_what_shows_more_stays(tmp_path):
