@@ -43,6 +43,11 @@ flags.DEFINE_multi_string(
   ' seconds"; may be repeated. Words: rdrl/scenario/grammar.py.',
 )
 flags.DEFINE_string(
+  'adversary',
+  None,
+  'Work directory of train_adversary, whose model draws adversaries anew.',
+)
+flags.DEFINE_string(
   'log', None, 'Where the drives come from: world, kitti or prepared.'
 )
 flags.DEFINE_string('data_dir', None, 'Folder of what is read.')

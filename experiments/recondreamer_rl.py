@@ -40,6 +40,7 @@ _WORKDIR = shared.flag('workdir')
 _SEED = shared.flag('seed')
 _SET = shared.flag('set')
 _SCENARIO = shared.flag('scenario')
+_ADVERSARY = shared.flag('adversary')
 _PRINT_CONFIG = shared.flag('print_config')
 _UNTIL = flags.DEFINE_string(
   'until',
@@ -49,6 +50,11 @@ _UNTIL = flags.DEFINE_string(
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed', False, 'Whether a launcher started one process per host.'
 )
+
+
+def _resolved(flag):
+  """The path of a flag from anywhere, or None."""
+  return flag.value and str(pathlib.Path(flag.value).resolve())
 
 
 def main():
@@ -63,9 +69,10 @@ def main():
     return
   request = pipeline.Request(
     source=_LOG.value,
-    data_dir=_DATA_DIR.value and str(pathlib.Path(_DATA_DIR.value).resolve()),
+    data_dir=_resolved(_DATA_DIR),
     seed=_SEED.value,
     config=config,
+    adversary=_resolved(_ADVERSARY),
   )
   training.mesh.start(_DISTRIBUTED.value)
   is_built_in = _LOG.value == pipeline.SOURCES[0]

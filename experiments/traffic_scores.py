@@ -15,7 +15,8 @@ traffic.json with the ratios. Other adversaries can be told in words,
   --scenario="the car on the right cuts in hard after two seconds"
 
 of which WORKDIR/scenario_0.png shows the first that was accepted from above,
-with the ego as recorded.
+with the ego as recorded. The others repeat their tracks, unless
+--set=scenario.reactive=True lets them react.
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ import jax
 from data_pipelines import traffic
 from experiments import flags as shared
 from experiments import recordings
+from rdrl import pipeline
 from rdrl import ranges
 from rdrl import scenario
 from rdrl import sim
@@ -43,6 +45,7 @@ _SEED = shared.flag('seed')
 _DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
 _LIMIT = shared.flag('limit')
 _SCENARIO = shared.flag('scenario')
+_SET = shared.flag('set')
 _PROPOSALS = flags.DEFINE_integer(
   'num_proposals', 64, 'Of each kind and recording.'
 )
@@ -66,13 +69,13 @@ def main():
       raise training.config.ConfigError(f'--{flag.name}: {flag.value} is none')
   training.mesh.start()
   wanted = (_ACCEPTED.value,) * len(scenario.ADVERSARIES)
+  replays = pipeline.Config(scenario=scenario.Config(reactive=False))
   config = dataclasses.replace(
-    scenario.Config(),
+    training.config.override(replays, _SET.value).scenario,
     num_proposals=_PROPOSALS.value,
     sentences=tuple(_SCENARIO.value),
     accepted_per_sentence=_ACCEPTED.value,
     num_accepted=(1, *wanted, *(0,) * len(scenario.COUSINS)),
-    reactive=False,
   )
   options = traffic.Options(num_agents=_AGENTS.value - 1)
   todo = recordings.asked_for(_DIRS, _LIMIT.value, options)

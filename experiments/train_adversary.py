@@ -28,7 +28,7 @@ Size and training are those of `learned.Config`:
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/small --model=num_steps=500 --model=channels=48
 
-WORKDIR gets config.json, the model in checkpoints/, metrics.jsonl, and the
+WORKDIR gets config.json, the model in model/, metrics.jsonl, and the
 scores in scores.json and scores.md; above.png shows a scene with its recorded,
 free and guided futures.
 """
@@ -211,6 +211,7 @@ def main():
 
   key = jax.random.key(request.seed)
   model = learned.train(traffic('trained'), request.model, key, workdir)
+  learned.save(model, workdir)
   part = _SCORED.value
   if part == 'none':
     return

@@ -116,12 +116,15 @@ class Request:
     data_dir: folder of the recording; None for the built-in world.
     seed: of every random draw.
     config: the size of everything.
+    adversary: folder of what `experiments.train_adversary` trained, which then
+      draws adversaries to train on anew, or None.
   """
 
   source: str
   data_dir: str | None
   seed: ranges.Seed
   config: Config
+  adversary: str | None = None
 
 
 def check(request, until):
@@ -130,10 +133,13 @@ def check(request, until):
   Raises:
     ValueError: if the request names nothing that there is or contradicts
       itself.
-    FileNotFoundError: if there is no such `data_dir`.
+    FileNotFoundError: if there is no such `data_dir`, or no adversary.
+    training.checkpoints.CheckpointError: if the adversary is damaged.
   """
   _check_choice('--until', until, STAGES)
   check_source(request)
+  if request.adversary is not None:
+    scenario.learned.load(request.adversary)
   if request.source == 'world':
     _check_world(request.config)
   _check_stages(request.config, until)

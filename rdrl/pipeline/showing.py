@@ -159,7 +159,7 @@ def scenarios(run, nouns):
   counts = {}
   for edited in nouns['scenarios']:
     for behaviour, reasons in edited.counts.items():
-      if behaviour not in scenario.BEHAVIOURS:
+      if behaviour in run.config.scenario.sentences:
         continue
       for reason, number in reasons.items():
         label = f'{behaviour}: {reason}'.replace('_', ' ')

@@ -390,19 +390,20 @@ def psnr_rows(found):
 
 def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
   """Cousins and adversaries of every scene."""
-  edited = []
+  edited, trained = [], None
+  if run.request.adversary is not None:
+    trained = scenario.learned.Adversary(
+      scenario.learned.load(run.request.adversary)
+    )
   for index, one in enumerate(repaired):
-    config = run.config.scenario
+    config, adversary = run.config.scenario, None
     if one.recording.is_training:
-      config = scenario.without_held_out(config)
+      config, adversary = scenario.without_held_out(config), trained
     else:
       config = _only_adversaries(config, run.config.num_test_drives)
+    key = run.key('scenarios', one.recording.name)
     edited.append(
-      Edited(
-        *scenario.expand(
-          one.scene, index, config, run.key('scenarios', one.recording.name)
-        )
-      )
+      Edited(*scenario.expand(one.scene, index, config, key, adversary))
     )
   return tuple(edited)
 

@@ -351,14 +351,7 @@ def rule_based(scene, number, key, config):
     jax.random.split(key, number),
     scenario.Config(),
   )
-  last = scene.tracks.valid.shape[0] - 1 - config.future_steps
-  fits = (
-    (found.reason == scenario.REASONS.index('accepted'))
-    & ~found.donor
-    & (scene.classes[found.agent] != types.PEDESTRIAN)
-    & (found.trigger >= config.past_steps)
-    & (found.trigger <= last)
-  )
+  fits = scenario.can_redraw(scene, found, config)
   return [
     (
       int(found.trigger[row]),

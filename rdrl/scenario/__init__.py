@@ -16,6 +16,7 @@ from rdrl.scenario.context import prepare
 from rdrl.scenario.context import reserve
 from rdrl.scenario.curriculum import next_target
 from rdrl.scenario.curriculum import weights
+from rdrl.scenario.expansion import can_redraw
 from rdrl.scenario.expansion import concatenate
 from rdrl.scenario.expansion import draw_scenario
 from rdrl.scenario.expansion import edited
@@ -42,6 +43,7 @@ __all__ = [
   'Constraint',
   'Context',
   'Proposal',
+  'can_redraw',
   'checks',
   'concatenate',
   'draw_scenario',

@@ -179,6 +179,8 @@ class Config:
     sentences: adversaries in words, see `grammar`; each is proposed
       `num_proposals` times beside those above.
     accepted_per_sentence: kept of each sentence, at most.
+    num_redrawn: kept of those that a learned adversary draws, at most, where
+      there is one; it begins from adversaries that were accepted.
     held_out: adversaries for tests only, see `expansion.without_held_out`.
     first_start: first step at which an episode may begin: one decision must
       lie before it.
@@ -239,6 +241,7 @@ class Config:
   )
   sentences: tuple[str, ...] = ()
   accepted_per_sentence: ranges.Count = 4
+  num_redrawn: ranges.CountOrNone = 24
   held_out: tuple[str, ...] = ()
   first_start: ranges.CountOrNone = 5
   episode_steps: ranges.CountOrNone = 80

@@ -14,6 +14,7 @@ from rdrl.scenario import config as config_lib
 from rdrl.scenario import context as context_lib
 from rdrl.scenario import curriculum
 from rdrl.scenario import grammar
+from rdrl.scenario import learned
 from rdrl.scenario import plan as plan_lib
 from rdrl.scenario import planning
 from rdrl.scenario.checks import REASONS
@@ -22,6 +23,8 @@ from rdrl.scenario.config import BEHAVIOURS
 # Proposals that are drawn at once, and judged, of which there are fewer.
 _CHUNK, _JUDGED = 64, 16
 _LOG = BEHAVIOURS.index('log')
+# Number of the keys of a learned adversary, behind those of all sentences.
+_REDRAWN = 2**30
 
 
 def proposals(context, behaviours, keys, config, constraint=None):
@@ -66,7 +69,12 @@ def proposals(context, behaviours, keys, config, constraint=None):
 def _without_counts(config):
   # Numbers of scenarios are no reason to compile again.
   return dataclasses.replace(
-    config, num_proposals=0, num_accepted=(), held_out=(), sentences=()
+    config,
+    num_redrawn=0,
+    num_proposals=0,
+    num_accepted=(),
+    held_out=(),
+    sentences=(),
   )
 
 
@@ -220,8 +228,80 @@ def _recording(context, count, scene_index, config, key):
   )
 
 
-def expand(scene, scene_index, config, key):
-  """The scenarios of one scene: unedited first, by behaviour, by sentence.
+def can_redraw(scene, proposals, config):
+  """`[n]` bool, accepted proposals from which a learned adversary may begin.
+
+  Those of agents of the recording on wheels who have a past and a future.
+
+  Args:
+    scene: `Scene`.
+    proposals: `Proposal` `[n]` in host memory.
+    config: `learned.Config`.
+  """
+  last = scene.tracks.valid.shape[0] - 1 - config.future_steps
+  return (
+    (proposals.reason == 0)
+    & ~proposals.donor
+    & (np.asarray(scene.classes)[proposals.agent] != types.PEDESTRIAN)
+    & (proposals.trigger >= config.past_steps)
+    & (proposals.trigger <= last)
+  )
+
+
+def redraw(scene, proposals, behaviours, adversary, config, key):
+  """What a learned adversary makes of proposals, checked like any other.
+
+  Args:
+    scene: `Scene`.
+    proposals: `Proposal` `[n]` in host memory, n at least 1, of which it can.
+    behaviours: `[n]` int32, of the proposals.
+    adversary: `learned.Adversary`.
+    config: `scenario.Config`.
+    key: of the noise.
+
+  Returns:
+    `Proposal` `[n]` in host memory.
+  """
+  drawn = []
+  keys = jax.random.split(key, len(behaviours))
+  for row in range(len(behaviours)):
+    one = trees.take(proposals, row)
+    tracks = learned.propose(
+      adversary.model,
+      scene,
+      int(one.trigger),
+      int(one.agent),
+      keys[row : row + 1],
+      adversary.guidance,
+      one.track,
+      adversary.strength,
+    )
+    drawn.append(one.replace(track=jax.device_get(trees.take(tracks, 0))))
+  drawn = trees.stack(drawn)
+  last = drawn.track.valid.shape[1] - 1
+  horizon = adversary.model.config.future_steps
+  drawn = drawn.replace(release=np.minimum(drawn.trigger + horizon, last))
+  context = context_lib.prepare(scene)
+  config = _without_counts(config)
+  drawn = trees.map_batches(
+    lambda rows: _recheck(context, *rows, config), (behaviours, drawn), _JUDGED
+  )
+  return trees.map_batches(
+    lambda rows: _judge(context, *rows, config), (behaviours, drawn), _JUDGED
+  )
+
+
+@functools.partial(jax.jit, static_argnames='config')
+def _recheck(context, behaviours, proposals, config):
+  return jax.lax.map(
+    lambda row: planning.recheck(context, *row, config),
+    (behaviours, proposals),
+    batch_size=_batch(_JUDGED),
+  )
+
+
+def expand(scene, scene_index, config, key, adversary=None):
+  """The scenarios of one scene: unedited, by behaviour, redrawn, by sentence.
 
   All are checked against the tracks of the scene. Given those of a scenario
   instead (`scene.replace(tracks=scenario.tracks)`), cousins keep clear of whom
@@ -232,12 +312,14 @@ def expand(scene, scene_index, config, key):
     scene_index: its place among the scenes of the environment.
     config: `scenario.Config`.
     key: one key gives one set of scenarios.
+    adversary: `learned.Adversary`, which draws adversaries that were accepted
+      anew, or None.
 
   Returns:
     `Scenario` `[V]` in host memory, and `{name: {reason: count}}` of what
-    became of the proposals of all behaviours and sentences that are wanted, in
-    which `accepted` counts all that passed, of which the first `num_accepted`,
-    or `accepted_per_sentence`, were kept.
+    became of the proposals of all behaviours and sentences that are wanted, and
+    of those that were `redrawn`, in which `accepted` counts all that passed, of
+    which the first so many as the config has it were kept.
 
   Raises:
     ValueError: if the recording is too short, the numbers do not fit, or a
@@ -251,24 +333,6 @@ def expand(scene, scene_index, config, key):
       f'{config.first_start} needs at least {2 * config.first_start + 1}'
     )
   context = context_lib.prepare(scene)
-  # Name, behaviour, how many are kept, number of its keys, constraint.
-  wanted = [
-    (BEHAVIOURS[index], index, count, index, None)
-    for index, count in enumerate(config.num_accepted)
-    if index != _LOG and count
-  ]
-  for index, (behaviour, constraint) in enumerate(
-    grammar.parse(sentence, config) for sentence in config.sentences
-  ):
-    wanted.append(
-      (
-        config.sentences[index],
-        BEHAVIOURS.index(behaviour),
-        config.accepted_per_sentence,
-        len(BEHAVIOURS) + index,
-        constraint,
-      )
-    )
   # No proposal of the recording is drawn: its key is free.
   controller_key = jax.random.fold_in(key, _LOG)
   parts = [
@@ -281,12 +345,8 @@ def expand(scene, scene_index, config, key):
     )
   ]
   counts = {}
-  for name, behaviour, most, number, constraint in wanted:
-    behaviours = np.full(config.num_proposals, behaviour, np.int32)
-    keys = jax.random.split(
-      jax.random.fold_in(key, number), config.num_proposals
-    )
-    drawn = proposals(context, behaviours, keys, config, constraint)
+
+  def keep(name, drawn, behaviours, most, number):
     found = np.bincount(drawn.reason, minlength=len(REASONS))
     counts[name] = dict(zip(REASONS, found.tolist(), strict=True))
     kept = np.flatnonzero(drawn.reason == 0)[:most]
@@ -296,6 +356,47 @@ def expand(scene, scene_index, config, key):
         jax.random.fold_in(controller_key, number), len(kept)
       )
       parts.append(scenarios(context, *rows, scene_index, config, keys))
+
+  def draw(behaviour, number, constraint=None):
+    behaviours = np.full(config.num_proposals, behaviour, np.int32)
+    keys = jax.random.split(
+      jax.random.fold_in(key, number), config.num_proposals
+    )
+    drawn = proposals(context, behaviours, keys, config, constraint)
+    return drawn, behaviours
+
+  sources = []
+  for behaviour, most in enumerate(config.num_accepted):
+    if behaviour == _LOG or not most:
+      continue
+    drawn, behaviours = draw(behaviour, behaviour)
+    keep(BEHAVIOURS[behaviour], drawn, behaviours, most, behaviour)
+    if adversary is not None and behaviour < planning.FIRST_COUSIN:
+      usable = np.flatnonzero(can_redraw(scene, drawn, adversary.model.config))
+      sources += [(trees.take(drawn, row), behaviour) for row in usable]
+  if sources and config.num_redrawn:
+    # Every so many, so that all behaviours are among them.
+    sources = sources[:: -(-len(sources) // (2 * config.num_redrawn))]
+    begun = trees.stack([proposal for proposal, _ in sources])
+    behaviours = np.array([behaviour for _, behaviour in sources], np.int32)
+    drawn = redraw(
+      scene,
+      begun,
+      behaviours,
+      adversary,
+      config,
+      jax.random.fold_in(key, _REDRAWN),
+    )
+    keep('redrawn', drawn, behaviours, config.num_redrawn, _REDRAWN)
+  for index, sentence in enumerate(config.sentences):
+    name, constraint = grammar.parse(sentence, config)
+    number = len(BEHAVIOURS) + index
+    keep(
+      sentence,
+      *draw(BEHAVIOURS.index(name), number, constraint),
+      config.accepted_per_sentence,
+      number,
+    )
   return concatenate(parts), counts
 
 

@@ -405,7 +405,6 @@ def draft(
   constraint = jax.tree.map(jnp.asarray, constraint)
   num_steps, num_agents = context.tracks.valid.shape
   last = num_steps - 1
-  agents = jnp.arange(num_agents)
   steps = jnp.arange(num_steps)
   choice_key, draw_key = jax.random.split(key)
   draw = plan_lib.Draw(
@@ -525,7 +524,6 @@ def draft(
     jnp.int32
   )
   release = jnp.minimum(release, last)
-  first = start - config.first_start
   track, speed, course = _follow(
     context,
     path,
@@ -534,22 +532,73 @@ def draft(
     agent,
     trigger,
     donor,
-    first,
+    start - config.first_start,
   )
 
+  proposal = Proposal(
+    track=track,
+    agent=agent,
+    family=family,
+    donor=donor,
+    start=start,
+    trigger=trigger,
+    release=release,
+    reason=jnp.zeros((), jnp.int32),
+    difficulty=jnp.zeros(()),
+  )
+  missing = {
+    'no_agent': ~exists & ~donor,
+    'no_donor': ~exists & donor,
+    'no_lane': turns_off & (is_late | ~turns),
+  }
+  return proposal.replace(
+    reason=_reason(context, behaviour, proposal, speed, course, missing, config)
+  )
+
+
+def recheck(context: Context, behaviour, proposal, config) -> Proposal:
+  """A proposal whose track somebody else drew, with the reason to reject it.
+
+  Args:
+    context: of the scene.
+    behaviour: `[]` int32 index into `BEHAVIOURS`.
+    proposal: all but its `reason` is taken as it is.
+    config: `scenario.Config`.
+  """
+  track = proposal.track
+  speed, course = checks.motion(track.xy, track.yaw)
+  reason = _reason(context, behaviour, proposal, speed, course, {}, config)
+  return proposal.replace(reason=reason)
+
+
+def _reason(context, behaviour, proposal, speed, course, missing, config):
+  """Index into `REASONS` of what is wrong, all but whether it is avoidable.
+
+  Args:
+    context: of the scene.
+    behaviour: `[]` int32.
+    proposal: with its track.
+    speed: `[T]` m/s of the motion along the track.
+    course: `[T]` rad, its direction.
+    missing: failed checks, by name, that come before those of the track.
+    config: `scenario.Config`.
+  """
+  track, agent, family = proposal.track, proposal.agent, proposal.family
+  trigger, release = proposal.trigger, proposal.release
+  moves_ego = behaviour >= FIRST_COUSIN
+  steps = jnp.arange(len(track.valid))
   size = context.sizes[agent]
   wheeled = context.classes[agent] != types.PEDESTRIAN
-  begun = steps >= jnp.where(donor, first, trigger)
+  first = proposal.start - config.first_start
+  begun = steps >= jnp.where(proposal.donor, first, trigger)
   manoeuvre = begun & (moves_ego | (steps <= release))
   window = begun & (moves_ego | (steps <= release + config.tail_steps))
+  agents = jnp.arange(len(context.sizes))
   others = agents != agent
   others &= moves_ego | config.avoid_ego | (agents != 0)
   on_road = checks.corners_inside(context.drivable, track.xy, track.yaw, size)
   free = checks.outline_free(context.occupancy, track.xy, track.yaw, size)
-  failed = {
-    'no_agent': ~exists & ~donor,
-    'no_donor': ~exists & donor,
-    'no_lane': turns_off & (is_late | ~turns),
+  failed = missing | {
     **checks.kinematics(speed, course, manoeuvre, config, wheeled),
     'overlap': checks.overlaps(
       track,
@@ -571,17 +620,7 @@ def draft(
       )
     ),
   }
-  return Proposal(
-    track=track,
-    agent=agent,
-    family=family,
-    donor=donor,
-    start=start,
-    trigger=trigger,
-    release=release,
-    reason=checks.first_reason(failed),
-    difficulty=jnp.zeros(()),
-  )
+  return checks.first_reason(failed)
 
 
 def edited_tracks(context: Context, proposal: Proposal) -> types.AgentState:

@@ -22,6 +22,9 @@ from rdrl.scenario import adversaries
 from rdrl.scenario import checks
 from rdrl.scenario import cousins
 from rdrl.scenario import frenet
+from rdrl.scenario import learned
+from rdrl.scenario import planning
+from rdrl.scenario.learned import model as model_lib
 
 CONFIG = scenario.Config(
   num_proposals=24, num_accepted=(4, *(6,) * len(scenario.BEHAVIOURS[1:]))
@@ -635,6 +638,81 @@ def test_sentences_add_scenarios_and_change_no_other(traffic):
   ):
     wrong = dataclasses.replace(config, sentences=('the cow moos',))
     scenario.expand(traffic, 0, wrong, key)
+
+
+def test_a_track_of_somebody_else_is_checked_like_one_of_our_own(traffic):
+  context = scenario.prepare(traffic)
+  behaviour = jnp.int32(scenario.BEHAVIOURS.index('hard_brake'))
+  drawn = _propose(traffic, 'hard_brake')
+  accepted = trees.take(drawn, drawn.reason == 0)
+  assert len(accepted.agent) > 8
+
+  @jax.jit
+  def reasons(proposals):
+    return jax.lax.map(
+      lambda one: planning.recheck(context, behaviour, one, CONFIG).reason,
+      proposals,
+    )
+
+  padded = trees.take(accepted, np.arange(NUM_DRAWN) % len(accepted.agent))
+  assert not np.any(reasons(padded))
+  moved = {
+    'overlap': np.array([-30.0, 0.0]),
+    'drivable': np.array([0.0, -40.0]),
+  }
+  for reason, by in moved.items():
+    track = padded.track.replace(xy=padded.track.xy + np.float32(by))
+    found = reasons(padded.replace(track=track))
+    assert np.mean(found == scenario.REASONS.index(reason)) > 0.4, reason
+
+
+@pytest.mark.slow
+def test_a_learned_adversary_draws_accepted_ones_anew(traffic):
+  wanted = dict.fromkeys(scenario.BEHAVIOURS, 0)
+  wanted |= {'log': 2, 'hard_brake': 3, 'drift': 3}
+  config = dataclasses.replace(
+    CONFIG, num_accepted=tuple(wanted.values()), num_redrawn=4
+  )
+  size = learned.Config(
+    num_agents=3,
+    past_steps=2,
+    future_steps=20,
+    num_pieces=4,
+    num_near=2,
+    channels=16,
+    num_heads=2,
+    num_layers=1,
+  )
+  x = np.arange(-60.0, 300, 2)
+  traffic = _lanes(traffic, np.stack([x, np.full_like(x, -1.75)], -1))
+  seen = learned.stack([learned.prepare(traffic, size)])
+  model = learned.Model(
+    params=model_lib.init(seen, size, jax.random.key(0)),
+    scale=jnp.array([1.0, 0.1]),
+    config=size,
+  )
+  # So little noise leaves about what the rules proposed.
+  adversary = learned.Adversary(model, strength=0.02)
+  key = jax.random.key(5)
+  before, plain = scenario.expand(traffic, 0, config, key)
+  after, counts = scenario.expand(traffic, 0, config, key, adversary)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_array_equal(x, y[: len(x)]), before, after
+  )
+  found = counts.pop('redrawn')
+  assert counts == plain
+  assert 4 <= sum(found.values()) <= 8
+  new = trees.take(after, slice(len(before.start), None))
+  assert len(new.start) == min(found['accepted'], 4) > 0
+  names = [scenario.BEHAVIOURS[index] for index in new.behaviour]
+  assert set(names) <= {'hard_brake', 'drift'}
+  assert np.all(new.difficulty > 0) and np.all(new.adversary > 0)
+  rows = np.arange(len(new.start))
+  assert np.all(new.release[rows, new.adversary] >= new.start + 20)
+  # None of them is what it began from.
+  for row in rows:
+    track = new.tracks.xy[row, :, new.adversary[row]]
+    assert not np.any(np.all(before.tracks.xy == track[:, None], (1, 3)))
 
 
 @pytest.mark.slow

@@ -7,7 +7,10 @@ from rdrl.scenario.learned.config import Guidance as Guidance
 from rdrl.scenario.learned.config import validate as validate
 from rdrl.scenario.learned.guidance import gaps_between as gaps_between
 from rdrl.scenario.learned.guidance import objective as objective
+from rdrl.scenario.learned.model import Adversary as Adversary
 from rdrl.scenario.learned.model import Model as Model
+from rdrl.scenario.learned.model import load as load
+from rdrl.scenario.learned.model import save as save
 from rdrl.scenario.learned.model import train as train
 from rdrl.scenario.learned.motion import fit as fit
 from rdrl.scenario.learned.motion import smooth as smooth

@@ -9,7 +9,9 @@ without noise is how SceneDiffuser (Jiang et al., arXiv 2412.12129) and
 Diffusion Forcing (Chen et al., arXiv 2407.01392) condition.
 """
 
+import dataclasses
 import functools
+import pathlib
 
 from flax import struct
 import jax
@@ -51,6 +53,71 @@ class Model:
   params: dict
   scale: types.Array
   config: config_lib.Config = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+class Adversary:
+  """A trained model and how it is bent towards a collision.
+
+  Attributes:
+    model: a trained one.
+    guidance: weights of the objectives.
+    strength: of partial diffusion from a proposal, see `sample`.
+  """
+
+  model: Model
+  guidance: config_lib.Guidance = dataclasses.field(
+    default_factory=config_lib.Guidance
+  )
+  strength: float = 0.6
+
+
+@struct.dataclass
+class _Weights:
+  """Of a `Model`, as they are kept.
+
+  Attributes:
+    params: see `Model`.
+    scale: see `Model`.
+  """
+
+  params: dict
+  scale: types.Array
+
+
+def save(model: Model, workdir):
+  """Keeps a trained model for `load`, in a folder `model`.
+
+  Raises:
+    OSError: if the directory cannot be written.
+  """
+  weights = _Weights(params=model.params, scale=model.scale)
+  step = model.config.num_steps
+  training.checkpoints.save(workdir / 'model', step, jax.device_get(weights))
+
+
+def load(workdir) -> Model:
+  """What a run of `experiments.train_adversary` trained.
+
+  Raises:
+    FileNotFoundError: if it holds no model.
+    training.config.ConfigError: if its `config.json` is of another experiment.
+    training.checkpoints.CheckpointError: if the model is damaged.
+  """
+  workdir = pathlib.Path(workdir)
+  path = workdir / 'config.json'
+  found = training.config.read(path)
+  config = training.config.override(
+    config_lib.Config(),
+    [
+      f'{name.removeprefix("model.")}={value!r}'
+      for name, value in found.items()
+      if name.startswith('model.')
+    ],
+    f'{path}: model.',
+  )
+  kept = training.checkpoints.read(workdir / 'model', _Weights)
+  return Model(params=kept.params, scale=kept.scale, config=config)
 
 
 @struct.dataclass
