@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What decides how scenes are rendered and fitted."""
+"""Configuration of rendering and fitting."""
 
 import dataclasses
 from typing import Annotated
@@ -13,20 +13,20 @@ class RenderConfig:
   """Rendering.
 
   Attributes:
-    near: metres; what is closer along the optical axis is not drawn.
-    far: metres; likewise what is farther.
+    near: metres along the optical axis; closer Gaussians are not drawn.
+    far: metres along the optical axis; farther Gaussians are not drawn.
     eps2d: pixel^2 added to the projected variances (gsplat's low-pass).
-    antialiased: whether opacities fall as much as that low-pass widens a
+    antialiased: whether to lower opacity by as much as that low-pass widens a
       Gaussian (Mip-Splatting, Yu et al. 2024; gsplat's antialiased mode).
-    backend: who blends, of `backends.NAMES`; 'auto' leaves it to the device.
-    entries_per_gaussian: capacity of the tile lists of an image, together with
-      the next; what does not fit is the farthest, is left out and is counted.
-    entries_per_tile: grows the capacity with the image, since a surface that is
-      covered stays so at every resolution.
-    articulated_budget: Gaussians of pedestrians that a skeleton may bend, see
-      `appearance.bodies`; 0 leaves pedestrians rigid.
-    deformable_budget: Gaussians of cyclists and others that may deform over
-      time, see `appearance.deformation`; 0 leaves them rigid.
+    backend: one of `backends.NAMES`; 'auto' lets the device decide.
+    entries_per_gaussian: capacity of an image's tile lists per Gaussian, on top
+      of the next; the farthest entries beyond it are dropped and counted.
+    entries_per_tile: capacity per tile, because a covered surface stays covered
+      at every resolution.
+    articulated_budget: most Gaussians of pedestrians that a skeleton bends, see
+      `appearance.bodies`; 0 keeps pedestrians rigid.
+    deformable_budget: most Gaussians of cyclists and others that deform over
+      time, see `appearance.deformation`; 0 keeps them rigid.
   """
 
   near: ranges.Positive = 0.1
@@ -51,42 +51,42 @@ class FitConfig:
 
   Attributes:
     num_gaussians: budget of a scene, moving objects included.
-    gaussians_per_object: of them, at least, for each tracked object; one that
-      lidar hits often gets more.
+    gaussians_per_object: least number for each tracked object; one that lidar
+      hits often gets more.
     sh_degree: 0 to 3.
     sky_height: rows of the sky map, which has twice as many columns.
     num_steps: steps of a fit, one image each.
-    coarse_share: share of a fit's steps, the first ones, that look at images
-      of half the resolution.
+    coarse_share: share of a fit's steps, at its start, that use images of half
+      the resolution.
     refit_steps: steps of a refit.
-    extra_share: share of a refit's steps that look at an extra view.
+    extra_share: share of a refit's steps that use an extra view.
     snapshot_fractions: of the fit, at which copies of the scene are kept.
     relocate_every: steps between relocations of dead Gaussians.
     ssim_weight: share of DSSIM in the photometric loss; the rest is L1.
     depth_weight: of the relative error of the expected depth at lidar points.
     opacity_weight: pulls opacities down, so that idle Gaussians die.
-    scale_weight: pulls scales down, likewise.
-    extent: metres from the camera beyond which means move in proportion to
-      their distance, so that the image moves as fast; 0 lets all move alike.
+    scale_weight: pulls scales down, for the same reason.
+    extent: metres from the camera beyond which the learning rate of means grows
+      in proportion to their distance, so that they move as fast in the image; 0
+      uses one rate for all.
     has_ground: whether Gaussians on the road stay on the surface that lidar
       found, see `appearance.ground`.
-    fits_surface: whether it is `surface_depth` that lidar is compared with,
-      rather than the depth of the Gaussians' middles.
+    fits_surface: whether lidar is compared with `Rendered.surface_depth` rather
+      than with `Rendered.depth`.
     learning_rate_light: of the light on agents, see `appearance.lighting`; 0
       leaves it in their colours.
-    learning_rate_poses: of the corrections of the rig and of the boxes at each
-      step, rad, and five times as many metres; 0 takes the recorded poses for
-      the truth.
-    mirror_share: share of the steps at which a vehicle is fitted as its mirror
-      image at either plane where it may be, see `appearance.symmetry`.
-    clears_boxes: whether what stands still is left out of agents' boxes while
-      it is fitted, so that it can't be painted like what hides it.
-    likeness_weight: of how far the colours of vehicles are from what all of a
-      scene have in common, see `appearance.likeness`. If not 0, vehicles begin
-      whole, with the shapes of others where they were not hit, nothing pulls
-      their opacities and scales down, so that what nobody sees stays, and of
-      two ends only the one that was not hit learns from the mirror image of
-      the other.
+    learning_rate_poses: of the pose corrections of rig and boxes at each step,
+      in rad; metres move five times as fast. 0 trusts the recorded poses.
+    mirror_share: share of the steps at which a vehicle is fitted mirrored, for
+      each plane that `appearance.symmetry.planes` allows.
+    clears_boxes: whether to hide background Gaussians inside of agents' boxes
+      while fitting, so that they do not learn the colours of an agent that
+      hides them.
+    likeness_weight: of the distance of vehicles' colours to the model that all
+      vehicles of a scene share, see `appearance.likeness`. If not 0: vehicles
+      begin whole, with the shapes of others where lidar did not hit them;
+      nothing pulls their opacities and scales down, so that unseen parts stay;
+      and of two ends only an unseen one learns from the other's mirror image.
   """
 
   num_gaussians: ranges.Count = 8192
@@ -147,5 +147,5 @@ class Config:
     )
 
 
-# What is rendered and scored with where nobody says otherwise.
+# Default argument of the functions that render and score.
 DEFAULT = RenderConfig()

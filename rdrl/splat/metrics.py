@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""How alike two images are."""
+"""PSNR and SSIM of images."""
 
 import jax
 import jax.numpy as jnp
@@ -46,11 +46,11 @@ def ssim_map(a, b):
   in 3DGS. The window is separable, hence two products with banded matrices,
   which are faster than convolutions on every backend at these sizes.
 
-  A variance is a mean of squares less the square of a mean, which cancels. So
-  products are whole float32, and of sum and difference in place of a and b:
-  with V their variances, that of a plus that of b is (V(a+b) + V(a-b)) / 2, and
-  the covariance (V(a+b) - V(a-b)) / 4. What makes images unlike is then the
-  difference alone, which rounding hardly touches where they are nearly alike.
+  A variance, a mean of squares less the square of a mean, cancels. So products
+  are full float32, and of a+b and a-b in place of a and b: the variances of a
+  and b add up to (V(a+b) + V(a-b)) / 2, and the covariance is
+  (V(a+b) - V(a-b)) / 4. Then only a-b makes images differ, which has little
+  rounding error where they are nearly equal.
   """
   height, width, _ = a.shape
   # Channels first, so that both products are plain.
@@ -74,15 +74,18 @@ def ssim_map(a, b):
 
 
 def _likeness(total, apart, constant):
-  """1 where what is apart is 0, -1 where it is all; 1 where both are small."""
-  # Not (total - apart) / (total + apart), whose gradient by the total cancels.
+  """(total - apart) / (total + apart), stabilised to 1 where both are small."""
+  # Written so because the gradient of the plain quotient cancels.
   return 1 - 2 * apart / (total + apart + 2 * constant)
 
 
 def ssim(a, b, mask=None):
   """Mean structural similarity `[]` of two `[H, W, 3]` images in [0, 1].
 
-  Over the pixels of a mask `[H, W]` bool, or over all.
+  Args:
+    a: image.
+    b: image.
+    mask: `[H, W]` bool, the pixels that count; None: all.
   """
   similarity = jnp.mean(ssim_map(a, b), -1)
   if mask is None:

@@ -5,12 +5,12 @@ Laplace's approximation about a fit: with J the derivative of all recorded
 pixels with respect to a parameter and s the deviation of a pixel's noise, the
 parameter's precision is |J|^2 / s^2 plus that of a broad prior (FisherRF, Jiang
 et al. 2024, and FaithFusion weigh by the same diagonal). Off the recorded path,
-pixels that hang on parameters that nobody saw vary much under it. Where a fit
-misses what was recorded, more of the same tells no parameter better: a second
-variance, the discrepancy of model and world (Kennedy and O'Hagan 2001), is what
-the Gaussians' own pixels were missed by. Its logarithm is what adds up
-(multiplicative heteroscedasticity, Harvey 1976): a mean of squared errors would
-tell of the few pixels that were missed most.
+pixels that depend on unseen parameters vary much under this posterior. Where a
+fit misses the recording, more recordings do not make it more certain. A second
+variance covers that, the discrepancy of model and world (Kennedy and O'Hagan
+2001), estimated for each Gaussian from the errors of its pixels. Logarithms of
+errors are averaged (multiplicative heteroscedasticity, Harvey 1976): a mean of
+squared errors would follow the few worst pixels.
 """
 
 import functools
@@ -36,22 +36,21 @@ PRIOR = {
   'sh': 0.3,
 }
 
-# Squared errors and gradients below one and three steps of a byte tell nothing,
-# and neither does less light than this that passes all Gaussians.
+# Floors, below which values are noise: of a squared error, one step of a byte;
+# of a squared gradient, three; of the light that passes all Gaussians.
 _LEAST_ERROR, _LEAST_GRADIENT, _LEAST_LIGHT = 1 / 255**2, 10 / 255**2, 0.01
-# The mean logarithm of a squared standard normal variable is less than that of
-# its mean by this.
+# -E[log x^2] of a standard normal variable x.
 _LOG_BIAS = 1.27
 
 
 @struct.dataclass
 class Discrepancy:
-  """How far renders are from what was recorded.
+  """How far renders are from the recording.
 
-  The logarithm of a pixel's squared error, mean over channels, is expected to
-  be the sum of `weights` times: 1; the levels of the Gaussians that colour it,
-  blended; the logarithm of the squared gradient of the render, for what is
-  misplaced is missed by the more, the steeper the image; and that of the share
+  A linear model of the logarithm of a pixel's squared error, mean over
+  channels. Its terms, in the order of `weights`: 1; the blended levels of the
+  Gaussians in the pixel; the logarithm of the render's squared gradient, since
+  a misplaced edge costs more than a misplaced wall; the logarithm of the share
   of light that passes all Gaussians.
 
   Attributes:
@@ -76,13 +75,13 @@ def fisher(scene, cameras, agents, camera_index, key, config, times=None):
     scene: reconstruction.
     cameras: `[V]` views that were fitted.
     agents: `[V, A]` at the time of each.
-    camera_index: `[V]` int32, whose exposure each has.
+    camera_index: `[V]` int32, the camera whose exposure each view has.
     key: of the signs.
     config: rendering settings.
     times: `[V]` seconds, see `views.render_scene`.
 
   Returns:
-    Dictionary from the names of parameters to arrays shaped like these.
+    Name of a parameter to an array of its shape.
   """
   scene = jax.tree.map(jnp.asarray, scene)
   total = {k: jnp.zeros_like(getattr(scene.gaussians, k)) for k in PRIOR}
@@ -113,7 +112,7 @@ def _add_view(total, scene, camera, agents, camera_index, time, key, config):
 
 
 def deviations(information, noise):
-  """Posterior standard deviation of each parameter, shaped like these.
+  """Posterior standard deviations: name of a parameter to its shape.
 
   Args:
     information: from `fisher`.
@@ -128,23 +127,23 @@ def deviations(information, noise):
 def discrepancy(
   scene, cameras, agents, camera_index, images, config, times=None
 ):
-  """The `Discrepancy` of a scene from recorded images.
+  """Estimates the `Discrepancy` of a scene from recorded images.
 
   Args:
     scene: reconstruction.
     cameras: see `fisher`.
     agents: see `fisher`.
     camera_index: see `fisher`.
-    images: `[V, H, W, 3]` in [0, 1], what was recorded.
+    images: `[V, H, W, 3]` in [0, 1], recorded.
     config: rendering settings.
     times: see `fisher`.
 
   Returns:
-    Levels are means of about half of the views, pixels weighted by the
-    Gaussians' shares of them, of the logarithms less what the clues explain
-    within Gaussians; with one more pixel that is missed as the mean is. The
-    weights are a least-squares fit to the other half: a level that is averaged
-    over pixels and blended again falls short, by how much they tell.
+    `Discrepancy`. Half of the views give the levels: means of the log errors
+    over pixels, weighted by a Gaussian's share of each, less what gradient and
+    light explain, and with one more pixel of the overall mean. The other half
+    gives the weights by least squares, because averaging and blending flatten
+    the levels.
   """
   scene = jax.tree.map(jnp.asarray, scene)
   views = [
@@ -163,7 +162,7 @@ def discrepancy(
     np.asarray(total, np.float64), [1, 2, 3, 5, 9], -1
   )
   count = max(weight.sum(), 1e-6)
-  # Within Gaussians, whose levels drop out.
+  # Covariances within Gaussians, in which levels cancel.
   mean_x = x / np.maximum(weight, 1e-6)
   spread = np.sum(xx.reshape(-1, 2, 2) - mean_x[:, None] * x[..., None], 0)
   slopes = np.linalg.solve(
@@ -178,7 +177,7 @@ def discrepancy(
     weights=jnp.float32(weights),
     noise=jnp.float32(np.sqrt(error.sum() / count)),
   )
-  # Where the other half does not tell, these weights stay.
+  # The ridge keeps these weights where the other half says nothing.
   square, product = 1e-3 * np.eye(4), np.zeros(4)
   for view in halves[1]:
     more = jax.device_get(_add_residuals(scene, found, *view, config))
@@ -227,7 +226,7 @@ def _add_residuals(
 def _explained(
   scene, discrepancy, camera, agents, config, time, camera_index=None
 ):
-  """A render `[H, W, 3]`, and `[H, W, 4]` what `weights` multiply."""
+  """A render `[H, W, 3]` and the terms `[H, W, 4]` that `weights` multiply."""
   gaussians, _ = moment.appear(scene, agents, time, config)
   level = rendering.render(
     gaussians,
@@ -272,7 +271,7 @@ def information_gain(
   config,
   time=None,
 ):
-  """What recording a pixel would tell about the scene, in nats.
+  """Information about the scene in recording a pixel, in nats.
 
   Half the logarithm of one plus the variance of the pixel over that of its
   noise, summed over channels. The variance is that of the posterior, plus the
@@ -301,7 +300,12 @@ def information_gain(
 
 
 def nats(variance, noise):
-  """Information `[...]` in colours of variance `[..., 3]` under noise."""
+  """Information `[...]` in nats of colours of variance `[..., 3]`.
+
+  Args:
+    variance: of the colours.
+    noise: standard deviation of a colour.
+  """
   return 0.5 * jnp.sum(jnp.log1p(variance / noise**2), -1)
 
 
@@ -353,7 +357,7 @@ def squared_error(scene, discrepancy, camera, agents, config, time=None):
 
 @jax.jit
 def view_distance(depth, camera, recorded):
-  """Metres to the nearest recorded camera that had each pixel's point in view.
+  """Metres to the nearest recorded camera with a pixel's point in view.
 
   Args:
     depth: `[H, W]` metres along the optical axis, not 0.
@@ -361,8 +365,7 @@ def view_distance(depth, camera, recorded):
     recorded: `[V]` cameras.
 
   Returns:
-    `[H, W]`, infinite where no camera had it; what stands in the way is not
-    considered.
+    `[H, W]`, infinite where there is none. Occlusion is ignored.
   """
   origin, rays = geometry.pixel_rays(camera)
   points = origin + depth[..., None] * rays

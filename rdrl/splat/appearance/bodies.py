@@ -1,14 +1,14 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Gaussians of agents that are not rigid, moved to where they are at a time.
+"""Poses the Gaussians of agents that are not rigid.
 
 The scene graph of OmniRe (Chen et al. 2024, arXiv 2408.16760): beside rigid
-nodes there are walkers, whose Gaussians hang on a skeleton by linear blend
+nodes there are pedestrians, whose Gaussians follow a skeleton by linear blend
 skinning, and deformable nodes, see `deformation`. The skeleton has the
 kinematic tree of SMPL's joints (Loper et al. 2015); its proportions are those
 of Drillis and Contini (1966) as printed in Winter, "Biomechanics and Motor
 Control of Human Movement", figure 4.1. A gait bends it, the mean and first
-harmonic of each joint's flexion (Troje 2002), whose phase is the distance
-walked: it needs no clock.
+harmonic of each joint's flexion (Troje 2002). Its phase is the distance walked,
+so it needs no clock.
 """
 
 import jax
@@ -20,7 +20,7 @@ from rdrl import trees
 from rdrl import types
 from rdrl.splat.appearance import deformation
 
-# Of each joint, in SMPL's order.
+# Parent of each joint, in SMPL's order.
 PARENTS = (
   *(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8),
   *(9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
@@ -29,8 +29,8 @@ _LEFT_HIP, _LEFT_KNEE, _LEFT_SHOULDER, _LEFT_ELBOW = 1, 4, 16, 18
 
 # Shares of the height. Winter's figure: height of ankle .039, knee .285, hip
 # .530, shoulder .818 and chin .870; half the width of the shoulders .129;
-# length of the foot .152, of upper arm .186, forearm .146 and hand .108. What
-# it does not tell (spine, collar, hip joints) divides what it does.
+# length of the foot .152, of upper arm .186, forearm .146 and hand .108. Spine,
+# collar and hip joints, which it does not give, are interpolated.
 _LEFT = {
   1: (0.0, 0.050, 0.530),  # hip
   4: (0.0, 0.050, 0.285),  # knee
@@ -50,7 +50,7 @@ _MIDDLE = {
   12: (0.0, 0.0, 0.840),  # neck
   15: (0.0, 0.0, 0.880),  # head
 }
-# Where the bone ends that moves with a joint; elsewhere at the joint's child.
+# End of the bone that moves with a joint, where it is not the joint's child.
 _ENDS = {
   0: (0.0, 0.0, 0.620),
   9: (0.0, 0.0, 0.840),
@@ -58,7 +58,7 @@ _ENDS = {
   15: (0.0, 0.0, 0.960),
   22: (0.0, 0.569, 0.818),
 }
-# Of the flesh around a bone.
+# Radii of the flesh around bones, shares of the height.
 _RADII = {
   0: 0.070,
   1: 0.045,
@@ -76,9 +76,9 @@ _RADII = {
   20: 0.018,
   22: 0.015,
 }
-# Distance over which the hold of one bone passes to the next, likewise.
+# Distance over which skinning blends from one bone to the next, likewise.
 _BLEND = 0.02
-# From the rest pose, arms hang by a turn of this, rad.
+# Turn in rad from the rest pose, arms out, to hanging arms.
 _HANG = 1.45
 
 
@@ -105,7 +105,7 @@ def rest_joints(size):
 
 
 def rest_bones(size):
-  """Capsules round the bones at rest, in the box frame.
+  """Capsules around the bones at rest, in the box frame.
 
   Args:
     size: `[3]` of the box, metres.
@@ -148,18 +148,18 @@ def rotate(quat, vector):
 
 
 def gait_phase(agents: types.AgentState, bodies: types.Bodies):
-  """Phase `[A]` of the gait in rad, a turn for each stride walked."""
+  """Phase `[A]` of the gait in rad, 2 pi for each stride walked."""
   heading = jnp.stack([jnp.cos(agents.yaw), jnp.sin(agents.yaw)], -1)
   along = jnp.sum(agents.xy * heading, -1) - bodies.origin
   return 2 * jnp.pi * bodies.motion.cadence * along
 
 
 def gait_pose(gait, phase):
-  """Turn of each joint against its parent, at a phase of the gait.
+  """Rotation of each joint relative to its parent, at a phase of the gait.
 
   Args:
-    gait: `[4, 3]`, see `types.Motion`. Flexion is positive where it brings leg,
-      upper arm and forearm ahead and the shin back.
+    gait: `[4, 3]`, see `types.Motion`. Positive flexion brings leg, upper arm
+      and forearm ahead and the shin back.
     phase: `[]` rad.
 
   Returns:
@@ -186,7 +186,7 @@ def gait_pose(gait, phase):
     _LEFT_SHOULDER: geometry.multiply_quats(
       turn(zero, -shoulder, zero), hanging
     ),
-    # The arm at rest lies along y, so that its own elbow bends about z.
+    # The arm at rest lies along y, so its elbow bends about z.
     _LEFT_ELBOW: turn(zero, zero, -elbow * side),
   }
   pose = jnp.zeros((len(PARENTS), 4)).at[:, 0].set(1)
@@ -196,21 +196,21 @@ def gait_pose(gait, phase):
 
 
 def bone_motions(joints, pose):
-  """Where a pose takes what hangs on each bone at rest: x to R x + shift.
+  """Rigid motion of each bone from rest to a pose: x to R x + shift.
 
   Args:
     joints: `[24, 3]` metres at rest.
-    pose: `[24, 4]` turn of each joint against its parent.
+    pose: `[24, 4]` wxyz rotation of each joint relative to its parent.
 
   Returns:
     R as wxyz quaternions `[24, 4]`, and shifts `[24, 3]` in metres. The first
-    joint keeps its place.
+    joint stays in place.
   """
   parents = np.array(PARENTS)
   bones = joints - jnp.where(parents[:, None] >= 0, joints[parents], 0)
   quats, places, ancestors = pose, bones, parents
-  # Each round joins chains of twice as many bones. One bone after the other, as
-  # it is usually written, takes XLA a minute to compile.
+  # Each round doubles the length of the joined chains. The usual loop over
+  # bones takes XLA a minute to compile.
   while np.any(ancestors >= 0):
     above_quats, above_places = quats[ancestors], places[ancestors]
     has_above = ancestors[:, None] >= 0
@@ -225,7 +225,7 @@ def bone_motions(joints, pose):
 
 
 def skinning_weights(mean, size):
-  """How much each bone holds a point at rest: `[24]`, of sum 1.
+  """Skinning weights `[24]` of a point at rest; they sum to 1.
 
   Args:
     mean: `[3]` metres in the box frame.
@@ -236,7 +236,7 @@ def skinning_weights(mean, size):
 
 
 def skin(mean, quat, size, motions):
-  """Linear blend skinning of one Gaussian.
+  """Applies linear blend skinning to one Gaussian.
 
   Args:
     mean: `[3]` metres at rest.
@@ -246,7 +246,7 @@ def skin(mean, quat, size, motions):
 
   Returns:
     Mean and quaternion in the pose; the latter turns by the blend of the bones'
-    quaternions, brought into the half space of the root's.
+    quaternions, with signs aligned to the root's.
   """
   turns, shifts = motions
   weights = skinning_weights(mean, size)[:, None]
@@ -257,29 +257,24 @@ def skin(mean, quat, size, motions):
 
 
 def all_bone_motions(bodies: types.Bodies, agents: types.AgentState):
-  """`bone_motions` `[A]` of all agents as if all of them were walkers.
-
-  Args:
-    bodies: of the agents.
-    agents: `[A]`.
-  """
+  """`bone_motions` `[A]` of all agents, as if all were pedestrians."""
   pose = jax.vmap(gait_pose)(bodies.motion.gait, gait_phase(agents, bodies))
   return jax.vmap(bone_motions)(jax.vmap(rest_joints)(bodies.sizes), pose)
 
 
 def posed(gaussians, bodies, agents, time, config):
-  """Gaussians with those of the bodies where these have them at a time.
+  """Poses the Gaussians of bodies at a time.
 
   Args:
-    gaussians: `N` of them, at rest.
+    gaussians: `N` of them, at rest in their box frames.
     bodies: `types.Bodies`, or None if all agents are rigid.
     agents: `[A]`.
-    time: `[]` seconds on the clock of the tracks; without it nothing deforms.
-    config: `RenderConfig`, whose budgets say how many are moved at most.
+    time: `[]` seconds on the clock of the tracks; None: nothing deforms.
+    config: `RenderConfig`, whose budgets bound how many are moved.
 
   Returns:
-    Gaussians in the box frames as before, and `[]` int32 how many found no room
-    in the budgets and stayed at rest.
+    Posed Gaussians in their box frames, and `[]` int32 how many stayed at rest
+    because they were beyond the budgets.
   """
   if bodies is None:
     return gaussians, jnp.int32(0)
@@ -293,7 +288,6 @@ def posed(gaussians, bodies, agents, time, config):
   ):
     is_mine = kind == which
     missing += jnp.maximum(jnp.sum(is_mine) - budget, 0)
-    # Without a clock nothing deforms.
     if not budget or (which == types.DEFORMABLE and time is None):
       continue
     (index,) = jnp.nonzero(is_mine, size=budget, fill_value=len(node))
@@ -330,10 +324,10 @@ def posed(gaussians, bodies, agents, time, config):
 
 
 def check(gaussians, bodies, config):
-  """Looks on the host whether the budgets hold the Gaussians of the bodies.
+  """Checks on the host that the budgets hold the Gaussians of the bodies.
 
   Raises:
-    ValueError: if not, naming the budget that is too small.
+    ValueError: naming the budget that is too small.
   """
   if bodies is None:
     return

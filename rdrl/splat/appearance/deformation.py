@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A field of deformation over time, for agents that are neither stiff nor walk.
+"""A deformation field over time, for agents neither rigid nor articulated.
 
-Deformable 3D Gaussians (Yang et al. 2024), with an embedding that tells one
-field whose Gaussian it moves (OmniRe, Chen et al. 2024).
+Deformable 3D Gaussians (Yang et al. 2024), one field for all agents, each with
+its own embedding (OmniRe, Chen et al. 2024).
 """
 
 import functools
@@ -15,10 +15,10 @@ import numpy as np
 # Entries of an embedding.
 NUM_EMBEDDED = 8
 _WIDTH, _DEPTH = 64, 3
-# Waves over a box per axis, the first as long as twice the box, and over time,
-# the first 10 seconds long, each of half the length of the one before.
+# Octaves of the positional encoding: over a box per axis, the longest twice the
+# box; over time, the longest 10 seconds.
 _WAVES, _TIME_WAVES, _LONGEST = 4, 6, 10.0
-# Mean, quaternion, logarithm of the scales.
+# Outputs: mean, quaternion, logarithm of the scales.
 _WIDTHS = 3, 4, 3
 
 
@@ -35,7 +35,7 @@ class Field(nn.Module):
       waves(2 * np.pi / _LONGEST * time[..., None], _TIME_WAVES),
     ]
     x = jnp.concatenate(inputs, -1)
-    # What comes out is projected.
+    # Its output is projected.
     dense = functools.partial(nn.Dense, precision=jax.lax.Precision.HIGHEST)
     for _ in range(_DEPTH):
       x = nn.relu(dense(_WIDTH)(x))
@@ -43,7 +43,7 @@ class Field(nn.Module):
 
 
 def waves(phase, count):
-  """Sines and cosines `[..., 2 D count]` of `[..., D]` rad and its octaves."""
+  """Positional encoding `[..., 2 D count]` of phases `[..., D]` in rad."""
   octaves = phase[..., None] * 2.0 ** np.arange(count)
   octaves = octaves.reshape(*phase.shape[:-1], -1)
   return jnp.concatenate([jnp.sin(octaves), jnp.cos(octaves)], -1)
@@ -56,7 +56,7 @@ def init(key):
 
 
 def offsets(params, mean, embedding, time):
-  """What the field adds to one Gaussian.
+  """Offsets that the field adds to one Gaussian.
 
   Args:
     params: from `init`.

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The ground node: Gaussians that lie on the road as lidar measured it.
+"""The ground node: Gaussians that lie on the road surface from lidar.
 
 As in ReconDreamer++ (arXiv 2503.18438, section 3.3) the surface is not fitted.
-There Gaussians stay where they began; here they slide along it, so that dead
-ones can be relocated.
+There its Gaussians keep their places; here they slide along the surface, so
+that dead ones can be relocated.
 """
 
 import jax
@@ -18,7 +18,7 @@ THICKNESS = 0.01
 
 
 def lay(means, log_scales, quats, node, ground: types.Grid):
-  """Puts the Gaussians of the ground node back onto the ground.
+  """Projects the Gaussians of the ground node onto the ground.
 
   Args:
     means: `[N, 3]` metres.
@@ -28,15 +28,16 @@ def lay(means, log_scales, quats, node, ground: types.Grid):
     ground: height in metres.
 
   Returns:
-    Means, log scales and quaternions. On the ground, a mean has its height, the
-    first axis is its normal and has `THICKNESS`; elsewhere nothing changes.
+    Means, log scales and quaternions. On the ground, a mean has the ground's
+    height and the first axis is its normal, `THICKNESS` wide; elsewhere nothing
+    changes.
   """
   is_ground = (node == types.GROUND)[:, None]
   normal = jax.vmap(_normal, (None, 0))(ground, means[:, :2])
   upright = _from_x(normal)
   turn = geometry.multiply_quats(upright * np.array([1, -1, -1, -1]), quats)
   turn = turn * np.array([1, 1, 0, 0])
-  # A Gaussian that stood on its side has no turn about the normal.
+  # A Gaussian on its side has no turn about the normal.
   turn = jnp.where(
     geometry.safe_norm(turn, keepdims=True) > 1e-6, turn, np.eye(4)[0]
   )

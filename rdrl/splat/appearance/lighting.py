@@ -1,14 +1,14 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What the light of a place makes of things that move in it.
+"""Directional light of a scene on the agents that move in it.
 
 A car that turns shows other sides to the sun. Light on a surface is a smooth
-function of its normal that nine spherical harmonics hold within a few per cent
-(Ramamoorthi and Hanrahan 2001); here they are those of its logarithm, learnt
-with the scene, so that the Gaussians of agents keep what does not turn with
-them. Since vehicles are alike on both sides (`symmetry`), what differs
-between the sides is the light's. Few vehicles are seen from both, so learning
-begins with what the facades of the street tell: paints differ from house to
-house, but all houses together are brighter where the sun is.
+function of its normal; nine spherical harmonics approximate it within a few per
+cent (Ramamoorthi and Hanrahan 2001). Here they give its logarithm and are
+learnt with the scene, so that the Gaussians of agents keep the colours that do
+not depend on heading. Both sides of a vehicle have the same paint (`symmetry`),
+so a difference between them is light. Few vehicles are seen from both sides, so
+the facades of the street initialise the light: paints differ from house to
+house, but on the whole houses are brighter where they face the sun.
 """
 
 import jax
@@ -20,32 +20,31 @@ from rdrl import trees
 from rdrl import types
 from rdrl.splat.raster import project
 
-# Degrees 1 and 2; a constant could not be told from the colours.
+# Degrees 1 and 2; a constant would be ambiguous with the colours.
 NUM_COEFFICIENTS = 8
-# Of them, those that differ among level normals.
+# Of them, those that vary among horizontal normals.
 _LEVEL = (0, 2, 3, 7)
-# Largest vertical part of the normal of a facade, metres and radians of a patch
-# of it, its least points, and least patches to learn from.
+# Facades: largest vertical part of a normal; metres and radians of a patch;
+# least points of a patch; least patches to learn from.
 _UPRIGHT, _PATCH, _SECTOR = 0.2, 3.0, np.pi / 8
 _LEAST_POINTS, _LEAST_PATCHES = 8, 16
-# Of the regression: added to colours before their logarithm, pull to 0 in
-# patches, repetitions, and the miss below which all count alike.
+# Regression: offset of colours before their logarithm, ridge in patches, number
+# of iterations, and residual below which all weights are equal.
 _DARK, _RIDGE, _ROUNDS, _SMALL_MISS = 0.02, 0.5, 20, 0.05
 
 
 def lit(gaussians: types.Gaussians, light, agents: types.AgentState):
-  """Gaussians of agents in the light of a scene.
+  """Applies the light of a scene to the Gaussians of agents.
 
   Args:
     gaussians: `N` of them.
-    light: `[8, 3]` harmonics of degree 1 and 2, in the order of 3DGS, over the
-      normal in the world, of the logarithm of the light on it; None changes
-      nothing.
+    light: `[8, 3]` harmonics of degree 1 and 2, in the order of 3DGS, of the
+      logarithm of light over the world normal; None changes nothing.
     agents: `[A]`.
 
   Returns:
-    `Gaussians` whose colour is multiplied by the light on their shortest axis,
-    outwards of their box; those of no agent come back as they are.
+    `Gaussians`. Those of agents have their colours multiplied by the light at
+    their normal, the shortest axis, which points out of the box.
   """
   if light is None:
     return gaussians
@@ -57,7 +56,7 @@ def lit(gaussians: types.Gaussians, light, agents: types.AgentState):
   normal = jnp.where(is_inward, -normal, normal)
   yaw = agents.yaw[node]
   across = geometry.rotate_2d(normal[:, :2], yaw)
-  # Shapes are not bent so that they meet the light.
+  # Shapes must not adapt to the light.
   normal = jax.lax.stop_gradient(jnp.concatenate([across, normal[:, 2:]], -1))
   basis = project.sh_basis(normal, 1 + NUM_COEFFICIENTS)[1:]
   gain = jnp.exp(sum(b[:, None] * light[k] for k, b in enumerate(basis)))
@@ -68,17 +67,16 @@ def lit(gaussians: types.Gaussians, light, agents: types.AgentState):
 
 
 def unlit(gaussians: types.Gaussians, light, tracks, first_agent):
-  """Gaussians of agents without the light that fell on them when first seen.
+  """Removes the light on agents at their first valid step; undoes `lit`.
 
   Args:
     gaussians: `N` of them.
     light: `[V, 8, 3]` of each traversal, as in `lit`.
-    tracks: `[T, A]` of all traversals together.
-    first_agent: `[V]` the first agent of each, from 1 on.
+    tracks: `[T, A]` of all traversals, concatenated.
+    first_agent: `[V]` first agent of each traversal, from 1 on.
 
   Returns:
-    `Gaussians`; `lit` in the light of their traversal, with all agents as at
-    their first valid step, gives back what came.
+    `Gaussians`.
   """
   agents = np.arange(tracks.valid.shape[1])
   first = trees.take(tracks, (np.argmax(tracks.valid, 0), agents))
@@ -92,18 +90,18 @@ def unlit(gaussians: types.Gaussians, light, tracks, first_agent):
 
 
 def of_facades(normals, colors, places):
-  """The light on upright surfaces, a robust regression over patches of them.
+  """Estimates light from facades by a robust regression over patches.
 
-  How light falls with the height of a normal is left open, since roads and
+  It finds no dependence on the vertical part of a normal, because roads and
   walls differ in paint; agents do not tip over.
 
   Args:
-    normals: `[M, 3]` unit normals in the world, those of no surface 0.
+    normals: `[M, 3]` unit normals in the world, 0 where there is no surface.
     colors: `[M, 3]` in [0, 1].
     places: `[M, 3]` metres.
 
   Returns:
-    Harmonics `[8, 3]` as in `lit`, 0 where there is too little to see.
+    Harmonics `[8, 3]` as in `lit`, all 0 if there are too few patches.
   """
   light = np.zeros((NUM_COEFFICIENTS, 3), np.float32)
   is_wall = np.any(normals != 0, -1) & (np.abs(normals[:, 2]) < _UPRIGHT)
@@ -131,8 +129,8 @@ def of_facades(normals, colors, places):
   ridge = np.diag([0.0, *[_RIDGE] * len(_LEVEL)])
   for channel in range(3):
     weight = np.ones(len(parts))
-    # Iteratively reweighted least squares: the paint of a house is no outlier
-    # of a normal distribution.
+    # Iteratively reweighted least squares, because the paint of houses is not
+    # normally distributed.
     for _ in range(_ROUNDS):
       left = design.T @ (weight[:, None] * design) + ridge
       found = np.linalg.solve(

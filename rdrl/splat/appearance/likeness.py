@@ -1,13 +1,12 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What all vehicles of a scene have in common tells what nobody saw of one.
+"""A colour model that all vehicles of a scene share, for their unseen parts.
 
-A place on a vehicle is painted as the vehicle is, or has a colour of its own as
-windows, tyres and lamps have. How much of which, one small network says of all
-places on all vehicles, and each vehicle has its paint. Gaussians that images
-teach hold the network where it is right about them; those that no image teaches
-follow it. One network for a category beside a code for each object is what
-CodeNeRF (Jang and Agapito 2021) and AutoRF (Mueller et al. 2022) have; here the
-code is a colour.
+The colour of a place on a vehicle is a mix of the vehicle's paint and of a
+colour of the place itself, as of windows, tyres and lamps. One small network
+gives mix and colour for all places; each vehicle has its paint. Gaussians that
+images constrain train the network; the others follow it. CodeNeRF (Jang and
+Agapito 2021) and AutoRF (Mueller et al. 2022) also have one network for a
+category and a code for each object; here the code is a colour.
 """
 
 import functools
@@ -23,19 +22,18 @@ from rdrl.splat.appearance import deformation
 from rdrl.splat.raster import project
 
 _WIDTH, _DEPTH = 32, 2
-# Waves over a box per axis, the first as long as twice the box, each of half
-# the length of the one before; half sizes from the middle beyond which all is
-# alike.
+# Octaves of the positional encoding of a box; half sizes from the middle at
+# which places are clipped.
 _WAVES, _FARTHEST = 3, 1.2
-# Logit of how much of the paint shows at first.
+# Initial logit of the share of paint.
 _PAINTED = 2.0
-# Of an agent without Gaussians.
+# Paint of an agent without Gaussians.
 _GREY = 0.5
 
 
 @struct.dataclass
 class Likeness:
-  """What is learnt.
+  """Parameters.
 
   Attributes:
     paint: `[A, 3]` colour of each agent.
@@ -47,19 +45,20 @@ class Likeness:
 
 
 class Field(nn.Module):
-  """What a place on a vehicle looks like, left and right alike."""
+  """Colour of a place on a vehicle, symmetric left to right."""
 
   @nn.compact
   def __call__(self, place):
-    """Of `[..., 3]` half sizes, how much is paint `[..., 1]`, and else what.
+    """Maps places `[..., 3]` in half sizes of the box.
 
-    The colour that a place has of its own is `[..., 3]`, 0 to 1.
+    Returns:
+      Share of paint `[..., 1]` and own colour `[..., 3]` of the place.
     """
     x, y, z = jnp.moveaxis(place, -1, 0)
     place = jnp.stack([x, jnp.abs(y), z], -1)
     waves = deformation.waves(np.pi / 2 * place, _WAVES)
     x = jnp.concatenate([place, waves], -1)
-    # What comes out is compared.
+    # Its output is compared.
     dense = functools.partial(nn.Dense, precision=jax.lax.Precision.HIGHEST)
     for _ in range(_DEPTH):
       x = nn.relu(dense(_WIDTH)(x))
@@ -70,9 +69,9 @@ class Field(nn.Module):
 
 
 def init(gaussians: types.Gaussians, num_agents, key):
-  """`Likeness` in which each of `num_agents` has its mean colour for paint."""
+  """Initial `Likeness`; the paint of each agent is its mean colour."""
   color = _color(gaussians.sh)
-  # Those of no agent are counted beyond the last one and dropped.
+  # Background goes beyond the last agent and is dropped.
   agent = jnp.where(
     gaussians.node > types.BACKGROUND, gaussians.node, num_agents
   )
@@ -87,16 +86,14 @@ def init(gaussians: types.Gaussians, num_agents, key):
 def unlikeness(
   likeness: Likeness, gaussians: types.Gaussians, sizes, is_vehicle
 ):
-  """How far the constant colours of vehicles are from what they should be like.
+  """Mean absolute difference `[]` of vehicles' constant colours to the model.
 
   Args:
-    likeness: what vehicles have in common.
-    gaussians: `N` of them, those of agents in the frames of their boxes.
+    likeness: the model.
+    gaussians: `N` of them, those of agents in the frames of their boxes. Their
+      means get no gradient.
     sizes: `[A, 3]` metres.
     is_vehicle: `[N]` bool, which of the Gaussians count.
-
-  Returns:
-    Mean `[]` of the absolute differences. Places of Gaussians get no gradient.
   """
   agent = jnp.maximum(gaussians.node, types.BACKGROUND)
   half = jnp.asarray(sizes)[agent] / 2

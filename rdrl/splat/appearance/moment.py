@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A scene at a moment: bodies as they move, agents in the light around."""
+"""A scene at a moment: poses bodies and lights agents."""
 
 from flax import struct
 
@@ -10,7 +10,7 @@ from rdrl.splat.appearance import lighting
 
 @struct.dataclass
 class Appearance:
-  """What an image of a scene depends on, see `types.Scene`, which has it, too.
+  """The fields of `types.Scene` that an image depends on.
 
   Attributes:
     gaussians: `N` of them.
@@ -28,18 +28,17 @@ class Appearance:
 
 
 def appear(scene, agents, time, config):
-  """Gaussians of a scene as they are at a moment.
+  """Poses and lights the Gaussians of a scene.
 
   Args:
     scene: `Appearance` or `types.Scene`.
     agents: `[A]`.
-    time: `[]` seconds on the clock of the tracks; None leaves aside what of the
-      bodies needs a clock.
-    config: `RenderConfig`, whose budgets say how many are moved at most.
+    time: `[]` seconds on the clock of the tracks; None: nothing deforms.
+    config: `RenderConfig`, whose budgets bound how many are moved.
 
   Returns:
-    `Gaussians` in the box frames, and `[]` int32 how many of bodies found no
-    room in the budgets and stayed at rest.
+    `Gaussians` in their box frames, and `[]` int32 how many of bodies stayed at
+    rest because they were beyond the budgets.
   """
   gaussians, unposed = bodies.posed(
     scene.gaussians, scene.bodies, agents, time, config

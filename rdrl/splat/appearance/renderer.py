@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What a simulator sees of reconstructed scenes."""
+"""Renders reconstructed scenes for the simulator."""
 
 from flax import struct
 import jax
@@ -32,11 +32,11 @@ class Renderer:
 
   @classmethod
   def create(cls, scenes, height, width, config=DEFAULT):
-    """A renderer of a list of scenes of one size.
+    """Stacks a list of scenes of one size.
 
     Raises:
-      ValueError: if the scenes differ in a size, naming the field, or if the
-        budgets of the config do not hold the Gaussians of their bodies.
+      ValueError: naming the field in whose shape the scenes differ, or the
+        budget that does not hold the Gaussians of their bodies.
     """
     for scene in scenes:
       bodies_lib.check(scene.gaussians, scene.bodies, config)
@@ -56,10 +56,13 @@ class Renderer:
     return cls(stacked, height=height, width=width, config=config)
 
   def __call__(self, scene_index, cameras: types.Camera, agents, time=None):
-    """Images uint8 `[C, h, w, 3]` of cameras `[C]` with agents `[A]`.
+    """Renders images uint8 `[C, h, w, 3]`.
 
-    Camera c gets the exposure of the scene's camera c; bodies move with agents
-    and with time, `[]` seconds on the clock of the tracks.
+    Args:
+      scene_index: `[]` int32.
+      cameras: `[C]`; camera c gets the exposure of the scene's camera c.
+      agents: `[A]`; the ego, agent 0, is not drawn.
+      time: `[]` seconds on the clock of the tracks; None: nothing deforms.
 
     Raises:
       ValueError: if the cameras have another size than the renderer.

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What lies behind all Gaussians: an equirectangular map of directions."""
+"""The sky behind all Gaussians: an equirectangular map of directions."""
 
 import jax.numpy as jnp
 
@@ -7,7 +7,7 @@ from rdrl import geometry
 
 
 def background(sky, camera):
-  """Bilinear look-up `[H, W, 3]` of every pixel's direction in the sky.
+  """Looks up every pixel's direction in the sky, bilinearly; `[H, W, 3]`.
 
   Args:
     sky: `[h, w, 3]` as in `types.Scene`: pixel centres at half integers, row 0

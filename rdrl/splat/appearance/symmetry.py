@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Vehicles are alike on both sides, so what is seen of one tells of the other.
+"""Mirrors vehicles, so that images of one side teach the other.
 
-A vehicle that is fitted as its own mirror image at some of the steps learns its
-far side from pictures of the near one. Front and rear are less alike, but an
-end that was never seen is more like the other one than like nothing.
+A vehicle that is mirrored at some steps of a fit learns its far side from
+images of the near one. Front and rear are less alike, but the other end is the
+best guess for an end that was never seen.
 """
 
 import jax
@@ -12,27 +12,27 @@ import numpy as np
 
 from rdrl import types
 
-# The harmonics that are odd in x and in y, in the order of 3DGS.
+# Harmonics that are odd in x and in y, in the order of 3DGS.
 _ODD = ((3, 4, 7, 10, 13, 15), (1, 4, 5, 9, 10, 11))
-# Of half the length, what lidar must hit of an end, and of half the width.
+# Lidar points of an end lie within this share of half the length from it, and
+# within this share of half the width from the middle.
 _END, _MIDDLE = 0.2, 0.8
-# Of half the length, from where on Gaussians are of an end.
+# Share of half the length beyond which Gaussians belong to an end.
 _BEGIN = 0.4
-# An end is hardly hit below this share of the points of the other one.
+# An end counts as unseen below this share of the points of the other one.
 _HARDLY = 0.25
 
 
 def planes(log: types.Log, hits):
-  """At which planes of its box each agent may be mirrored.
+  """Planes of its box at which each agent may be mirrored.
 
   Args:
-    log: what was recorded.
+    log: the recorded drive.
     hits: its `lidar.Hits`.
 
   Returns:
-    `[A, 2]` int8, 0 for not. At x = 0, for vehicles one end of which lidar hit
-    and the other hardly, the sign of x at the latter; at y = 0, for all
-    vehicles, 1.
+    `[A, 2]` int8, 0 for never. Plane x = 0: for vehicles of which lidar hit one
+    end only, the sign of x at the unseen end. Plane y = 0: 1 for all vehicles.
   """
   counts = np.zeros((len(log.sizes), 2), int)
   for agent, size in enumerate(np.asarray(log.sizes)):
@@ -52,16 +52,15 @@ def planes(log: types.Log, hits):
 
 
 def mirrored(gaussians: types.Gaussians, is_mirrored, axis=1):
-  """Gaussians reflected at a plane through the origin of their node's frame.
+  """Reflects Gaussians at a plane through the origin of their node's frame.
 
   Args:
     gaussians: `N` of them.
-    is_mirrored: `[N]` bool, which ones; the others come back as they are.
+    is_mirrored: `[N]` bool, which ones to reflect.
     axis: static, 0 for the plane x = 0, 1 for y = 0.
 
   Returns:
-    `Gaussians`, whose colours follow: what was seen from the left is seen from
-    the right.
+    `Gaussians`; their harmonics are reflected, too.
   """
   flip = is_mirrored[:, None]
   point = np.ones(3, np.float32)
@@ -80,17 +79,14 @@ def mirrored(gaussians: types.Gaussians, is_mirrored, axis=1):
 
 
 def end_alone(gaussians: types.Gaussians, end, length):
-  """Lets only one end of what is mirrored at x = 0 learn.
+  """Stops gradients except at the unseen end of what is mirrored at x = 0.
 
-  The end that was seen is not like the mirror image of the other one.
+  The seen end must not learn from the mirror image of the other one.
 
   Args:
     gaussians: `N` of them.
-    end: `[N]` sign of x at the end that learns, 0 where all do.
-    length: `[N]` metres, of the boxes that they are in.
-
-  Returns:
-    `Gaussians` equal to these, without gradients but for that end.
+    end: `[N]` sign of x at the end that learns, 0 where all learn.
+    length: `[N]` metres, of their boxes.
   """
   is_held = (end != 0) & (gaussians.means[:, 0] * end < _BEGIN * length / 2)
 

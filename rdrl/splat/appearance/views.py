@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What cameras see of scenes."""
+"""Renders cameras in scenes."""
 
 import functools
 
@@ -24,7 +24,7 @@ def render_scene(
   with_surface=False,
   time=None,
 ):
-  """The image of one camera in a scene with its agents where they are told.
+  """Renders one camera in a scene.
 
   Args:
     scene: one.
@@ -33,11 +33,10 @@ def render_scene(
     camera_index: `[]` int32, whose exposure to apply; None applies the mean.
     config: rendering settings.
     with_surface: see `render`.
-    time: `[]` seconds on the clock of the tracks; None leaves aside what of the
-      bodies needs a clock.
+    time: `[]` seconds on the clock of the tracks; None: nothing deforms.
 
   Returns:
-    `Rendered`, the colour between 0 and 1.
+    `Rendered`, with colours clipped to [0, 1].
   """
   if camera_index is None:
     exposure = jnp.mean(scene.exposure, 0)
@@ -62,7 +61,7 @@ def render_moment(
   with_surface=False,
   time=None,
 ):
-  """What the cameras of a rig see at one moment.
+  """Renders the cameras of a rig at one moment.
 
   Args:
     scene: one.
@@ -73,7 +72,7 @@ def render_moment(
     time: see `render_scene`.
 
   Returns:
-    `Rendered` `[C]`, the colours between 0 and 1.
+    `Rendered` `[C]`, with colours clipped to [0, 1].
   """
   index = jnp.arange(len(cameras.intrinsics))
   return jax.vmap(
@@ -86,7 +85,7 @@ def render_moment(
 def render_world(
   gaussians, sky_map, exposure, camera, agents, config, with_surface=False
 ):
-  """Gaussians before the sky, seen through an exposure, colours unclipped."""
+  """Renders Gaussians over the sky with an exposure, colours unclipped."""
   rendered = rendering.render(
     gaussians,
     camera,

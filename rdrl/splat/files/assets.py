@@ -1,16 +1,15 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Objects taken out of a scene, moved in it, and put into another one.
+"""Extracts, removes, moves and inserts objects of scenes, on the host in NumPy.
 
-All of it happens on the host, in NumPy. A scene keeps its budgets: whatever is
-removed becomes transparent, and whatever is inserted takes the place of
-Gaussians that nobody can see; where these are too few, the scene grows, and
-`pad` brings scenes to one size, so that they stack again.
+A scene keeps its budgets: removed Gaussians become transparent, inserted ones
+replace invisible ones. Where these are too few, the scene grows; `pad` brings
+scenes to one size, so that they stack again.
 
-Spherical harmonics of an object are those of its box frame, so that it may be
-turned about the vertical without touching them. Where a scene knows its light
-(`appearance.lighting`), objects are put into it; where it does not, they bring
-their own: what was recorded in the sun stays sunlit as it is turned. Shadows on
-the road neither go nor come.
+Spherical harmonics of an object are in its box frame, so turning it about the
+vertical does not change them. Where a scene knows its light
+(`appearance.lighting`), objects are lit by it; otherwise they keep their own:
+an object recorded in the sun stays sunlit as it turns. Shadows on the road do
+not change.
 """
 
 import dataclasses
@@ -34,7 +33,7 @@ from rdrl.splat.files import ply
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import project
 
-# How a bank spells the values of `Log.classes`.
+# Names of the values of `Log.classes` in a bank.
 CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
 
 # Opacity logit below which nothing is drawn.
@@ -44,26 +43,25 @@ _LEAST_DETERMINANT = 1e-3
 
 _VERSION = 1
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
-# Bytes of the facts of an asset, its Gaussians, and metres of its box, which no
-# object of traffic has.
+# Limits of an asset: bytes of its JSON, Gaussians, and metres of its box.
 _MAX_FACTS, _MAX_COUNT, _MAX_SIZE = 1 << 16, 10_000_000, 1000
-# Bytes of a Gaussian of degree 3 in a file, normals and node among them.
+# Bytes of a Gaussian of degree 3 in a file, with normals and node.
 _MAX_BYTES = 4 * 63
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Asset:
-  """An object without a place.
+  """An object outside of any scene.
 
   Attributes:
-    gaussians: `[N]`, means in the box frame in metres, colours as the mean
-      camera of its source shows them, every `node` 0: drawn by itself, the box
-      is the world.
+    gaussians: `[N]`, means in the box frame in metres, colours through the mean
+      exposure of the source scene, every `node` 0: drawn by itself, its box
+      frame is the world.
     size: `[3]` length, width, height of the box in metres.
     kind: one of `types.OTHER`, `VEHICLE`, `PEDESTRIAN`, `CYCLIST`.
-    name: what it is called in a bank.
-    source: where it comes from, for people.
-    is_lit: whether the colours have the light of the source in them.
+    name: in a bank.
+    source: where it comes from, free text.
+    is_lit: whether the colours contain the light of the source.
   """
 
   gaussians: types.Gaussians
@@ -75,24 +73,23 @@ class Asset:
 
 
 def extract(scene: types.Scene, agent, name, source='', step=None) -> Asset:
-  """An agent's Gaussians, without those that are too transparent to be drawn.
+  """Extracts an agent's visible Gaussians.
 
-  The mean exposure of the scene's cameras is applied to the colours, and
-  `insert` undoes that of the scene that it inserts into: cameras of two scenes
-  that are set differently show the object alike. Light that the scene knows is
-  left behind. An agent that is not rigid is frozen as it is at one step.
+  Applies the mean exposure of the scene's cameras to the colours; `insert`
+  undoes that of its scene, so that the object looks alike in both. Removes the
+  scene's light where it is known. Freezes an agent that is not rigid in its
+  pose at one step.
 
   Args:
     scene: one.
     agent: index of the agent, from 1 on.
     name: of the asset.
     source: see `Asset`.
-    step: at which an agent that is not rigid is taken; None takes the middle
-      one of those at which it is there.
+    step: of that pose; None takes the middle one of its valid steps.
 
   Raises:
-    ValueError: if there is no such agent, if it is the ego, which no scene
-      shows, or if it has no Gaussians.
+    ValueError: if there is no such agent, if it is the ego, or if it has no
+      Gaussians.
   """
   scene = jax.device_get(scene)
   _check_agent(scene, agent)
@@ -114,7 +111,7 @@ def extract(scene: types.Scene, agent, name, source='', step=None) -> Asset:
 
 
 def remove(scene: types.Scene, agent) -> types.Scene:
-  """`scene` without an agent: nowhere valid, its Gaussians transparent.
+  """Removes an agent: never valid, its Gaussians transparent.
 
   Agent and Gaussians are then free for `insert`; no shape changes.
 
@@ -141,7 +138,7 @@ def remove(scene: types.Scene, agent) -> types.Scene:
 def replace_track(
   scene: types.Scene, agent, track: types.AgentState
 ) -> types.Scene:
-  """`scene` with an agent, its Gaussians with it, on another track.
+  """Puts an agent, with its Gaussians, on another track.
 
   Args:
     scene: one.
@@ -171,7 +168,7 @@ def replace_track(
 def move(
   scene: types.Scene, agent, ahead=0.0, left=0.0, turn=0.0
 ) -> types.Scene:
-  """`scene` with an agent elsewhere; see `moved` and `replace_track`."""
+  """Moves an agent; see `moved` and `replace_track`."""
   scene = jax.device_get(scene)
   _check_agent(scene, agent)
   track = trees.take(scene.tracks, (slice(None), agent))
@@ -183,7 +180,7 @@ def move(
 def moved(
   track: types.AgentState, ground: types.Grid, ahead=0.0, left=0.0, turn=0.0
 ) -> types.AgentState:
-  """A track beside another one, its box as high above the ground.
+  """Shifts a track, keeping the box's height above the ground.
 
   Args:
     track: `[...]`.
@@ -193,7 +190,7 @@ def moved(
     turn: radians, counter-clockwise, about the middle of the box.
 
   Returns:
-    `[...]`. Speed stays what it was, also where the box now drives sideways.
+    `[...]`. Speed does not change, even if the box now drives sideways.
   """
   track = jax.tree.map(np.asarray, track)
   offset = np.broadcast_to(np.float32([ahead, left]), track.xy.shape)
@@ -239,28 +236,25 @@ def insert(
   agent=None,
   budget=None,
 ) -> types.Scene:
-  """`scene` with one object more.
+  """Inserts an object.
 
-  Its Gaussians take the place of those whose opacity is below 1/255, which are
-  never drawn; what finds no place there is appended.
+  Its Gaussians replace those whose opacity is below 1/255, which are never
+  drawn; the rest is appended.
 
-  Spherical harmonics get the scene's degree. What the asset lacks is zero; its
-  higher bands, if it has any, are dropped, which leaves of each colour the best
-  approximation over all directions.
+  Spherical harmonics get the scene's degree: missing bands are zero, higher
+  ones are dropped, which leaves the best approximation over all directions.
 
-  Into a scene that knows its light, an asset that has light in its colours goes
-  so that it looks as it did at the first valid step of its track, and turns in
-  the scene's light from there. An asset without light stays in an even one
-  where the scene knows none.
+  In a scene that knows its light, an asset that is lit keeps its look at the
+  first valid step of its track and turns in the scene's light from there. An
+  asset that is not lit stays so in a scene that does not know its light.
 
   Args:
     scene: one.
     asset: what to insert.
     track: `[T]` of its box.
-    agent: index of the agent that it becomes; None takes the first that is
-      free: nowhere valid and without Gaussians that are drawn.
-    budget: of Gaussians, which the result has exactly; None lets the scene grow
-      by what finds no place.
+    agent: index of the agent that it becomes; None takes the first free one:
+      never valid and without visible Gaussians.
+    budget: exact number of Gaussians of the result; None lets the scene grow.
 
   Raises:
     ValueError: if no agent is free or the named one is not, if the budget does
@@ -324,7 +318,7 @@ def insert(
 
 
 def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
-  """`scene` with transparent Gaussians and invalid agents up to the budgets.
+  """Pads with transparent Gaussians and invalid agents up to the budgets.
 
   Args:
     scene: one.
@@ -352,14 +346,14 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
     gaussians = jax.tree.map(lambda x: widen(x, extra), scene.gaussians)
     begin = num_gaussians - extra
     gaussians.opacity_logits[begin:] = blocks.TRANSPARENT
-    # No rotation, since the zero quaternion is none.
+    # The zero quaternion is no rotation.
     gaussians.quats[begin:, 0] = 1
     scene = scene.replace(gaussians=gaussians)
   if num_agents is not None:
     extra = num_agents - len(scene.sizes)
     scene = scene.replace(
       tracks=jax.tree.map(lambda x: widen(x, extra, 1), scene.tracks),
-      # A metre rather than nothing, as `logs.pad_agents` has it.
+      # One metre, as in `logs.pad_agents`.
       sizes=widen(scene.sizes, extra, value=1),
       classes=widen(scene.classes, extra, value=types.OTHER),
     )
@@ -382,12 +376,12 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
 
 
 class AssetBank:
-  """Assets in a folder: `NAME.json` and, named by it, a `.ply` of 3DGS.
+  """Assets in a folder: `NAME.json` and the `.ply` of 3DGS that it names.
 
   The JSON file has `version`, `class`, `size` in metres, `source`, `is_lit`,
-  `count`, the name of the file of `gaussians` and its `sha256`. It is written
-  last, and each file appears whole or not at all, so that a reader sees the old
-  asset or the new one.
+  `count`, the file name of `gaussians` and its `sha256`. It is written last,
+  and files are replaced atomically, so that a reader sees the old asset or the
+  new one.
   """
 
   def __init__(self, directory):
@@ -407,7 +401,7 @@ class AssetBank:
     """Adds an asset; returns the path of its JSON file.
 
     Raises:
-      ValueError: if the name is none for a file, or the asset is not finite.
+      ValueError: if the name is not valid, or the asset is not finite.
       FileExistsError: if there is an asset of this name, unless `overwrite`.
       OSError: if the folder cannot be written.
     """
@@ -452,7 +446,7 @@ class AssetBank:
     return path
 
   def facts(self, name):
-    """What the JSON file of an asset says.
+    """Reads the JSON file of an asset.
 
     Raises:
       FileNotFoundError: if there is no such asset.
@@ -499,7 +493,7 @@ class AssetBank:
     return facts
 
   def load(self, name) -> Asset:
-    """An asset.
+    """Loads an asset.
 
     Raises:
       FileNotFoundError: if there is no such asset or its `.ply` is missing.
@@ -572,7 +566,7 @@ def _check_finite(gaussians, source):
 
 
 def _short(value):
-  """A value of a file on a line that stays short."""
+  """A value as text, cut to 200 characters."""
   text = str(value)
   return text if len(text) <= 200 else text[:200] + '...'
 
@@ -586,18 +580,18 @@ def _check_agent(scene, agent):
 
 
 def _is_seen(gaussians, agent):
-  """`[N]` bool, which Gaussians of an agent are ever drawn."""
+  """`[N]` bool, the visible Gaussians of an agent."""
   return (gaussians.node == agent) & (gaussians.opacity_logits >= _UNSEEN)
 
 
 def _frozen(scene, agent, step):
-  """All Gaussians, those of one agent as its body has them at a step."""
+  """All Gaussians, with the body of one agent posed as at a step."""
   if scene.bodies is None or scene.bodies.kind[agent] == types.RIGID:
     return scene.gaussians
   if step is None:
     (steps,) = np.nonzero(scene.tracks.valid[:, agent])
     step = int(steps[len(steps) // 2]) if len(steps) else 0
-  # Where it is alone, the budgets are its own.
+  # All others rigid, so that the budget is this agent's.
   only = np.arange(len(scene.sizes)) == agent
   kind = np.where(only, scene.bodies.kind, types.RIGID)
   is_articulated = kind[agent] == types.ARTICULATED
@@ -614,7 +608,7 @@ def _frozen(scene, agent, step):
 
 
 def _free_agent(scene, agent):
-  """The index that `insert` uses."""
+  """The agent that `insert` uses, checked."""
   node = scene.gaussians.node
   is_seen = scene.gaussians.opacity_logits >= _UNSEEN
   is_free = ~np.any(scene.tracks.valid, 0)
@@ -648,10 +642,10 @@ def _mean_exposure(scene):
 
 
 def _through(sh, matrix, offset):
-  """Harmonics `[N, K, 3]` of the colours, an affine map applied to them.
+  """Applies an affine map of colours to harmonics `[N, K, 3]`.
 
-  Blending commutes with it, because weights add up to one; what rendering cuts
-  at zero does not, and colours that were cut may differ.
+  Blending commutes with it, because weights add up to one. Clipping of colours
+  at zero does not, so clipped colours may differ.
   """
   sh = np.asarray(sh, np.float64) @ matrix.T
   sh[:, 0] += (matrix @ np.full(3, 0.5) + offset - 0.5) / project.SH0

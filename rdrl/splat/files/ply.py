@@ -10,7 +10,7 @@ import plyfile
 
 from rdrl import types
 
-# Bytes within which a header must end; that of degree 3 has 1500.
+# Most bytes of a header; that of degree 3 has 1500.
 MAX_HEADER = 1 << 16
 _DTYPES = {
   **{'char': 'i1', 'uchar': 'u1', 'short': 'i2', 'ushort': 'u2'},
@@ -24,8 +24,8 @@ _ORDERS = {
   'binary_big_endian': '>',
 }
 
-# Metres and colours beyond which sums over a scene may leave float32, the
-# largest logarithm of a scale that float32 holds, and what no scene has.
+# Limits: metres and colours, beyond which sums may leave float32; logarithms of
+# scales that float32 holds; nodes.
 _MAX_VALUE, _MAX_LOG_SCALE, _MAX_NODE = 1e9, 88.0, 9999
 _MAX_QUAT = 1e38
 # Lengths of quaternions whose squares float32 holds.
@@ -47,8 +47,8 @@ def _names(num_coefficients):
 def save_ply(path, gaussians):
   """Writes Gaussians so that any viewer of 3DGS scenes opens them.
 
-  Means of tracked objects stay in their box frames; `node`, an integer property
-  after the standard ones, says whose. Viewers ignore it.
+  Means of tracked objects stay in their box frames. Each Gaussian's node is an
+  integer property `node` after the standard ones, which viewers ignore.
 
   Raises:
     OSError: naming the file, if it cannot be written.
@@ -81,7 +81,7 @@ def save_ply(path, gaussians):
 
 @contextlib.contextmanager
 def named(path):
-  """Gives an error without a file, as a full disk makes, the name of one."""
+  """Adds a file name to an `OSError` without one, such as of a full disk."""
   try:
     yield
   except OSError as error:
@@ -91,14 +91,14 @@ def named(path):
 
 
 def load_ply(path):
-  """`Gaussians` of a 3DGS file; all in the background without a `node`.
+  """Loads the `Gaussians` of a 3DGS file; without `node`, all are background.
 
-  A file without any is a scene, too. Opacity logits may be infinite and
-  logarithms of scales minus infinite, as some programs write them.
+  The file may hold no Gaussian. Opacity logits may be infinite and logarithms
+  of scales minus infinite, as some programs write them.
 
   Raises:
-    ValueError: naming the file, if it is no such file, and the property and the
-      splat, if one is missing or is not what can be drawn.
+    ValueError: naming the file, property and splat that are missing or cannot
+      be drawn.
     OSError: if it cannot be read.
   """
   name = os.fspath(path)
@@ -115,7 +115,7 @@ def load_ply(path):
   def columns(prefix, suffixes, low=-_MAX_VALUE, high=_MAX_VALUE):
     names = [prefix + str(suffix) for suffix in suffixes]
     for n in names:
-      # NaN lies within nothing.
+      # NaN fails both comparisons.
       good = (vertices[n] >= low) & (vertices[n] <= high)
       for row in np.flatnonzero(~good)[:1]:
         raise ValueError(f'{name}: {n}: {vertices[n][row]} of splat {row}')
@@ -148,10 +148,9 @@ def load_ply(path):
 
 
 def _vertices(file, name):
-  """Structured array `[N]` of the vertices of an open file.
+  """Reads the vertices of an open file as a structured array `[N]`.
 
-  What the header claims is compared with the size of the file before anything
-  is read.
+  Compares the header's claims with the size of the file before it reads.
   """
   order, elements, start = _header(file, name)
   left = os.fstat(file.fileno()).st_size - start
@@ -164,7 +163,7 @@ def _vertices(file, name):
     if len(set(names)) < len(names):
       raise ValueError(f'{source}: two properties have one name')
     dtype = np.dtype([(n, order + (kind or 'u1')) for n, kind in properties])
-    # A number and what ends it have two bytes at least, the last may lack one.
+    # A number and its separator take two bytes; the last may lack the latter.
     size = dtype.itemsize if order else 2 * len(names)
     if count * size > left + (not order):
       raise ValueError(
@@ -184,7 +183,7 @@ def _vertices(file, name):
 
 
 def _rows(file, skipped, count, names, source):
-  """Structured float64 array of lines of numbers."""
+  """Parses lines of numbers to a structured float64 array."""
   lines = file.read().splitlines()[skipped : skipped + count]
   if len(lines) < count:
     raise ValueError(f'{source}: cut off at {len(lines)} of {count}')
@@ -203,10 +202,11 @@ def _rows(file, skipped, count, names, source):
 
 
 def _header(file, name):
-  """Byte order, or '' of a text; elements; and where the first of them begins.
+  """Parses the header of an open file.
 
-  An element is its name, its number and its properties, each a name and a
-  dtype, None for a list.
+  Returns:
+    Byte order, '' for text; elements, each a name, a count and properties of
+    name and dtype, None for a list; and the offset of the first element.
   """
   head = file.read(MAX_HEADER)
   opening = re.match(rb'ply(\r\n|\n|\r)', head)

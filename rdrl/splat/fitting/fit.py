@@ -1,15 +1,15 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Fits Gaussians, a sky and exposures to a log.
 
-Photometric loss of 3DGS (L1 and DSSIM) and the relative error of the expected
-depth at lidar points; moving objects are nodes that their tracks place (Street
-Gaussians), rigid or not (OmniRe, see `appearance.bodies`); dead Gaussians are
+The loss is that of 3DGS (L1 and DSSIM) plus the relative error of the expected
+depth at lidar points. Moving objects are nodes that their tracks place (Street
+Gaussians), rigid or not (OmniRe, see `appearance.bodies`). Dead Gaussians are
 relocated (3DGS as MCMC). The sky is a map of directions behind everything,
 learnt jointly, so that no semantic mask is needed.
 
-Several traversals of one street share where Gaussians lie; each has its own
-objects, sky and exposures and its own residual of the spherical harmonics
-(MTGS, Li et al. 2025, which keeps their constant shared).
+Several traversals of one street share the geometry of Gaussians; each has its
+own objects, sky and exposures and its own residual of the spherical harmonics
+(MTGS, Li et al. 2025, which shares their constant).
 """
 
 import dataclasses
@@ -41,15 +41,15 @@ from rdrl.splat.raster import blocks
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-  """What a fit leaves of one traversal.
+  """Result of a fit for one traversal.
 
   Attributes:
     scene: the reconstruction.
     snapshots: the scene at `config.fit.snapshot_fractions` of the fit.
     metrics: held-out scores, as `evaluate` returns them.
-    log: what was fitted; its poses are corrected if the configuration says so,
-      those of held-out steps by what was found before and after.
-    rig: `[T, 6]` that correction of the ego, see `poses.corrected`.
+    log: the fitted log. Its poses are corrected if the configuration says so,
+      those of held-out steps by interpolation.
+    rig: `[T, 6]` the correction of the ego, see `poses.corrected`.
   """
 
   scene: types.Scene
@@ -61,19 +61,18 @@ class FitResult:
 
 @dataclasses.dataclass(frozen=True)
 class _Start:
-  """Where the fit of a street begins.
+  """Start of the fit of a street.
 
   Attributes:
     traversals: its logs.
-    traversal: `[T]` int32, to which each step of all together belongs.
-    first_agent: of each traversal, from 1 on.
-    steps: that may be looked at.
+    traversal: `[T]` int32, the traversal of each step of the joined log.
+    first_agent: `[V]` of each traversal, from 1 on.
+    steps: training steps of the joined log.
     rasters: `drivable`, `occupancy` and `ground` of `types.Scene`.
     bodies: of all agents, or None.
     state: before the first step.
-    pool: what steps look at.
-    coarse_pool: the same at half the resolution, which the first ones look at
-      instead, or None.
+    pool: training views.
+    coarse_pool: the same at half the resolution, for the first steps, or None.
   """
 
   traversals: list[types.Log]
@@ -88,14 +87,14 @@ class _Start:
 
 
 def _training_steps(traversals):
-  """Those of all, on the clock of `_join`."""
+  """Training steps of all traversals, on the clock of `_join`."""
   begins = np.cumsum([0] + [len(log.times) for log in traversals[:-1]])
   parts = [training_steps(log) for log in traversals]
   return np.concatenate([x + b for x, b in zip(parts, begins, strict=True)])
 
 
 def training_steps(log):
-  """Time steps that may be looked at.
+  """Time steps `[S]` that are not held out.
 
   Raises:
     ValueError: if there is none.
@@ -110,34 +109,34 @@ def fit(log, config: Config, key, directory=None):
   """Reconstructs a log.
 
   Args:
-    log: all time steps that are not held out are fitted.
-    config: how.
+    log: fitted at all time steps that are not held out.
+    config: how to fit.
     key: for all random choices.
-    directory: where progress goes, so that a killed fit goes on; or None.
+    directory: for checkpoints, so that a killed fit resumes; or None.
 
   Returns:
     `FitResult`.
 
   Raises:
-    ValueError: if the budget of Gaussians does not hold the objects, or one of
-      those of bodies does not hold theirs.
+    ValueError: if the budget of Gaussians does not hold the objects, or a
+      budget of bodies does not hold their Gaussians.
   """
   return fit_traversals([log], config, key, directory)[0]
 
 
 def fit_traversals(traversals, config: Config, key, directory=None):
-  """Reconstructs a street out of several drives through it.
+  """Reconstructs a street from several drives through it.
 
   Args:
-    traversals: one log or more in one world frame and of one camera rig; each
+    traversals: one or more logs in one world frame, of one camera rig; each
       gets `config.fit.num_steps` steps.
-    config: see `fit`; the budget is that of all together.
+    config: see `fit`; the budget is for all together.
     key: see `fit`.
     directory: see `fit`.
 
   Returns:
-    A `FitResult` for each log. Their scenes share the background and have as
-    many Gaussians; what belongs to the objects of others is transparent.
+    A `FitResult` for each log. Their scenes share the background and the number
+    of Gaussians; objects of other traversals are transparent.
 
   Raises:
     ValueError: see `fit`, or if the images differ in shape.
@@ -165,16 +164,15 @@ def fit_scenes(drives, config: Config, key, directory=None, mesh=None):
     config: see `fit`, the same for all.
     key: see `fit`.
     directory: see `fit`; one for all.
-    mesh: of one axis, as `training.mesh.make` makes it, among whose devices the
-      scenes are dealt out; their number is a multiple of its. None leaves all
-      to one device.
+    mesh: of one axis, see `training.mesh.make`; its devices share the scenes,
+      whose number is a multiple of its size. None uses one device.
 
   Returns:
-    A `FitResult` for each of them.
+    A `FitResult` for each log.
 
   Raises:
-    ValueError: see `fit`, or if the logs differ in a shape, naming the field,
-      or if they cannot be dealt out evenly.
+    ValueError: see `fit`, or naming the field in whose shape the logs differ,
+      or if the mesh cannot share them evenly.
   """
   if mesh is not None and len(drives) % mesh.size:
     raise ValueError(f'{len(drives)} scenes for a mesh of {mesh.size} devices')
@@ -204,7 +202,7 @@ def fit_scenes(drives, config: Config, key, directory=None, mesh=None):
 
 
 def _prepare(traversals, config, key):
-  """`_Start` of one log or several."""
+  """Prepares the `_Start` of one log or several."""
   rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
   log, traversal, first_agent = _join(traversals)
   steps = _training_steps(traversals)
@@ -259,7 +257,7 @@ def _prepare(traversals, config, key):
 
 
 def _halved(log):
-  """The log at half its resolution, or a pixel more."""
+  """The log at half its resolution, rounded up."""
   camera = log.cameras
   return logs.resize(log, -(-camera.height // 2), -(-camera.width // 2))
 
@@ -306,11 +304,11 @@ def _results(start, state, config):
 
 
 def _join(traversals):
-  """One log of several, one after the other, its times from 0 on in each.
+  """Concatenates logs in time; the times of each begin at 0.
 
   Returns:
-    The log, in which each has its own agents but for the ego; `[T]` int32, to
-    which each step belongs; and the first agent of each, from 1 on.
+    The log, in which traversals share the ego alone; `[T]` int32, the traversal
+    of each step; and `[V]` the first agent of each traversal, from 1 on.
 
   Raises:
     ValueError: if the images differ in shape.
@@ -365,16 +363,16 @@ def _join(traversals):
 def refit(
   scene, log, extra: optimise.Views, config: Config, key, directory=None
 ):
-  """Goes on fitting a scene to its log and to extra views.
+  """Continues to fit a scene to its log and to extra views.
 
   Args:
     scene: to start from.
-    log: what was recorded, with poses that are taken for the truth.
-    extra: weighted views without depth; `config.fit.extra_share` of the steps
-      look at one of them.
-    config: how; `config.fit.refit_steps` steps.
+    log: the recorded drive; its poses are trusted.
+    extra: weighted views without depth, used by `config.fit.extra_share` of the
+      steps.
+    config: how to fit, for `config.fit.refit_steps` steps.
     key: for all random choices.
-    directory: where progress goes, or None.
+    directory: for checkpoints, or None.
 
   Returns:
     The new `Scene`.
@@ -406,9 +404,14 @@ def refit(
 
 
 def _scene(like, trained, node, traversal, agents):
-  """`like` with the appearance in one traversal, in host memory.
+  """`like` with its appearance in one traversal, in host memory.
 
-  `agents` are the first of the traversal's own nodes and their number.
+  Args:
+    like: `types.Scene`.
+    trained: `optimise.Trained`.
+    node: `[N]` of its Gaussians.
+    traversal: index.
+    agents: first agent of the traversal and their number.
   """
   trained, node = jax.device_get((trained, node))
   first, count = agents
@@ -451,7 +454,7 @@ def _scene(like, trained, node, traversal, agents):
 
 
 def _mirrors(log, steps, config, hits=None):
-  """`symmetry.planes` of what is fitted; nobody is mirrored without a share."""
+  """`symmetry.planes` of the fitted steps; zeros if nothing is mirrored."""
   if not config.fit.mirror_share:
     return np.zeros((len(log.sizes), 2), np.int8)
   return symmetry.planes(log, hits or lidar.find(log, steps))
@@ -460,11 +463,11 @@ def _mirrors(log, steps, config, hits=None):
 def _pool(
   log, traversal, steps, ground, light, mirrors, extra=None, bodies=None
 ):
-  """`Pool` of the log's views at some steps and of extra ones."""
+  """Makes the `Pool` of the log's views at some steps and of extra views."""
   num_cameras = log.images.shape[1]
   pairs = [(t, c) for t in steps for c in range(num_cameras)]
   sparse = [lidar.pixels(log, t, c) for t, c in pairs]
-  # Not the longest list: programs are shared by logs of one shape.
+  # Not the longest list, so that logs of one shape share a program.
   length = min(log.lidar.shape[1], log.cameras.height * log.cameras.width)
   pixels = np.zeros((len(pairs), length), np.int32)
   depths = np.zeros((len(pairs), length), np.float32)
@@ -512,7 +515,7 @@ def _pool(
 
 
 def _finite(tracks):
-  """Zeros where agents are not valid: NaN would pass into gradients."""
+  """Fills in zeros where agents are not valid: NaN would enter gradients."""
 
   def fill(x):
     valid = np.expand_dims(tracks.valid, tuple(range(2, np.ndim(x))))
@@ -534,9 +537,9 @@ def _run(
   mesh=None,
   num_scenes=None,
 ):
-  """`FitState` after `config.fit.num_steps`.
+  """Runs `config.fit.num_steps` steps; returns the `FitState`.
 
-  With `num_scenes`, state, pools and key are those of many, see `fit_scenes`.
+  With `num_scenes`, state, pools and key have a leading axis of scenes.
   """
   num_steps = config.fit.num_steps
   taken = [max(1, round(f * num_steps)) for f in config.fit.snapshot_fractions]
@@ -572,13 +575,13 @@ def _run(
 
 
 def evaluate(scene, log, config: RenderConfig):
-  """Scores of a scene on the log's held-out frames, but for `log.ego_mask`.
+  """Scores a scene on the log's held-out frames, outside of `log.ego_mask`.
 
   Returns:
-    Floats: `psnr` and `ssim`, means over frames; `psnr_camera_<c>`;
-    `psnr_lidar` on the pixels that lidar of the step or of its two neighbours
-    on either side covers; `overflow`, the largest of a frame; where there are
-    bodies `unposed`, see `Rendered`.
+    Floats: `psnr` in dB and `ssim`, means over frames; `psnr_camera_<c>`;
+    `psnr_lidar` on the pixels that lidar hits at the step or up to two steps
+    before or after; `overflow` and, where there are bodies, `unposed`, see
+    `Rendered`, the largest of a frame.
   """
   scores = {'psnr': [], 'ssim': [], 'psnr_lidar': [], 'overflow': []}
   scene = jax.tree.map(jnp.asarray, scene)

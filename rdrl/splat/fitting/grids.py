@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Rasters of a log that a simulator drives on: ground, edges, obstacles."""
+"""Rasters of a log for the simulator: ground, road edges, obstacles."""
 
 import jax
 import numpy as np
@@ -10,10 +10,9 @@ from rdrl import logs
 from rdrl import trees
 from rdrl import types
 
-# Of the lidar heights in a cell; below it lies noise, above it what stands
-# there.
+# Percentile of the lidar heights in a cell: noise lies below, objects above.
 _GROUND_PERCENTILE = 10
-# A cell whose lowest point is this far above the road's plane is no ground.
+# Metres from the road's plane at which a cell is no ground.
 _GROUND_BAND = 1.0
 _SMOOTHING = 2.0
 # Heights above ground between which a point is an obstacle.
@@ -21,16 +20,16 @@ _OBSTACLE_LOW, _OBSTACLE_HIGH = 0.3, 2.0
 
 
 def ground_and_grids(log, hits, config):
-  """Grids of a log, all of one shape so that scenes stack.
+  """Computes the grids of a log, all of one shape so that scenes stack.
 
   The ground is a low percentile of the static lidar heights per cell, near the
-  road's plane, filled from the nearest cell that has one and smoothed. What is
-  drivable comes from the map, what is in the way from static lidar points
-  between 0.3 and 2 m above ground.
+  road's plane, filled from the nearest cell that has one and smoothed. Drivable
+  area comes from the map, obstacles from static lidar points between 0.3 and
+  2 m above ground.
 
   Args:
     log: with or without lidar; without it, the ground is that below the ego and
-      nothing is in the way.
+      there are no obstacles.
     hits: its `lidar.Hits`.
     config: `GridConfig`.
 
@@ -109,6 +108,6 @@ def _ground(log, points, flat, size, cell, origin):
   nearest = ndimage.distance_transform_edt(
     is_empty, return_distances=False, return_indices=True
   )
-  # A median first: a car's roof in a cell without road must not be a hill.
+  # A median first, so that a car's roof in a cell without road is no hill.
   filled = ndimage.median_filter(residual[tuple(nearest)], 5, mode='nearest')
   return plane + ndimage.gaussian_filter(filled, _SMOOTHING, mode='nearest')

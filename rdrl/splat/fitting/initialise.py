@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""First guesses on the host: Gaussians from coloured lidar points, the sky."""
+"""Initialises Gaussians, from coloured lidar points, and sky on the host."""
 
 import numpy as np
 from scipy import ndimage
@@ -14,48 +14,50 @@ from rdrl.splat.fitting import lidar
 from rdrl.splat.fitting import unpose
 from rdrl.splat.raster import project
 
-# Share of the background's Gaussians on pixels that lidar does not reach, and
-# the share of those whose depth is drawn rather than copied from below.
+# Share of the background's Gaussians on pixels without lidar; and of those, the
+# share whose depth is drawn rather than copied from the nearest lidar pixel.
 _UNSEEN_SHARE, _DRAWN_SHARE = 0.15, 0.3
 _DRAWN_DEPTHS = (20.0, 200.0)
-# Pixels from the nearest lidar point from which a pixel counts as unreached.
+# Pixels from the nearest lidar point beyond which a pixel has no lidar.
 _UNSEEN_DISTANCE = 6
 _OPACITY, _UNSEEN_OPACITY, _VEHICLE_OPACITY = 0.6, 0.3, 0.9
-# Metres from a vehicle's own points within which those of others tell nothing;
-# edge of the voxels that surfaces are counted in; and how much in all the
-# logarithms of three sizes may differ before a vehicle is less like another one
-# than like its own other end.
+# `_whole`: metres from a vehicle's own points within which those of others are
+# not used; edge of the voxels that measure surfaces; and the sum of differences
+# of log sizes beyond which its own other end comes before another vehicle.
 _KNOWN, _VOXEL, _ALIKE = 0.3, 0.15, 0.1
-# Deviations of a patch of points to those of the Gaussian that covers it, least
-# width in metres, and least thickness relative to the width.
+# Scale of a Gaussian over the deviation of the points that it covers, least
+# scale in metres, and least scale relative to the largest.
 _SPREAD, _MIN_WIDTH, _MIN_FLATNESS = 1.5, 0.02, 0.1
 # Metres above or below the ground within which a point lies on it.
 _GROUND_BAND = 0.1
-# Moments at most that the light is guessed from.
+# Most steps that the light is initialised from.
 _LIGHT_STEPS = 100
 
 
 def initial_scene(log: types.Log, hits, config, rng, surface=None, bodies=None):
-  """Gaussians and sky to start fitting from.
+  """Initialises Gaussians and sky.
 
   Args:
     log: with lidar or without; without it, all depths are drawn.
     hits: its `lidar.Hits`.
     config: `FitConfig`.
     rng: NumPy generator.
-    surface: height of the ground, on which a ground node is to lie; or None.
-    bodies: `unpose.initial_bodies`; the Gaussians of walkers come at rest.
+    surface: `Grid` of the ground's height for a ground node, or None.
+    bodies: from `unpose.initial_bodies`; Gaussians of pedestrians are at rest.
 
   Returns:
     `Gaussians` of NumPy arrays, `config.num_gaussians` of them, and the sky
     `[h, 2 h, 3]`.
+
+  Raises:
+    ValueError: if objects take the whole budget.
   """
   clouds = _object_points(log, hits, config, bodies)
   is_seen = hits.stands & ~np.isnan(hits.colors[:, 0])
   points, colors = hits.points[is_seen], hits.colors[is_seen]
 
-  # Lidar samples directions evenly, like the images: who reflected a share of
-  # its points covers about that share of the pixels.
+  # Lidar samples directions evenly, as images do: an object's share of points
+  # is about its share of pixels.
   total = len(points) + sum(len(cloud) for cloud, _ in clouds.values())
   budget = config.num_gaussians
   counts = {
@@ -126,7 +128,7 @@ def initial_light(log, hits, steps):
 
 
 def _patches(points, num):
-  """Cuts points into `num` patches of equally many, as a k-d tree does.
+  """Cuts points into `num` equally large patches, as a k-d tree does.
 
   Returns:
     Indices `[M]` patch after patch, and `[num]` where each patch begins.
@@ -151,7 +153,7 @@ def _patches(points, num):
 
 
 def _cover(points, colors, num):
-  """`num` Gaussians that cover at least as many points, as dense as these are.
+  """Covers points, at least `num`, by `num` Gaussians of equally many points.
 
   Returns:
     Means `[num, 3]`, log scales `[num, 3]`, quaternions `[num, 4]`, colours
@@ -166,8 +168,8 @@ def _cover(points, colors, num):
   offset = points - np.repeat(mean, count[:, 0], 0)
   outer = np.einsum('ni,nj->nij', offset, offset)
   covariance = np.add.reduceat(outer, begins) / count[..., None]
-  # A patch of a few points says little of its shape, so it keeps some of the
-  # size that its neighbours leave it.
+  # Few points say little about a patch's shape: shrink it towards a round one
+  # of the spacing of neighbours.
   nearest = spatial.KDTree(mean).query(mean, min(4, num))[0].reshape(num, -1)
   round_ = np.mean(nearest**2, 1)[:, None, None] / 12 * np.eye(3)
   trust = count[..., None] / (count[..., None] + 3)
@@ -193,14 +195,13 @@ def _walks(bodies, k):
 
 
 def _object_points(log, hits, config, bodies=None):
-  """Points and colours of each tracked agent that is ever there.
+  """Points and colours of each agent that is valid at a training step.
 
   Returns:
-    Dictionary from the agent to points `[M, 3]` in its box frame, mirrored
-    across its length because vehicles are symmetric and their far side is
-    never seen, and across their width where `symmetry.planes` says so, unless
-    it is `_whole` that fills them; and colours `[M, 3]`. Walkers are so at
-    rest.
+    Agent to points `[M, 3]` in its box frame and colours `[M, 3]`. Points are
+    mirrored at y = 0, because vehicles are symmetric and their far side is
+    never seen, and at x = 0 where `symmetry.planes` says so, unless `_whole`
+    fills the vehicle. Those of pedestrians are at rest.
   """
   clouds = {}
   ends = np.zeros(len(log.sizes), np.int8)
@@ -212,7 +213,7 @@ def _object_points(log, hits, config, bodies=None):
       continue
     index, local = hits.fitted_around(k)
     inside = np.all(np.abs(local) <= half + 0.1, -1)
-    # The road below the car is not the car.
+    # Without the road below.
     inside &= local[:, 2] > -half[2] + 0.08
     if _walks(bodies, k):
       inside = unpose.is_inside(local, log.sizes[k])
@@ -229,12 +230,11 @@ def _object_points(log, hits, config, bodies=None):
 
 
 def _whole(k, clouds, log, num, rng):
-  """Gaussians of a vehicle as `_cover` gives them, `num` in two lists.
+  """Covers a whole vehicle by `num` Gaussians, in two lists as of `_cover`.
 
-  The first cover its own points. The second cover, where there are none, those
-  of other vehicles and of its own other end, as far as these are where whatever
-  is more like it has none, in its mean colour. Surface decides who gets how
-  many.
+  The first list covers its own points. The second covers what is missing by the
+  points of other vehicles, scaled to its size, and of its own other end, the
+  most similar first, in its mean colour. The area of each decides its number.
   """
   sizes = np.asarray(log.sizes, np.float64)
   own, colors = clouds[k]
@@ -258,10 +258,7 @@ def _whole(k, clouds, log, num, rng):
 
 
 def _complete(points, colors, size, num, rng, walks=False):
-  """Adds points on a box's faces where an object has fewer than `num`.
-
-  Those of a walker lie round its bones.
-  """
+  """Adds points on a box's faces, or on a pedestrian's bones, up to `num`."""
   missing = max(num - len(points), 0)
   if walks:
     face = unpose.on_bones(size, missing, rng) / (0.45 * size)
@@ -280,10 +277,10 @@ def _mean_color(colors):
 
 
 def _unseen_points(log, config, steps, num, rng):
-  """Points on pixels without lidar, and the sky that such pixels would make.
+  """Points on pixels without lidar, and a sky of the colours of such pixels.
 
-  Most take the depth of the nearest pixel that has one, which continues a
-  facade above the topmost beam; the rest draw an inverse depth.
+  Most points take the depth of the nearest lidar pixel, which continues a
+  facade above the topmost beam; for the rest an inverse depth is drawn.
   """
   height, width = log.images.shape[2:4]
   sky_size = np.array([config.sky_height, 2 * config.sky_height])
@@ -355,7 +352,7 @@ def _sky_cell(rays, size):
 
 
 def _shape(points):
-  """Log scales `[M, 3]` and quaternions `[M, 4]` of round, touching ones."""
+  """Log scales `[M, 3]`, quaternions `[M, 4]` of round, touching Gaussians."""
   num = len(points)
   if not num:
     return np.zeros((0, 3)), np.zeros((0, 4))

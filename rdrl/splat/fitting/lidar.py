@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What lidar hit: where, when, in which colour and around whose box.
+"""Lidar points of a log with their steps, colours and boxes.
 
-Found once for a log. Grids, gaits, symmetry, light and the first Gaussians all
-begin from it.
+Computed once for a log; grids, gaits, symmetry, light and the initial Gaussians
+use it.
 """
 
 import dataclasses
@@ -13,28 +13,28 @@ from scipy import spatial
 from rdrl import trees
 from rdrl import types
 
-# Boxes are widened by so many metres before what stands is told from agents.
+# Metres by which boxes are widened before points in them count as agents.
 _MARGIN = 0.3
-# Share of a box by which what is around it is wider, on top of the margin.
+# Share of a box by which `Hits.around` is wider, on top of the margin.
 _AROUND = 0.2
-# Points that a normal is taken from, and variance across their plane to that
-# along its shorter axis from which on they lie in none.
+# Points of a normal; and ratio of the variance across their plane to that along
+# its shorter axis from which on they form no plane.
 _NORMAL_POINTS, _MOST_ROUGH = 12, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Hits:
-  """The valid points of all steps, one step after the other.
+  """The valid points of all steps, step after step.
 
   Attributes:
-    points: `[M, 3]` in the world.
+    points: `[M, 3]` metres in the world.
     steps: `[M]` int, the step of each.
-    stands: `[M]` bool, whether it is in no agent's box, nor just beside one.
-    fitted: `[S]` the steps that a fit may look at.
-    colors: `[M, 3]` in some image of its own step, 0 to 1; NaN where none sees
-      it and at all other steps than `fitted`.
-    around: for each agent the points in its box and around, a pair of indices
-      `[K]` and places `[K, 3]` in the frame of the box.
+    stands: `[M]` bool, whether it is static: in no agent's widened box.
+    fitted: `[S]` training steps.
+    colors: `[M, 3]` from an image of its step, 0 to 1; NaN where no image sees
+      it and at steps that are not `fitted`.
+    around: for each agent the points in and around its box: indices `[K]` and
+      positions `[K, 3]` in the frame of the box.
   """
 
   points: np.ndarray
@@ -45,14 +45,14 @@ class Hits:
   around: tuple[tuple[np.ndarray, np.ndarray], ...]
 
   def fitted_around(self, agent):
-    """`around` of one agent at the steps that a fit may look at."""
+    """`around` of one agent, at training steps only."""
     index, place = self.around[agent]
     is_fitted = np.isin(self.steps[index], self.fitted)
     return index[is_fitted], place[is_fitted]
 
 
 def find(log: types.Log, fitted):
-  """`Hits` of a log, of which the images at steps `fitted` may be looked at."""
+  """Finds the `Hits` of a log with training steps `fitted` `[S]`."""
   sizes = np.asarray(log.sizes)
   clouds = [
     np.asarray(cloud)[np.asarray(valid)]
@@ -92,7 +92,7 @@ def find(log: types.Log, fitted):
 
 
 def to_box(points, agent):
-  """World points `[..., 3]` in the box frame of one agent, on the host."""
+  """Transforms world points `[..., 3]` to an agent's box frame, on the host."""
   cos, sin = np.cos(agent.yaw), np.sin(agent.yaw)
   offset = points - np.append(agent.xy, agent.z)
   return np.stack(
@@ -116,7 +116,7 @@ def _colors(log, points, begins, steps):
 
 
 def _project(log, t, c, points):
-  """Pixels `[M, 2]` int, depth `[M]` and whether in the image `[M]`."""
+  """Projects points to pixels `[M, 2]` int, depth `[M]`, in the image `[M]`."""
   m = np.asarray(log.cameras.camera_from_world[t, c], np.float64)
   local = points @ m[:3, :3].T + m[:3, 3]
   depth = local[:, 2]
@@ -129,10 +129,16 @@ def _project(log, t, c, points):
 
 
 def pixels(log, t, c, points=None):
-  """Flat pixel `[M]` and depth `[M]` of the lidar points that a view sees.
+  """Projects lidar points into a view; each pixel keeps the nearest.
 
-  Where several points share a pixel the nearest stays. The points are those of
-  the step unless given, `[P, 3]` in the world.
+  Args:
+    log: the drive.
+    t: step.
+    c: camera.
+    points: `[P, 3]` in the world; None: those of the step.
+
+  Returns:
+    Flat pixels `[M]` int32 and depths `[M]` in metres.
   """
   if points is None:
     points = np.asarray(log.lidar[t])[np.asarray(log.lidar_valid[t])]
@@ -147,11 +153,11 @@ def pixels(log, t, c, points=None):
 
 
 def normals(log, hits, steps):
-  """Unit normals `[M, 3]` in the world of all hits at some steps.
+  """Unit normals `[M, 3]` in the world of static hits at some steps.
 
-  Towards the sensor, of the plane through the nearest standing points of these
-  steps (Hoppe et al. 1992); 0 where these lie in no plane, on agents, and at
-  all other steps.
+  Each is that of the plane through the nearest static points of these steps
+  (Hoppe et al. 1992), towards the sensor; 0 where they form no plane, on agents
+  and at other steps.
   """
   chosen = hits.stands & np.isin(hits.steps, steps)
   points, times = hits.points[chosen], hits.steps[chosen]

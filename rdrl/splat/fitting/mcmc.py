@@ -1,9 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """A fixed budget of Gaussians, kept busy: 3DGS as MCMC (arXiv 2404.09591).
 
-Differs from the paper in that nothing is ever added: all Gaussians exist from
-the start, so that one compiled program serves a whole fit. Nor does noise shake
-their means.
+Unlike in the paper, no Gaussian is ever added: all exist from the start, so
+that one compiled program serves a whole fit. Nor are means perturbed by noise.
 """
 
 import jax
@@ -58,7 +57,7 @@ def relocate(gaussians, key):
     key: for the draw.
 
   Returns:
-    The new Gaussians, and `[N]` bool: those whose optimizer moments are void.
+    The new Gaussians, and `[N]` bool: whose optimizer moments to reset.
   """
   num = len(gaussians.node)
   opacity = jax.nn.sigmoid(gaussians.opacity_logits)

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""One step of fitting: what is trained, what is looked at, and the loss."""
+"""One step of fitting: parameters, training views, the loss."""
 
 import functools
 
@@ -23,44 +23,44 @@ from rdrl.splat.fitting import mcmc
 from rdrl.splat.fitting import poses
 from rdrl.splat.raster import blocks
 
-# Pulls exposures to the identity, or the scene could be dark and all cameras
+# Pulls exposures to the identity, else the scene could be dark and all cameras
 # bright.
 _EXPOSURE_WEIGHT = 0.1
-# Pulls what traversals add to the shared colours to nothing.
+# Pulls the traversals' residuals of the shared colours to 0.
 _RESIDUAL_WEIGHT = 0.01
-# Pulls the light on agents to where it began, which few cars contradict.
+# Pulls the light on agents to its initial value, since few cars constrain it.
 _LIGHT_WEIGHT = 1e-2
-# Pulls corrections of poses to nothing: scene and poses could move together.
+# Pulls pose corrections to 0, else scene and poses could drift together.
 _POSE_WEIGHT = 1e-3
 _ADAM = optax.scale_by_adam(eps=1e-15)
-# Learning rates, as in 3DGS but for shorter fits. Means: metres per step at
-# first; it decays to a hundredth, those of all others to a tenth.
+# Learning rates, as in 3DGS but for shorter fits. That of means, metres per
+# step, decays to a hundredth, all others to a tenth.
 _MEANS_RATE, _SCALES_RATE, _QUATS_RATE, _OPACITY_RATE = 0.01, 0.02, 0.005, 0.05
 # Of the constant colour; higher bands get a twentieth.
 _SH_RATE, _SKY_RATE, _EXPOSURE_RATE = 0.02, 0.01, 0.001
-# Of the gaits of walkers, rad, that of cadence being a tenth in cycles per
-# metre; of the deformation field and its embeddings.
+# Of gaits, rad, and a tenth of it for cadence, cycles per metre; of the
+# deformation field and its embeddings.
 _GAIT_RATE, _FIELD_RATE = 0.002, 0.001
-# Of what vehicles have in common and of their paints.
+# Of the network and the paints of `appearance.likeness`.
 _LIKENESS_RATE, _PAINT_RATE = 0.003, 0.005
-# Metres around a box that its agent takes up.
+# Metres around a box that count as inside.
 _BOX_MARGIN = 0.1
 # Share of the steps after which no Gaussian is relocated.
 _RELOCATE_UNTIL = 0.8
-# Metres that poses move while they turn by a radian.
+# Learning rate of metres over that of radians in pose corrections.
 _STRIDE = 5.0
 
 
 @struct.dataclass
 class Views:
-  """Images from elsewhere to go on fitting with.
+  """Images to fit, with cameras and weights.
 
   Attributes:
     images: `[M, H, W, 3]` uint8.
-    weights: `[M, H, W]` how much each pixel is believed, 0 to 1.
+    weights: `[M, H, W]` weight of each pixel, 0 to 1.
     cameras: `[M]`.
-    camera_index: `[M]` int32, whose exposure they have.
-    steps: `[M]` int32, the time step at which agents are placed.
+    camera_index: `[M]` int32, the camera whose exposure they have.
+    steps: `[M]` int32, the time step of the agents.
   """
 
   images: types.Array
@@ -72,15 +72,18 @@ class Views:
 
 @struct.dataclass
 class Trained:
-  """What gradients move: Gaussians, but for their nodes, and all around them.
+  """Trained parameters, of V traversals, T steps and A agents.
 
-  Of V traversals, sky and exposure have a leading axis V; where V is more than
-  one, `gaussians.sh` is `[N, (1 + V) K, 3]`, what they share and then what each
-  adds. `gaussians.node` is None, for it is no parameter. Of
-  T steps and A agents, the corrections of poses are `rig` `[T, 6]` and `boxes`
-  `[T, A, 3]`, see `poses.corrected`. Of bodies there is what is learnt; `light`
-  is `[V, 8, 3]`; `likeness` is that of vehicles. These are None where there is
-  nothing of the kind.
+  Attributes:
+    gaussians: `node` is None, for it is no parameter; `sh` is `[N, K, 3]`, with
+      several traversals `[N, (1 + V) K, 3]`: shared, then each one's residual.
+    sky: `[V, h, 2 h, 3]`.
+    exposure: `[V, C, 3, 4]`.
+    rig: `[T, 6]` pose corrections of the ego, see `poses.corrected`.
+    boxes: `[T, A, 3]` pose corrections of agents.
+    motion: of bodies, or None.
+    light: `[V, 8, 3]` on agents, or None.
+    likeness: of vehicles, or None.
   """
 
   gaussians: types.Gaussians
@@ -101,7 +104,7 @@ class FitState:
     trained: parameters.
     node: `[N]` int32.
     optimizer: Adam's moments of `trained`.
-    snapshots: `trained` and `node` with a leading axis, zeros until taken.
+    snapshots: `trained` and `node` with a leading axis of slots, at first 0.
   """
 
   trained: Trained
@@ -112,7 +115,7 @@ class FitState:
 
 @struct.dataclass
 class Pool:
-  """All that a step may look at, on the device.
+  """Training data, on the device.
 
   Attributes:
     views: `V` views of the log, then extra ones.
@@ -120,16 +123,16 @@ class Pool:
     depth: `[V, L]` metres, 0 where there is no point.
     tracks: `[T, A]`.
     sizes: `[A, 3]` metres, of the agents' boxes.
-    is_vehicle: `[A]` bool, of these.
+    is_vehicle: `[A]` bool.
     ground: height of the ground in metres.
-    num_log: `[]` int32, how many of the views are the log's.
+    num_log: `[]` int32, number of views of the log, V.
     traversal: `[T]` int32, the traversal that each step belongs to.
     clock: `[T]` seconds since the beginning of the traversal.
     bodies: of all agents, or None where all are rigid.
     mirrors: `[A, 2]` int8, see `symmetry.planes`.
-    seen: `[C, H, W]` bool, whether the street is seen and not the recording car
-      itself; `[1, 1, 1]` where all of it is.
-    light: `[V, 8, 3]` on agents at the beginning, or None.
+    seen: `[C, H, W]` bool, False on the recording car itself; `[1, 1, 1]` if no
+      camera sees it.
+    light: initial light on agents, one `[8, 3]` per traversal, or None.
   """
 
   views: Views
@@ -149,7 +152,7 @@ class Pool:
 
 
 def harmonics(trained, traversal):
-  """`[N, K, 3]` of one traversal."""
+  """Spherical harmonics `[N, K, 3]` of one traversal."""
   num = len(trained.sky)
   if num == 1:
     return trained.gaussians.sh
@@ -158,13 +161,13 @@ def harmonics(trained, traversal):
 
 
 def initial_state(gaussians, sky, exposure, pool, config):
-  """`FitState` before the first step, in arrays of its own.
+  """`FitState` before the first step, in new arrays.
 
   Args:
     gaussians: `N` of them; `sh` as in `Trained`.
     sky: `[V, h, 2 h, 3]`.
     exposure: `[V, C, 3, 4]`.
-    pool: what will be looked at.
+    pool: training data.
     config: `splat.Config`.
   """
   # Copies, because the state is donated.
@@ -195,7 +198,7 @@ def initial_state(gaussians, sky, exposure, pool, config):
 
 @functools.partial(jax.jit, donate_argnames='state', static_argnames='axis')
 def snapshot(state, slot, axis=0):
-  """Keeps what is trained in a slot of `snapshots`, whose axis that is."""
+  """Copies `trained` and `node` to a slot of `snapshots` along `axis`."""
   index = (slice(None),) * axis
   taken = jax.tree.map(
     lambda all_, one: all_.at[*index, slot].set(one),
@@ -211,7 +214,7 @@ def snapshot(state, slot, axis=0):
   static_argnames=('config', 'has_extra'),
 )
 def step(state, i, pool, key, config, has_extra=False, count=None):
-  """One image, one step of Adam, `count` times or once.
+  """Takes `count` steps of Adam, one image each.
 
   Args:
     state: `FitState`, donated.
@@ -220,10 +223,10 @@ def step(state, i, pool, key, config, has_extra=False, count=None):
     key: of the whole fit.
     config: static, `splat.Config`.
     has_extra: static, whether the pool has extra views.
-    count: `[]` int32 steps or None, see `training.loop.repeat`.
+    count: `[]` int32 steps or None for one, see `training.loop.repeat`.
 
   Returns:
-    `FitState` and a dictionary of scalars for the log, means over the steps.
+    `FitState` and a dictionary of scalars to log, means over the steps.
   """
   return training.loop.repeat(
     lambda state, i: _advance(state, i, pool, key, config, has_extra),
@@ -237,9 +240,9 @@ def step(state, i, pool, key, config, has_extra=False, count=None):
   jax.jit, donate_argnames='state', static_argnames=('config', 'mesh')
 )
 def step_scenes(state, i, pool, keys, config, mesh=None, count=None):
-  """`step` of many scenes, all with a leading axis; logs are means over them.
+  """`step` of many scenes with a leading axis; logs are means over scenes.
 
-  With a mesh each device does its own: nothing passes between them.
+  With a mesh each device fits its own scenes; nothing passes between devices.
   """
   advance = jax.vmap(
     functools.partial(_advance, config=config), (0, None, 0, 0)
@@ -251,7 +254,7 @@ def step_scenes(state, i, pool, keys, config, mesh=None, count=None):
       mesh=mesh,
       in_specs=(own, jax.P(), own, own),
       out_specs=own,
-      # Batching rules of our own know nothing of what varies over the mesh.
+      # Our batching rules do not track what varies over the mesh.
       check_vma=False,
     )
 
@@ -310,7 +313,7 @@ def _advance(state, i, pool, key, config, has_extra=False):
 
 
 def _draw(i, pool, key):
-  """The view of step `i`: every epoch sees each once, in another order."""
+  """The view of step `i`: each epoch has all views, in a new order."""
   # The number of views is fixed by the shape of the depths.
   num = len(pool.depth)
   order = jax.random.permutation(jax.random.fold_in(key, -1 - i // num), num)
@@ -318,7 +321,7 @@ def _draw(i, pool, key):
 
 
 def _learning_rates(trained, done, config):
-  """Per array, broadcastable to it."""
+  """Learning rates, a `Trained` of arrays that broadcast."""
   decay = 0.01**done
   num_blocks = 1 if len(trained.sky) == 1 else 1 + len(trained.sky)
   width = trained.gaussians.sh.shape[1]
@@ -375,7 +378,7 @@ def _pace(means, node, camera, config):
 
 
 def cleared(gaussians, agents, sizes):
-  """Without the background inside of boxes: an agent leaves no room for it."""
+  """Makes background Gaussians inside of agents' boxes transparent."""
   away = gaussians.means[:, None] - jnp.concatenate(
     [agents.xy, agents.z[:, None]], -1
   )
@@ -391,7 +394,7 @@ def cleared(gaussians, agents, sizes):
 
 
 def _loss(trained, node, view, pool, key, config, has_extra):
-  """Loss `[]` of one view, and a dictionary of scalars for the log."""
+  """Loss `[]` of one view, and a dictionary of scalars to log."""
   rendered = _rendered(trained, node, view, pool, key, config)
   image = pool.views.images[view].astype(jnp.float32) / 255
   is_log, row, extra = True, view, None
@@ -464,7 +467,7 @@ def _rendered(trained, node, view, pool, key, config):
 
 
 def _mirrored(gaussians, pool, key, config):
-  """Some vehicles as their mirror images, drawn anew at each step."""
+  """Mirrors some vehicles, drawn anew at each step."""
   agent = jnp.maximum(gaussians.node, types.BACKGROUND)
   turn = jax.random.bernoulli(key, config.mirror_share, pool.mirrors.shape)
   turn = (turn & (pool.mirrors != 0))[agent]
@@ -498,18 +501,18 @@ def _depth_error(rendered, pixel, truth, config):
   depth = rendered.surface_depth if config.fits_surface else rendered.depth
   depth = depth.reshape(-1)[pixel]
   alpha = rendered.alpha.reshape(-1)[pixel]
-  # What lidar hits is opaque; what it hits far away is known less well.
+  # Relative, because far depths are less certain; and lidar hits opaque things.
   error = jnp.minimum(jnp.abs(depth / jnp.where(has_depth, truth, 1) - 1), 1)
   error = jnp.sum(jnp.where(has_depth, error + 1 - alpha, 0))
   return error / jnp.maximum(jnp.sum(has_depth), 1)
 
 
 def _priors(trained, node, pool, config):
-  """Terms of the loss that no image decides."""
+  """Yields the terms of the loss that do not depend on images."""
   opacity = jax.nn.sigmoid(trained.gaussians.opacity_logits)
   scales = jnp.exp(trained.gaussians.log_scales)
   if config.likeness_weight:
-    # What no image shows would vanish; of vehicles it is kept.
+    # These would remove unseen parts; those of vehicles stay.
     agent = jnp.maximum(node, types.BACKGROUND)
     is_kept = pool.is_vehicle[agent] & (node > types.BACKGROUND)
     opacity = jnp.where(is_kept, 0, opacity)

@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Small corrections of recorded poses, which are fitted with the scene.
+"""Small corrections of recorded poses, fitted with the scene.
 
-A correction of the rig is that of the ego's pose, shared by its cameras; one of
-an agent is that of its box. Both are in the frame of the box that they move.
+The correction of the rig moves the ego and all of its cameras; that of an agent
+moves its box. Both are in the frame of the box that they move.
 """
 
 import jax
@@ -15,7 +15,7 @@ from rdrl import types
 
 
 def move_camera(camera, ego, motion):
-  """A camera whose rig is moved.
+  """Moves a camera with its rig.
 
   Args:
     camera: one.
@@ -38,7 +38,7 @@ def move_camera(camera, ego, motion):
 
 
 def move_agents(agents, motion):
-  """Agents `[..., A]` moved by `[..., A, 3]` metres ahead, left and rad."""
+  """Moves agents `[..., A]` by `[..., A, 3]` metres ahead, left and rad."""
   return agents.replace(
     xy=agents.xy + geometry.rotate_2d(motion[..., :2], agents.yaw),
     yaw=agents.yaw + motion[..., 2],
@@ -46,7 +46,7 @@ def move_agents(agents, motion):
 
 
 def between(steps, motion):
-  """Motions `[T, ...]` whose rows at `steps` `[S]` stay; others interpolate."""
+  """Interpolates motions `[T, ...]` linearly between rows `steps` `[S]`."""
   count = len(motion)
   flat = np.asarray(motion).reshape(count, -1)
   columns = [np.interp(np.arange(count), steps, x[steps]) for x in flat.T]
@@ -54,7 +54,7 @@ def between(steps, motion):
 
 
 def corrected(log: types.Log, rig, boxes=0.0):
-  """The log with its cameras and its agents moved.
+  """Moves the cameras and the agents of a log.
 
   Args:
     log: of `T` steps, `C` cameras and `A` agents.

@@ -1,10 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""First guesses on the host of how bodies move, and points taken back to rest.
+"""Initialises the motion of bodies on the host, and takes points back to rest.
 
-How a walker steps shows in its lidar points: below the hips they lie ahead and
+A pedestrian's gait shows in its lidar points: below the hips they lie ahead and
 behind by the swing of the legs. The gait is the sinusoid over the distance
-walked that fits them best, found frequency by frequency as in the periodogram
-of Lomb (1976).
+walked that fits them best, found by a search over frequencies as in the
+periodogram of Lomb (1976).
 """
 
 import jax
@@ -16,29 +16,29 @@ from rdrl import types
 from rdrl.splat.appearance import bodies as bodies_lib
 from rdrl.splat.appearance import deformation
 
-# Metres beyond the box that still are the walker: feet reach out.
+# Metres beyond the box that belong to the pedestrian: feet reach out.
 MARGIN = (0.25, 0.1, 0.1)
-# Strides of adults over their height, between which one is looked for, and the
-# one where lidar shows none.
+# Range of strides over body height that is searched, and the default where
+# lidar shows no gait.
 _STRIDES, _STRIDE = (0.55, 1.15), 0.83
 # Fewest points that show a gait.
 _LEAST_POINTS = 30
-# Of the box above the sole: what lies lower is the ground's.
+# Metres above the bottom of the box below which points are ground.
 _SOLE = 0.08
 
 
 def initial_bodies(log: types.Log, hits, config, key):
-  """Bodies to start fitting with.
+  """Initialises the bodies of a log.
 
   Args:
-    log: whose `times` are those on the clock of the tracks.
+    log: the drive.
     hits: its `lidar.Hits`.
     config: `RenderConfig`, which has the budgets.
     key: of the deformation field.
 
   Returns:
-    `Bodies` of NumPy arrays, pedestrians articulated if there is a budget for
-    them, cyclists and others deformable likewise; None if there is none at all.
+    `Bodies` of NumPy arrays: pedestrians articulated and cyclists and others
+    deformable, where there is a budget for them; None if there is no budget.
   """
   if not (config.articulated_budget or config.deformable_budget):
     return None
@@ -76,29 +76,32 @@ def initial_bodies(log: types.Log, hits, config, key):
 
 
 def _along(agents):
-  """Metres `[...]` along the heading from the origin of the world."""
+  """Metres `[...]` along the heading, from the world's origin."""
   return agents.xy[..., 0] * np.cos(agents.yaw) + agents.xy[..., 1] * np.sin(
     agents.yaw
   )
 
 
 def is_inside(points, size):
-  """Which points `[M]` of `[M, 3]` in its box frame are of a walker."""
+  """`[M]` bool, which points `[M, 3]` in its box frame are a pedestrian's."""
   half = np.asarray(size, np.float64) / 2
   inside = np.all(np.abs(points) <= half + MARGIN, -1)
   return inside & (points[:, 2] > _SOLE - half[2])
 
 
 def _gait(log, hits, k, walked):
-  """Cycles per metre of agent k, and mean, sine and cosine of its hip in rad.
+  """Estimates the gait of agent k, with straight legs.
 
-  Legs are taken for straight: a few dozen points do not tell knees from hips.
+  A few dozen points do not separate knees from hips.
 
   Args:
     log: with lidar.
     hits: of it.
     k: the agent.
     walked: `[T]` metres.
+
+  Returns:
+    Cycles per metre; and mean, sine and cosine `[3]` of the hip in rad.
   """
   size = np.asarray(log.sizes[k], np.float64)
   hip = bodies_lib.rest_joints(size)[1, 2]
@@ -134,16 +137,19 @@ def _gait(log, hits, k, walked):
 
 
 def to_rest(points, times, k, log, bodies):
-  """Points `[M, 3]` in the box frame of walker k taken back to its rest pose.
+  """Takes points of a pedestrian back to its rest pose.
 
-  Each by the inverse of the motion of the bone that it is nearest to.
+  Each moves by the inverse motion of the nearest bone.
 
   Args:
-    points: as lidar found them.
+    points: `[M, 3]` in the box frame.
     times: `[M]` int, the step of each.
     k: the agent.
     log: with its tracks.
     bodies: with its gait.
+
+  Returns:
+    `[M, 3]` in the box frame.
   """
   if not len(points):
     return points
@@ -174,7 +180,7 @@ def _point_to_rest(point, quats, shifts, size):
 
 
 def on_bones(size, num, rng):
-  """Points `[num, 3]` spread over the capsules round the bones at rest.
+  """Draws points `[num, 3]` on the capsules around the bones at rest.
 
   Args:
     size: `[3]` of the box, metres.

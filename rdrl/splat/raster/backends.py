@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Who blends on which device."""
+"""Chooses the backend that blends on a device."""
 
 import functools
 
@@ -14,14 +14,14 @@ NAMES = ('auto', 'xla', *blocks.BACKENDS)
 
 
 def resolve(name):
-  """One of `blocks.BACKENDS` for one of `NAMES`, for the default device.
+  """Resolves one of `NAMES` to one of `blocks.BACKENDS`, for device 0.
 
-  'auto' is a kernel where the device can run it and 'xla' elsewhere; 'xla' is
-  the form of XLA that suits the device. Many devices outside of a `shard_map`
-  get XLA, which knows how to partition its own operations and no kernel.
+  'auto' is a kernel where the device runs it, else 'xla'; 'xla' is the form of
+  XLA that suits the device. Several devices outside of a `shard_map` get XLA,
+  which can partition its own operations but no kernel.
 
   Raises:
-    ValueError: if it is none of them.
+    ValueError: if there is no such name.
   """
   if name not in NAMES:
     raise ValueError(
@@ -49,6 +49,6 @@ def suited(device, has_kernels=True):
 
 
 def describe(device):
-  """A device's kind, with the capability of a GPU."""
+  """Text with a device's kind and a GPU's compute capability."""
   capability = getattr(device, 'compute_capability', None)
   return f'{device.device_kind}' + (f' ({capability})' if capability else '')

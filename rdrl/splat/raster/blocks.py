@@ -1,10 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What is blended: blocks of entries of tiles, as matrices.
+"""Blocks of entries of tiles, as matrices, and how one entry is blended.
 
-The exponent of a Gaussian is a quadratic polynomial of the pixel's place in its
-tile, hence for a block a matrix product with six monomials that are the same
-for all tiles; the sums over pixels in the backward pass are products with the
-same monomials. Tile-local coordinates keep the cancellation of float32 small.
+The exponent of a Gaussian is a quadratic polynomial in the pixel's position
+within its tile. So a block's exponents are a matrix product with six monomials,
+the same for all tiles, and the sums over pixels in the backward pass are
+products with them, too. Tile-local coordinates keep cancellation small.
 """
 
 import jax
@@ -18,20 +18,21 @@ TILE_HEIGHT, TILE_WIDTH = 8, 8
 # Columns of a table before its features.
 SHAPE = 6
 
-# Of one entry in one pixel: below the first it is skipped, at the second it
-# stops, as in gsplat 1.5.
+# Alpha of one entry in one pixel: skipped below the first, clipped at the
+# second, as in gsplat 1.5.
 MIN_ALPHA, MAX_ALPHA = 1 / 255, 0.999
-# Opacity logit of what is not drawn at all.
+# Opacity logit of Gaussians that are never drawn.
 TRANSPARENT = -20.0
 MIN_TRANSMITTANCE = 1e-4
 
 PIXELS = TILE_HEIGHT * TILE_WIDTH
 
 
-# Arguments of `composite` that hold rows of another one, to that other one.
+# Arguments of `composite` that index another argument: from position to
+# position.
 _POINTERS = {1: 0, 4: 1}
 
-# Who blends: XLA in either of two forms, or one of `kernels.FORMS`.
+# XLA in either of two forms, or one of `kernels.FORMS`.
 BACKENDS = ('queue', 'lockstep', 'triton', 'mosaic', 'mosaic_gpu')
 
 
@@ -44,17 +45,17 @@ def monomials():
 
 
 def opacity(exponent):
-  """Alpha of an exponent; what is below 1/255 is nothing."""
+  """Alpha of an exponent, 0 below 1/255."""
   alpha = jnp.exp(jnp.minimum(exponent, np.log(MAX_ALPHA)))
   return jnp.where(exponent >= np.log(MIN_ALPHA), alpha, 0)
 
 
 def blend(before, alpha):
-  """One entry of the forward pass.
+  """Blends one entry.
 
   Args:
-    before: transmittance before the entry.
-    alpha: of the entry, likewise shaped.
+    before: `[...]` transmittance before the entry.
+    alpha: `[...]` of the entry.
 
   Returns:
     Transmittance after it, and its weight.
@@ -64,14 +65,14 @@ def blend(before, alpha):
 
 
 def pull(before, rest, alpha, exponent, value):
-  """One entry of the backward pass, see `composite`.
+  """Takes one entry of the backward pass, see `composite`.
 
   Args:
     before: transmittance before the entry.
-    rest: what the cotangent makes of all that has not been blended yet.
+    rest: cotangent dotted with the part of the pixel that is not blended yet.
     alpha: of the entry.
     exponent: of the entry.
-    value: what the cotangent makes of the entry's features.
+    value: cotangent dotted with the entry's features.
 
   Returns:
     Transmittance after it, the new rest, its weight, and the cotangent of the
@@ -100,12 +101,15 @@ def exponent_coefficients(offset, conic, log_opacity):
 
 
 def unpack(rows, valid, middle):
-  """Coefficients `[..., 6]` and features `[..., F + 1]` of blocks of entries.
+  """Unpacks rows of the table of `composite`.
 
   Args:
-    rows: `[..., BLOCK, 6 + F]` of the table, see `composite`.
-    valid: `[..., BLOCK]`.
-    middle: `[..., 2]` pixels.
+    rows: `[..., BLOCK, 6 + F]`.
+    valid: `[..., BLOCK]` bool.
+    middle: `[..., 2]` middle of the tile in pixels.
+
+  Returns:
+    Coefficients `[..., BLOCK, 6]` and features `[..., BLOCK, F + 1]`.
   """
   coefficients = exponent_coefficients(
     rows[..., :2] - middle[..., None, :], rows[..., 2:5], rows[..., 5]
@@ -120,12 +124,12 @@ def unpack(rows, valid, middle):
 
 
 def join_batches(function, pointers=_POINTERS):
-  """Batches by joining the lists of the batch into one.
+  """Gives a function a batching rule that joins the lists of a batch.
 
   Args:
-    function: of arrays whose leading axes are joined.
-    pointers: argument that holds rows of another one to that other one; both
-      by number. The default is that of a pass of `composite`.
+    function: of arrays; their leading axes are joined.
+    pointers: position of an argument that indexes another one to the position
+      of that one; by default those of a pass of `composite`.
   """
   batched = custom_batching.custom_vmap(function)
 

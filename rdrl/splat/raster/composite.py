@@ -21,14 +21,13 @@ from rdrl.splat.raster import queue
 def composite(table, gaussian, valid, middle, first, count, backend):
   """Blends the blocks of every tile, front to back.
 
-  Entry k adds its features times alpha_k T_k, where alpha is
-  min(0.999, exp(exponent)), entries below 1/255 are skipped and a pixel
-  is finished before the entry that would leave less than 1e-4 of the light, as
-  in gsplat.
+  As in gsplat: entry k adds its features times alpha_k T_k, where alpha is
+  min(0.999, exp(exponent)); entries below 1/255 are skipped; a pixel ends
+  before the entry that would leave less than 1e-4 of the light.
 
   Args:
-    table: `[N, 6 + F]` of each Gaussian: where it is in pixels, inverse
-      covariance xx, xy, yy, logarithm of its opacity, and F features.
+    table: `[N, 6 + F]` of each Gaussian: xy in pixels, inverse covariance xx,
+      xy, yy, logarithm of its opacity, and F features.
     gaussian: `[blocks, BLOCK]` int32 row of the table of each entry.
     valid: `[blocks, BLOCK]` bool, whether there is an entry.
     middle: `[blocks, 2]` middle in pixels of the tile of each block.

@@ -1,16 +1,15 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Compositing in plain XLA for accelerators: pieces of all lists in lockstep.
+"""Composites in plain XLA for accelerators: pieces of all lists in lockstep.
 
-Lists are cut into pieces of a few blocks, so that a long one is many that are
-worked on at once. The light that reaches a piece is the product of what those
-before it let pass, found in as many steps as their number has binary digits. So
-a piece begins with the light that it would have in order, and pixels are
-finished at the same entry: nothing is approximated, though most entries are
-evaluated twice. Pieces that no light reaches are left out, and so is room that
-no list uses; the others are worked on many at a time, which bounds memory for
-any batch. Under `vmap` the pieces of the whole batch are joined.
+Lists are cut into pieces of a few blocks, which are worked on at once. The
+light that reaches a piece is the product of the transmittances of the pieces
+before it, by a parallel prefix product. So a piece begins with the light that
+it would have in order, and pixels end at the same entry: nothing is
+approximated, though most entries are evaluated twice. Pieces that no light
+reaches and unused capacity are skipped. The others are worked on in chunks of
+fixed size, which bounds memory. Under `vmap`, the pieces of a batch are joined.
 
-A block is blended by one kernel whose threads are the pixels of all pieces.
+One kernel blends a block; its threads are the pixels of all pieces.
 """
 
 import functools
@@ -23,24 +22,24 @@ from rdrl import trees
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import slots
 
-# Blocks of a piece: the longer, the fewer are evaluated twice, and the longer
-# one thread works alone.
+# Blocks of a piece. Longer pieces evaluate fewer entries twice, but are less
+# parallel.
 _LENGTH = 4
-# Pieces that are worked on at a time: enough pixels for the largest
-# accelerators; the weights of a block of them take 64 MiB.
+# Pieces in a chunk: enough pixels for the largest accelerators. The weights of
+# one block of each take 64 MiB.
 _NUMBER = 16384
 
 
 @struct.dataclass
 class _Pieces:
-  """Pieces of lists, those of a list one after the other.
+  """Pieces of lists, list after list.
 
   Attributes:
     tile: `[P]` int32.
     block: `[P]` int32 first block.
     count: `[P]` int32 blocks, 0 where there is no piece.
-    rank: `[P]` int32 how many of the same list come before.
-    is_last: `[P]` bool, of its list.
+    rank: `[P]` int32 number of pieces before it in its list.
+    is_last: `[P]` bool, whether it is the last of its list.
   """
 
   tile: jax.Array
@@ -109,7 +108,7 @@ def backward(table, gaussian, valid, middle, first, count, image, cotangent):
 
 
 def _cut(first, count, num_blocks):
-  """`_Pieces` of lists of blocks; the last one is empty, whatever there is."""
+  """Cuts lists of blocks into `_Pieces`; the last piece is always empty."""
   number = -(-count // _LENGTH)
   ends = jnp.cumsum(number)
   starts = ends - number
@@ -133,12 +132,12 @@ def _cut(first, count, num_blocks):
 
 
 def _read(table, gaussian, valid, middle, pieces, with_pull=False):
-  """What pieces are made of.
+  """Reads the entries of pieces.
 
   Returns:
     Coefficients `[P, _LENGTH, BLOCK, 6]` and features `[..., F]`, see
     `blocks.unpack`; `[P, _LENGTH, BLOCK]` int32 rows of the table; and, if
-    asked for, what pulls cotangents of the first two back to the rows.
+    asked for, the function that pulls cotangents back to the rows.
   """
   step = jnp.arange(_LENGTH, dtype=jnp.int32)
   block = jnp.minimum(pieces.block[:, None] + step, len(gaussian) - 1)
@@ -189,7 +188,7 @@ def _is_lit(light):
 
 
 def _before(values, rank, combine, neutral):
-  """`values` `[P, ...]` of the pieces before each in its list, combined."""
+  """Exclusive prefix combination of `values` `[P, ...]` within each list."""
   index = jnp.arange(len(rank))
 
   def reach_farther(state):
@@ -205,10 +204,10 @@ def _before(values, rank, combine, neutral):
 
 
 def _in_turns(wanted, turn, results):
-  """Works on pieces, `_NUMBER` at a time.
+  """Works on pieces, `_NUMBER` at a time; returns the results.
 
   Args:
-    wanted: `[P]` bool, which ones; the last, see `_cut`, fills up.
+    wanted: `[P]` bool, which ones; the last one, which is empty, fills up.
     turn: `(index [number], results) -> results`.
     results: before the first turn.
   """

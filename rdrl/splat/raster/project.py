@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""3D Gaussians to ellipses on an image (EWA splatting, Zwicker et al. 2001).
+"""Projects Gaussians to ellipses (EWA splatting, Zwicker et al. 2001).
 
 Conventions are gsplat's (arXiv 2409.06765), so that scenes and scores can be
 compared: the clamp of the Jacobian to 1.3 fields of view, the low-pass `eps2d`
@@ -38,7 +38,7 @@ _SH3 = (
   -0.5900435899266435,
 )
 
-# Squares of what is larger, seen from near, are not finite.
+# Squares of larger values, seen from near, are not finite.
 _LARGEST_MEAN = 1e15
 _LARGEST_LOG_SCALE = 40.0
 
@@ -56,9 +56,9 @@ class Splats:
     color: `[N, 3]`.
     depth: `[N]` metres along the optical axis.
     visible: `[N]` bool.
-    slope: `[N, 2]` metres of depth per pixel: where a Gaussian is seen in a
-      pixel, its mean depth is that of its middle plus the slope times the way
-      from there (RaDe-GS, Zhang et al. 2024); None unless asked for.
+    slope: `[N, 2]` metres of depth per pixel: the depth of a Gaussian in a
+      pixel is that of its mean plus the slope times the offset of the pixel
+      (RaDe-GS, Zhang et al. 2024); None unless asked for.
   """
 
   xy: jax.Array
@@ -108,20 +108,20 @@ def project(
   *,
   slopes=False,
 ):
-  """`Splats` of Gaussians as one camera sees them.
+  """Projects Gaussians into one camera; returns `Splats`.
 
-  View directions for the spherical harmonics are taken in the frame in which a
-  Gaussian's mean lives, so that a moving object carries its colours with it.
+  View directions for the spherical harmonics are taken in the frame of a
+  Gaussian's mean, so that a moving object carries its colours with it.
 
   Args:
     gaussians: `N` of them.
     camera: one.
     config: `RenderConfig`.
-    node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
-      to be in the world.
+    node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None: all means are
+      in the world frame.
     node_valid: `[A]` bool, which nodes are drawn; None draws all. Row 0 is
       ignored: the background is always drawn.
-    slopes: whether to find them, too.
+    slopes: whether to compute `Splats.slope`.
   """
   # First into the world, which cameras share under `vmap`, then into the
   # camera, whose pose is the same for all Gaussians and need not be gathered.
@@ -141,7 +141,7 @@ def project(
     mean = [sum(map(operator.mul, row, [*mean, 1.0])) for row in pose]
     axes = _product(pose, axes)
     mean, axes, pose = jax.lax.optimization_barrier((mean, axes, pose))
-  # From the camera to the mean, in the world and then where the mean lives.
+  # From the camera to the mean, in the world and then in the mean's frame.
   away = [
     mean[i] + sum(view[k, i] * view[k, 3] for k in range(3)) for i in range(3)
   ]
@@ -195,11 +195,11 @@ def project(
   reach = jnp.sqrt(
     jax.lax.stop_gradient(cutoff[:, None] * jnp.stack([var_x, var_y], -1))
   )
-  # From a root, which XLA for CPUs keeps: it would find all else anew wherever
-  # `visible` is asked for.
+  # From a root, whose result XLA for CPUs keeps; it would recompute all else
+  # wherever `visible` is used.
   visible = jnp.max(reach, -1) > 0
 
-  # Harmonics that are not finite pull at nothing that is not drawn.
+  # No gradient through harmonics, which may not be finite, where not drawn.
   direction = jnp.stack([jnp.where(visible, x, 1) for x in away], -1)
   direction = direction / jnp.maximum(
     geometry.safe_norm(direction, keepdims=True), 1e-12
@@ -228,7 +228,7 @@ def _slopes(across, along, conic):
 
 
 def _product(left, right):
-  """Rows of a product, the elements of all three matrices in lists of rows."""
+  """Product of two matrices; all three are lists of rows of arrays."""
   return [
     [sum(row[j] * right[j][k] for j in range(3)) for k in range(len(right[0]))]
     for row in left
@@ -238,8 +238,8 @@ def _product(left, right):
 def _turned(rotation, rows):
   """`_product` with one `[3, 3]` matrix for all Gaussians.
 
-  XLA for CPUs repeats what comes before in each of the loops that come after,
-  above all in those of gradients, but not across a matrix product.
+  XLA for CPUs recomputes inputs in each loop that uses them, above all in those
+  of gradients, but not across a matrix product.
   """
   width = len(rows[0])
 
@@ -254,11 +254,10 @@ def _turned(rotation, rows):
 
 
 def _proper(gaussians):
-  """Whether Gaussians can be drawn at all, and their parameters as lists.
+  """Finds the Gaussians that can be drawn, and their parameters as lists.
 
-  Harmless ones stand in for those that can't: zero times a derivative that is
-  not finite would be no number, and there are sums over all Gaussians in the
-  gradients of poses.
+  Replaces the others by harmless ones: gradients of poses sum over all
+  Gaussians, and zero times a derivative that is not finite is NaN.
 
   Returns:
     `[N]` bool, the elements of means, quaternions and logarithms of scales, and
@@ -282,11 +281,11 @@ def _proper(gaussians):
 
 
 def _footprint(u, v, eps2d):
-  """Variances and covariance on the image, and determinants of the latter.
+  """Covariance on the image and its determinants.
 
   Args:
-    u: rows of J W R S.
-    v: likewise.
+    u: first row of J W R S.
+    v: second row.
     eps2d: see `RenderConfig`.
 
   Returns:
@@ -309,8 +308,8 @@ def _footprint(u, v, eps2d):
 
 def _local_axes(quat, log_scale):
   """Rows of R S as `[3][3]` arrays of shape `[N]`, from lists of such."""
-  # Like `geometry.rotation_from_quat`, one array per element: what is never
-  # stacked need not be sliced, and slices are dear in the backward pass.
+  # `geometry.rotation_from_quat`, but one array per element: slices of stacked
+  # arrays are slow in the backward pass.
   norm = jnp.sqrt(sum(x * x for x in quat))
   w, x, y, z = (x / norm for x in quat)
   scale = [jnp.exp(x) for x in log_scale]

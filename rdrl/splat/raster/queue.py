@@ -1,13 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Compositing in plain XLA: slots that work through a queue of tiles.
+"""Composites in plain XLA by slots that work through a queue of tiles.
 
-A loop holds a fixed number of slots, each working on one tile; in every turn
-each slot blends one block, and a slot whose tile is finished, because its list
-ended or no light passes any more, takes the next tile from the queue, longest
-first. So all slots stay busy however skewed the lists are, no turn is spent
-behind an opaque surface, and the work of many images is one queue: under `vmap`
-the tiles of the whole batch are queued together rather than waiting for each
-other.
+A loop holds a fixed number of slots, each on one tile. In every turn a slot
+blends one block. When its list has ended or no light passes any more, it takes
+the next tile from the queue, longest first. So all slots stay busy however
+skewed the lists are, and no turn is spent behind an opaque surface. Under
+`vmap`, the tiles of the whole batch are one queue.
 """
 
 import jax
@@ -16,18 +14,18 @@ import jax.numpy as jnp
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import slots
 
-# Most slots; a short queue gets fewer, or its longest tile would keep one slot
-# busy while the others idle.
+# Most slots. A short queue gets fewer, lest all others wait for its longest
+# tile.
 _SLOTS = 16
 _TILES_PER_SLOT = 8
 
 
 @blocks.join_batches
 def forward(table, gaussian, valid, middle, first, count):
-  """What `composite.composite` returns, batched by joining queues.
+  """Runs `composite.composite`; batches join their queues.
 
-  Only blocks that some slot reaches are gathered, so that room for entries that
-  an image does not have costs nothing.
+  Gathers only blocks that a slot reaches, so that unused capacity costs
+  nothing.
   """
   tiles = len(first)
 
@@ -43,7 +41,7 @@ def forward(table, gaussian, valid, middle, first, count):
     num_features = table.shape[1] - blocks.SHAPE + 1
     return jnp.zeros((number, num_features, blocks.PIXELS))
 
-  # The last row takes what idle slots write.
+  # Idle slots write to the last row.
   image = _run_queue(
     first, count, turn, lambda tile: zeros(len(tile)), zeros(tiles + 1)
   )
@@ -82,14 +80,14 @@ def backward(table, gaussian, valid, middle, first, count, image, cotangent):
 
 
 def _run_queue(first, count, turn, per_tile, results):
-  """Lets slots work through all tiles.
+  """Works through all tiles; returns the results.
 
   Args:
     first: `[tiles]` first block.
-    count: `[tiles]` blocks; tiles of none are left out.
+    count: `[tiles]` blocks; empty tiles are skipped.
     turn: `(block [slots], transmittance, carry, results, tile [slots]) ->
       (transmittance, carry, results)` blends one block per slot.
-    per_tile: `tile [slots] -> carry` what a slot starts a tile with.
+    per_tile: `tile [slots] -> carry`, a slot's carry at the start of a tile.
     results: PyTree of arrays that `turn` writes.
   """
   tiles = len(first)

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Images of Gaussians, differentiable in everything that is not an integer."""
+"""Renders Gaussians, differentiably in all inputs that are not integers."""
 
 import dataclasses
 import functools
@@ -31,16 +31,16 @@ class Rendered:
   Attributes:
     color: `[H, W, 3]`, over the background.
     depth: `[H, W]` expected depth along the optical axis in metres, 0 where
-      alpha is.
+      alpha is 0.
     alpha: `[H, W]` opacity.
-    overflow: `[]` int32 (tile, Gaussian) pairs that found no room in the tile
-      lists; not 0 means that the farthest Gaussians are missing.
-    surface_depth: `[H, W]` like `depth`, but a Gaussian counts by its depth in
-      the pixel, not in its middle (RaDe-GS, Zhang et al. 2024): on a surface
-      seen at a grazing angle that is another one. None unless asked for.
-    features: `[H, W, F]` weighted sum of the features that were given, or None.
-    unposed: `[]` int32 Gaussians of bodies that were drawn at rest since the
-      budgets had no room for them; None where there are no bodies.
+    overflow: `[]` int32 (tile, Gaussian) pairs beyond the capacity of the tile
+      lists; if not 0, the farthest Gaussians are missing.
+    surface_depth: `[H, W]` like `depth`, but a Gaussian has its depth in the
+      pixel, not that of its mean (RaDe-GS, Zhang et al. 2024), which differs at
+      grazing angles. None unless asked for.
+    features: `[H, W, F]` weighted sum of the given features, or None.
+    unposed: `[]` int32 Gaussians of bodies beyond the budgets, which were drawn
+      at rest; None where there are no bodies.
   """
 
   color: jax.Array
@@ -70,14 +70,14 @@ def render(
     gaussians: `N` of them.
     camera: one; batch with `jax.vmap`.
     background: `[3]` or `[H, W, 3]`, shown where light passes.
-    node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None takes all means
-      to be in the world.
+    node_poses: `[A, 4, 4]` world_from_box, row 0 ignored; None: all means are
+      in the world frame.
     node_valid: `[A]` bool, which nodes are drawn; None draws all.
-    with_surface: whether to find `surface_depth`, too.
-    features: `[N, F]` of each Gaussian, such as semantic classes, blended like
-      colours but over nothing.
-    mesh: of one Auto axis, as `training.mesh.make` makes it; the rows of tiles
-      are dealt out to its devices in turn. None leaves all to one device.
+    with_surface: whether to compute `surface_depth`.
+    features: `[N, F]`, such as semantic classes; blended like colours, over
+      zeros.
+    mesh: of one Auto axis, see `training.mesh.make`; its devices take the rows
+      of tiles in turn. None uses one device.
     config: rendering settings.
 
   Returns:
@@ -99,7 +99,7 @@ def render(
         f' {camera.height} x {camera.width} pixels'
       )
   if not count:
-    # One of zeros, which is not drawn: nothing can be gathered from nothing.
+    # A gather needs one row at least; one of zeros is not drawn.
     gaussians, features = jax.tree.map(
       lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype), (gaussians, features)
     )
@@ -136,10 +136,10 @@ def render(
       mesh=mesh,
       in_specs=PartitionSpec(),
       out_specs=PartitionSpec(axis),
-      # Batching rules of our own know nothing of what varies over the mesh.
+      # Our batching rules do not track what varies over the mesh.
       check_vma=False,
     )(*whole)
-  # What many parts cannot count together is still more than nothing.
+  # Clipped, so that the sum over parts does not wrap around.
   overflow = jnp.sum(jnp.minimum(overflow, tiles.MOST // len(overflow)))
   image = _untile(image, camera)
   alpha = image[..., -1]
@@ -183,21 +183,21 @@ def contributions(
   node_valid=None,
   config: RenderConfig = DEFAULT,
 ):
-  """How much each Gaussian contributes to an image.
+  """Sums what each Gaussian contributes to an image.
 
   Args:
     gaussians: `N` of them.
     camera: one; batch with `jax.vmap`.
-    pixel_weights: `[H, W, F]` what a pixel counts for, in each of F sums.
+    pixel_weights: `[H, W, F]` weight of a pixel in each of F sums.
     node_poses: see `render`.
     node_valid: see `render`.
     config: rendering settings.
 
   Returns:
-    `[N, F]`: sum over pixels of alpha_k T_k times the pixel's weight. Ones give
-    the score by which idle Gaussians are pruned; an image of errors says whose
-    they are. And `[]` int32 overflow, see `Rendered`: what found no room counts
-    for nothing.
+    `[N, F]` sums over pixels of alpha_k T_k times the pixel's weight: weights
+    of one give the usual pruning score, an image of errors gives each
+    Gaussian's share of them. And `[]` int32 overflow, see `Rendered`; dropped
+    entries count as 0.
 
   Raises:
     ValueError: if the weights have another shape.
@@ -230,7 +230,7 @@ def contributions(
 def with_capacity(
   config, gaussians, cameras, *, node_poses=None, node_valid=None, margin=1.2
 ):
-  """`config` with room in its tile lists for these views of a scene.
+  """Sizes the tile lists of a config for some views of a scene.
 
   Looks at values, so call it outside of `jit`.
 
@@ -243,8 +243,8 @@ def with_capacity(
     margin: room over what the fullest of these views needs.
 
   Returns:
-    A `RenderConfig`; its `entries_per_gaussian` has two digits, so that scenes
-    that differ a little share a compiled program.
+    A `RenderConfig`; its `entries_per_gaussian` has two digits, so that similar
+    scenes share a compiled program.
 
   Raises:
     ValueError: if there is no Gaussian or no batch of cameras, if the margin is
@@ -289,7 +289,7 @@ def _rasterize(
   first_row=0,
   num_parts=1,
 ):
-  """Every `num_parts`-th row of tiles from `first_row` on.
+  """Rasterizes every `num_parts`-th row of tiles from `first_row` on.
 
   Returns:
     `[1, rows, columns, F, pixels]` accumulated colour and depth, the
@@ -298,8 +298,7 @@ def _rasterize(
   """
   _, columns = tiles.tile_counts(height, width)
   room = tiles.capacity(len(splats.depth), height, width, config, num_parts)
-  # A barrier, like the one before, keeps XLA from computing what goes in anew
-  # inside each of the gathers that read it.
+  # The barriers keep XLA from recomputing the inputs in each gather.
   lists = jax.lax.optimization_barrier(
     tiles.bin_splats(splats, height, width, room, config, first_row, num_parts)
   )
@@ -318,7 +317,7 @@ def _rasterize(
     features,
   ]
   table = jnp.concatenate([x for x in parts if x is not None], -1)
-  # What is invisible is in no list; its values may be infinite.
+  # Invisible Gaussians are in no list, but may hold infinities.
   table = jnp.where(splats.visible[:, None], table, 0)
   tile_row = lists.tile // columns * num_parts + first_row
   middle = jnp.stack(

@@ -1,10 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Slots in plain XLA: each blends one block of one tile.
+"""Blends blocks in plain XLA, one block of one tile per slot.
 
-What `queue` and `lockstep` share; they differ in which slot takes which block.
-`fused` says how a block is blended: as one kernel of many operations, which is
-what an accelerator wants, or as a loop over its entries, which compiles faster
-and is faster on a CPU.
+`queue` and `lockstep` share this; they assign blocks to slots. With `fused`, a
+block is one kernel of many operations, which suits accelerators. Without it, a
+loop runs over the entries, which compiles and runs faster on CPUs.
 """
 
 import jax
@@ -18,10 +17,10 @@ def blend(coefficients, features, transmittance, sums, fused):
 
   Args:
     coefficients: `[slots, BLOCK, 6]`, see `blocks.unpack`.
-    features: `[slots, BLOCK, F]`, likewise.
+    features: `[slots, BLOCK, F]`, see `blocks.unpack`.
     transmittance: `[slots, pixels]` before the block.
     sums: `[slots, F, pixels]` weighted features so far.
-    fused: see above.
+    fused: whether to unroll the block into one kernel.
 
   Returns:
     Transmittance and sums after it.
@@ -47,7 +46,7 @@ def blend(coefficients, features, transmittance, sums, fused):
 
 
 def passed(coefficients):
-  """`[slots, pixels]` share of the light that blocks let pass, all of them.
+  """Transmittance `[slots, pixels]` of all entries of each slot.
 
   Args:
     coefficients: `[slots, entries, 6]`.
@@ -57,7 +56,7 @@ def passed(coefficients):
 
 
 def pull(coefficients, features, transmittance, rest, cotangent, fused):
-  """The backward pass of a block per slot, see `composite`.
+  """Runs the backward pass of a block per slot, see `composite`.
 
   Args:
     coefficients: `[slots, BLOCK, 6]`.
@@ -65,7 +64,7 @@ def pull(coefficients, features, transmittance, rest, cotangent, fused):
     transmittance: `[slots, pixels]` before the block.
     rest: `[slots, pixels]`, see `blocks.pull`.
     cotangent: `[slots, F, pixels]` of the pixels.
-    fused: see above.
+    fused: whether to unroll the block into one kernel.
 
   Returns:
     Transmittance and rest after it; the cotangents of coefficients and

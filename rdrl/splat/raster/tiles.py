@@ -1,11 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Which Gaussians each tile of an image must blend, nearest first.
+"""Lists the Gaussians that each tile of an image blends, nearest first.
 
-On an accelerator it is the number of kernels that costs, not their work, and
-pairs are sorted in linear time: Gaussians are sorted by depth and then entries
-by tile, stably. On a CPU it is the sorting that costs, that of pairs several
-times as much as that of integers: tile, depth and Gaussian of an entry are one
-integer there, and are sorted once.
+On accelerators the number of kernels costs more than their work, and sorting
+pairs takes linear time: Gaussians are sorted by depth, then entries by tile,
+stably. On CPUs sorting costs most, and that of pairs several times as much as
+that of integers: tile, depth and Gaussian of an entry are packed into one
+integer and sorted once.
 """
 
 import functools
@@ -18,7 +18,7 @@ import numpy as np
 
 from rdrl.splat.raster import blocks
 
-# Pairs beyond which counting stops.
+# (tile, Gaussian) pairs at which counting stops.
 MOST = 2**30
 
 
@@ -32,7 +32,7 @@ class TileLists:
     tile: `[blocks]` int32.
     first: `[tiles]` int32 first block of each tile.
     count: `[tiles]` int32 blocks of each tile.
-    overflow: `[]` int32 (tile, Gaussian) pairs that found no room.
+    overflow: `[]` int32 (tile, Gaussian) pairs beyond the capacity.
   """
 
   gaussian: jax.Array
@@ -49,7 +49,7 @@ def tile_counts(height, width):
 
 
 def capacity(num_gaussians, height, width, config, num_parts=1):
-  """(tile, Gaussian) pairs that an image or a part of it has room for."""
+  """Most (tile, Gaussian) pairs of an image, or of a part of it."""
   rows, columns = tile_counts(height, width)
   room = max(
     1,
@@ -72,7 +72,7 @@ def count_entries(splats, height, width):
 
 
 def _rectangles(splats, height, width):
-  """First tile (column, row) and number of tiles `[N, 2]` that each meets."""
+  """First tile `[N, 2]` (column, row) and tiles along each axis `[N, 2]`."""
   # Pixel centres at 0.5: pixel p lies within the ellipse's rectangle if
   # low - 0.5 <= p <= high - 0.5.
   low = splats.xy - splats.reach - 0.5
@@ -92,9 +92,9 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
     splats: `project.Splats` of `N` Gaussians.
     height: pixels.
     width: pixels.
-    room: (tile, Gaussian) pairs to make room for, counted over the tiles of the
-      bounding rectangles. What does not fit is the farthest.
-    config: `RenderConfig`, whose near and far are those of `splats`.
+    room: static, capacity in (tile, Gaussian) pairs, counted over the tiles of
+      bounding rectangles. The farthest pairs beyond it are dropped.
+    config: `RenderConfig`, with the near and far of `splats`.
     first_row: `[]` int32, the first row of tiles.
     num_parts: static, rows from one to the next.
   """
@@ -140,7 +140,7 @@ def bin_splats(splats, height, width, room, config, first_row=0, num_parts=1):
 
 
 def _depth_keys(splats, config):
-  """`[N]` uint32 ordered like depth, what is invisible last, and their bits."""
+  """Keys `[N]` uint32 in the order of depth, invisible last; and their bits."""
   # The bits of positive floats are ordered like the floats.
   low, high = np.array([config.near, config.far], np.float32).view(np.uint32)
   key = jax.lax.bitcast_convert_type(
@@ -167,16 +167,15 @@ def _lists(
 
   Args:
     table: `[N, 10]` int32: column and row of a Gaussian's first tile, its
-      columns of tiles, `depth`, and the bits of its place, conic and
-      logarithmic opacity.
+      columns of tiles, `depth`, and the bits of its xy, conic and log opacity.
     area: `[N]` uint32 number of its tiles.
     depth: `[N]` uint32 keys of `depth_bits` bits.
-    first_row: see `bin_splats`, as for `room` and `num_parts`.
+    first_row: see `bin_splats`.
     depth_bits: static.
-    room: static.
+    room: static, see `bin_splats`.
     columns: static, of tiles.
-    tiles: static, their number in this part.
-    num_parts: static.
+    tiles: static, number of tiles in this part.
+    num_parts: static, see `bin_splats`.
     sorts_once: static, whether tile, depth and Gaussian are one integer.
   """
   count = len(table)
@@ -186,14 +185,14 @@ def _lists(
   tile_bits, bits = tiles.bit_length(), count.bit_length()
   sorts_once &= tile_bits + depth_bits + bits <= 64
   if sorts_once:
-    # Only what has no room must be known beforehand to be the farthest.
+    # Depth order matters here only for what is dropped.
     order = _order_unless(fits, depth, depth_bits)
   else:
     index = jnp.arange(count, dtype=jnp.int32)
     _, order = _sort_pairs(depth, index, depth_bits)
   area = area[order]
   ends = jnp.cumsum(area)
-  # Where the sum has wrapped around, nothing finds room any more.
+  # From where the sum wraps around, all entries are dropped.
   index = jnp.arange(count)
   wraps = jnp.min(jnp.where(ends < area, index, count))
   starts = jnp.where(index < wraps, ends - area, np.uint32(room))
@@ -208,7 +207,7 @@ def _lists(
   entry = jnp.arange(room, dtype=jnp.int32)
   within = entry - start
   width = jnp.maximum(width, 1)
-  # Exact below 2^22 and far cheaper than dividing integers.
+  # Exact below 2^22 and much faster than dividing integers.
   down = ((within + 0.5) / width).astype(jnp.int32)
   column += within - down * width
   row += down
@@ -245,13 +244,13 @@ def _lists(
 
 
 def _cut(gaussian, number, first, last):
-  """Blocks of entries that are sorted by tile.
+  """Cuts entries, sorted by tile, into blocks.
 
   Args:
     gaussian: `[room]` of each entry.
     number: `[tiles]` of entries.
     first: `[tiles]` first block.
-    last: `[tiles]` last one and 1.
+    last: `[tiles]` one beyond the last block.
 
   Returns:
     `gaussian`, `valid` and `tile` of `TileLists`.
@@ -268,14 +267,14 @@ def _cut(gaussian, number, first, last):
 
 
 def _sort_filled(tile, gaussian, missing):
-  """Blocks of entries, whose lists are filled up to blocks before the sort.
+  """Sorts entries by tile into blocks, without a gather after the sort.
 
-  So what is sorted need not be gathered.
+  Fillers that complete each tile's last block are sorted along.
 
   Args:
-    tile: `[room]` of each entry, as many as there are where there is none.
-    gaussian: `[room]` likewise, -1 where there is none.
-    missing: `[tiles]` what fills up the last block of each tile.
+    tile: `[room]` of each entry, the number of tiles where there is none.
+    gaussian: `[room]` of each entry, -1 where there is none.
+    missing: `[tiles]` fillers of each tile.
 
   Returns:
     `gaussian`, `valid` and `tile` of `TileLists`.
@@ -297,9 +296,9 @@ def _sort_filled(tile, gaussian, missing):
 def _sort_pairs(key, value, key_bits):
   """Sorts `[n]` keys below 2^key_bits stably, and `[n]` values along.
 
-  Under `vmap` all are sorted at once, if the number of the image fits before
-  the key: XLA sorts few large batches on GPUs by comparisons, but a single one
-  by radix (`IsCubSortFasterOnH100` in its sort_rewriter.cc).
+  Under `vmap` all images are sorted at once, if the image's number fits in
+  front of the key: XLA on GPUs sorts a few large batches by comparisons, but
+  one by radix (`IsCubSortFasterOnH100` in its sort_rewriter.cc).
   """
 
   def run(key, value):
@@ -323,7 +322,8 @@ def sort_packed(*fields):
   """Sorts rows of `[n]` fields, each below a power of two, by all of them.
 
   Args:
-    *fields: pairs of what is not negative, and its bits; 64 in all at most.
+    *fields: pairs of an array of no negative numbers and its bits, together at
+      most 64.
   """
   with jax.enable_x64(True):
     packed = jnp.zeros_like(fields[0][0], jnp.uint64)
@@ -338,7 +338,7 @@ def sort_packed(*fields):
 
 
 def _order_unless(fits, depth, depth_bits):
-  """`[N]` int32 indices by depth, or as they are where all images fit."""
+  """Indices `[N]` int32 by depth, or unsorted where all images fit."""
 
   def run(fits, depth):
     index = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 1)
@@ -358,12 +358,12 @@ def _ellipse_meets_tile(shape, row, column):
   """Whether alpha reaches 1/255 somewhere among a tile's pixel centres.
 
   Sigma is convex, so over a rectangle that does not hold its minimum it is
-  least on the edges, where it is a parabola in one coordinate.
+  least on an edge, where it is a parabola in one coordinate.
 
   Args:
-    shape: six `[n]`: place, conic and logarithm of the opacity.
+    shape: six `[n]`: x, y, conic xx, xy, yy and logarithm of the opacity.
     row: `[n]` of the tile.
-    column: likewise.
+    column: `[n]` of the tile.
   """
   x, y, a, b, c, log_opacity = shape
   left = column * blocks.TILE_WIDTH + 0.5 - x

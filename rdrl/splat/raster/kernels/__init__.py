@@ -7,18 +7,18 @@
 | `mosaic` | TPU | Pallas' Mosaic | 1 MiB of scalar memory, from v4 on |
 | `mosaic_gpu` | GPU | Pallas' Mosaic GPU | compute capability 9.0 |
 
-`automatic` names the form that a device takes unasked: `triton` on GPUs,
-`mosaic` on TPUs, none on CPUs, on older GPUs, on AMD's and where the installed
-JAX lacks what the form is lowered by; XLA blends there. JAX 0.11 calls Pallas'
-Triton deprecated and says so whenever the form is lowered; once JAX has removed
-it, GPUs have XLA, or `mosaic_gpu` by name. That form is not chosen unasked, for
-it has not run on hardware: it is compiled for compute capability 9.0 and equals
-the reference in the interpreter, under JAX 0.10 and 0.11. Nor has `mosaic`, but
-a TPU has no other kernel.
+`automatic` names the default form of a device: `triton` on GPUs, `mosaic` on
+TPUs; none, hence XLA, on CPUs, on older GPUs, on AMD's and where the installed
+JAX cannot lower the form. JAX 0.11 warns that Pallas' Triton is deprecated
+whenever it lowers that form; once JAX has removed it, GPUs have XLA, or
+`mosaic_gpu` by name. `mosaic_gpu` is no default because it has not run on
+hardware: it compiles for compute capability 9.0 and equals the reference in the
+interpreter, under JAX 0.10 and 0.11. `mosaic` has not run on hardware either,
+but a TPU has no other kernel.
 
-Away from its platform a form runs in an interpreter of Pallas, which is for
-tests. Each form is a module that is imported, and Pallas with it, when it is
-first used: importing this package warns of nothing.
+Away from its platform a form runs in Pallas' interpreter, for tests. A form's
+module, and Pallas with it, is imported on first use, so that importing this
+package gives no warning.
 """
 
 import functools
@@ -33,16 +33,14 @@ from rdrl.splat.raster import blocks
 
 
 class Form(NamedTuple):
-  """What a form needs.
+  """Requirements of a form.
 
   Attributes:
     platform: as `jax.default_backend` names it.
     pallas: the module of JAX that lowers it.
-    module: ours; it has `arrange`, `blend` and `pull`.
-    capability: least compute capability of an NVIDIA GPU; None if there is no
-      such thing.
-    automatic: whether it may be chosen unasked, because it has run on hardware
-      or is all that there is.
+    module: our module, with `arrange`, `blend` and `pull`.
+    capability: least compute capability of an NVIDIA GPU; None on others.
+    automatic: whether it may be a default.
   """
 
   platform: str
@@ -80,7 +78,7 @@ def runs_on(name, device):
     return False
   if form.capability is None:
     return True
-  # '9.0' on NVIDIA's; 'gfx942' on AMD's, on which none of them has run.
+  # '9.0' on NVIDIA's GPUs; 'gfx942' on AMD's, where no form has run.
   major, _, minor = str(getattr(device, 'compute_capability', '')).partition(
     '.'
   )
@@ -88,7 +86,7 @@ def runs_on(name, device):
 
 
 def automatic(device):
-  """The form that a device takes unasked; None where XLA has to do."""
+  """Name of a device's default form, or None for XLA."""
   for name, form in FORMS.items():
     if form.automatic and runs_on(name, device):
       return name
@@ -100,16 +98,16 @@ def forward(backend, interpret=None):
   """Like `queue.forward`, by one of `FORMS`.
 
   Args:
-    backend: its name.
-    interpret: whether to use Pallas' interpreter, or the parameters of one;
-      None uses it away from the platform that the form is for.
+    backend: name of the form.
+    interpret: whether to use Pallas' interpreter, or its parameters; None uses
+      it away from the form's platform.
   """
   form, interpret = _form(backend, interpret)
 
   def run(table, gaussian, valid, middle, first, count):
     lists = form.arrange(gaussian, valid, middle, first, count)
     image = form.blend(lists, *_entries(table, lists), interpret)
-    # No block of an empty tile was ever looked at.
+    # The kernel does not write empty tiles.
     return jnp.where((count > 0)[:, None, None], image[: len(count)], 0)
 
   return blocks.join_batches(run)
@@ -125,7 +123,7 @@ def backward(backend, interpret=None):
     entries, pull = jax.vjp(lambda table: _entries(table, lists), table)
     total = jnp.sum(image * cotangent, 1)
     gradients = form.pull(lists, *entries, total, cotangent, interpret)
-    # Room that no tile uses was never written.
+    # Nor does it write unused capacity.
     gradients = [jnp.where(lists.valid[..., None], x, 0) for x in gradients]
     (table,) = pull(tuple(gradients))
     return table
@@ -134,7 +132,7 @@ def backward(backend, interpret=None):
 
 
 def _form(backend, interpret):
-  """The module of a form, and whether to interpret it."""
+  """A form's module, and how to interpret it."""
   form = FORMS[backend]
   if interpret is None:
     interpret = jax.default_backend() != form.platform

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What all forms do with an entry of a list, and lists arranged for them."""
+"""Arithmetic of one entry and the layout of lists, shared by all forms."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ from rdrl.splat.raster import blocks
 
 
 class Lists(NamedTuple):
-  """Blocks of entries, as a form wants them.
+  """Blocks of entries in the layout of a form.
 
   Attributes:
-    gaussian: `[rooms, ...]` int32 row of the table of each entry.
-    valid: `[rooms, ...]` bool.
-    middle: `[rooms, ..., 2]` pixels, without the last axis of the former.
+    gaussian: `[rooms, ..., entries]` int32 row of the table of each entry.
+    valid: `[rooms, ..., entries]` bool.
+    middle: `[rooms, ..., 2]` middle of the tile in pixels.
     first: `[tiles]` int32 first block of each tile, or of each pair of tiles.
-    count: `[tiles]` int32 blocks, likewise.
+    count: `[tiles]` int32 blocks of each.
   """
 
   gaussian: jax.Array
@@ -28,7 +28,7 @@ class Lists(NamedTuple):
 
 
 def places(pixel):
-  """x and y about the middle of a tile of pixels by number, in a kernel."""
+  """x and y of numbered pixels from the middle of their tile, in a kernel."""
   x, y = pixel % blocks.TILE_WIDTH, pixel // blocks.TILE_WIDTH
   x = x.astype(jnp.float32) + (0.5 - blocks.TILE_WIDTH / 2)
   y = y.astype(jnp.float32) + (0.5 - blocks.TILE_HEIGHT / 2)
@@ -36,7 +36,7 @@ def places(pixel):
 
 
 def alpha(c, x, y):
-  """Opacity and exponent of six coefficients at x and y."""
+  """Alpha and exponent of six coefficients `c` at x and y."""
   exponent = c[0] + x * (c[1] + x * c[3] + y * c[4]) + y * (c[2] + y * c[5])
   return blocks.opacity(exponent), exponent
 
@@ -46,9 +46,9 @@ def moments(d_exponent, x, y, total):
 
   Args:
     d_exponent: `[..., pixels]`.
-    x: of the pixels, which broadcasts against it.
-    y: likewise.
-    total: sums over pixels.
+    x: of the pixels, broadcasts against `d_exponent`.
+    y: of the pixels, broadcasts against `d_exponent`.
+    total: function that sums over pixels.
   """
   by_x, by_y = d_exponent * x, d_exponent * y
   sums = [d_exponent, by_x, by_y, by_x * x, by_x * y, by_y * y]

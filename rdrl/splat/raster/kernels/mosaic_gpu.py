@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""By way of Mosaic on an NVIDIA GPU: 128 lanes are the pixels of two tiles.
+"""Mosaic on NVIDIA GPUs: 128 lanes are the pixels of two tiles.
 
-A program blends two neighbouring tiles side by side, each with a list of its
-own: half of the lanes take the n-th entry of the one, half that of the other.
+A program blends two neighbouring tiles side by side, each with its own list:
+half of the lanes take the n-th entry of one, half that of the other.
 """
 
 import functools
@@ -16,7 +16,7 @@ from rdrl.splat.raster import blocks
 from rdrl.splat.raster.kernels import arithmetic
 
 _PAIR = 2, blocks.PIXELS
-# A pair of tiles: two warps for each, one pixel per lane.
+# Two warps for each tile of a pair, one pixel per lane.
 _LAYOUT = plgpu.Layout.TILED(
   plgpu.Tiling((_PAIR, (32,), (1,))), (-4, -3), (-2,), -1
 )
@@ -26,7 +26,7 @@ _PARAMS = plgpu.CompilerParams(
 
 
 def arrange(gaussian, valid, middle, first, count):
-  """The lists of two tiles in one, `[rooms, 2, BLOCK]`."""
+  """Joins the lists of each pair of tiles, `[rooms, 2, BLOCK]`."""
   pad = (0, len(first) % 2)
   first, count = (jnp.pad(x, pad).reshape(-1, 2) for x in (first, count))
   number = jnp.max(count, 1)
@@ -49,7 +49,7 @@ def arrange(gaussian, valid, middle, first, count):
 def blend(lists, coefficients, features, interpret):
   """See `triton.blend`; coefficients and features are `[rooms, 2, BLOCK, ...]`.
 
-  An odd number of tiles gets another, empty one.
+  An odd number of tiles is padded by an empty one.
   """
   num_features = features.shape[-1]
 
@@ -160,7 +160,7 @@ def pull(lists, coefficients, features, total, cotangent, interpret):
 
 def _call(kernel, pairs, out_type, interpret):
   if interpret is True:
-    # The plain interpreter knows no axis by name.
+    # The plain interpreter has no named axes.
     return pl.pallas_call(kernel, out_type, grid=(pairs,), interpret=interpret)
   return plgpu.kernel(
     kernel,
@@ -173,7 +173,7 @@ def _call(kernel, pairs, out_type, interpret):
 
 
 def _by_entry(x):
-  """`[rooms, BLOCK, ..., 2]` of `[rooms, 2, BLOCK, ...]`."""
+  """Turns `[rooms, 2, BLOCK, ...]` into `[rooms, BLOCK, ..., 2]`."""
   return jnp.moveaxis(x, 1, -1)
 
 
@@ -187,7 +187,7 @@ def _is_lit(light):
 
 
 def _places(interpret):
-  """Which tile of the pair, x and y of each lane."""
+  """Tile of the pair, x and y of each lane."""
   row, pixel = (jax.lax.broadcasted_iota(jnp.int32, _PAIR, i) for i in (0, 1))
   if not interpret:
     row, pixel = (plgpu.layout_cast(i, _LAYOUT) for i in (row, pixel))
@@ -195,7 +195,7 @@ def _places(interpret):
 
 
 def _scalars(ref, row, *index):
-  """The value of the one tile or of the other."""
+  """The value of each lane's own tile."""
   return jnp.where(row == 0, ref[*index, 0], ref[*index, 1])
 
 
@@ -203,6 +203,6 @@ def _load(ref, *index, interpret):
   """`[2, pixels]` from global memory."""
   if interpret:
     return ref[index]
-  # Before JAX 0.11 the index is an argument of its own.
+  # Before JAX 0.11 the index is a separate argument.
   parts = (ref, index) if jax.__version_info__ < (0, 11) else (ref.at[index],)
   return plgpu.load(*parts, layout=_LAYOUT, optimized=False)

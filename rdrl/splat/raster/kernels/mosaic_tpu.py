@@ -1,11 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""By way of Mosaic on a TPU: entries along the lanes, pixels along sublanes.
+"""Mosaic on TPUs: entries along the lanes, pixels along the sublanes.
 
-The grid walks through the blocks in order, 128 entries of one tile in each,
-which belong to one tile after the other. What a tile has so far stays in fast
-memory until the next one begins. What is sequential in a block is a running
-product or a running sum along the lanes, hence a product with a triangular
-matrix, for which a TPU has a unit of its own.
+The grid walks through the blocks, 128 entries of one tile each, tile after
+tile. A tile's sums stay in fast memory until the next tile begins. The
+sequential part of a block is a running product or sum along the lanes, written
+as a product with a triangular matrix, for which TPUs have a unit.
 """
 
 import jax
@@ -18,19 +17,19 @@ from rdrl.splat.raster.kernels import arithmetic
 
 # Lanes of a TPU, and entries of a block here.
 LANES = 128
-# Most blocks in one call: their tiles take up half of the 1 MiB of scalar
-# memory that a core has from the fourth generation on.
+# Most blocks in one call: their tile numbers take up half of the 1 MiB of
+# scalar memory of a core, from the fourth generation on.
 MOST_BLOCKS = 2**17
 
 
 def arrange(gaussian, valid, middle, first, count):
-  """The lists in blocks of `LANES` entries; `[rooms, LANES]`."""
+  """Joins the blocks of lists to `LANES` entries, `[rooms, LANES]`."""
   size = LANES // blocks.BLOCK
   number = -(-count // size)
   last = jnp.cumsum(number)
   lists = arithmetic.Lists(gaussian, valid, middle, last - number, number)
   rooms = len(gaussian) // size + len(first)
-  # All calls are of one size. Blocks beyond all lists are empty; they go to the
+  # All calls have one size. Blocks beyond all lists are empty and belong to the
   # last tile.
   calls = -(-rooms // MOST_BLOCKS)
   rooms = calls * -(-rooms // calls)
@@ -61,7 +60,7 @@ def blend(lists, coefficients, features, interpret):
     def _():
       light[...] = jnp.ones_like(light)
 
-    # A call starts at zero also in the midst of a tile, since calls add up.
+    # Calls add up, so each starts at zero, even within a tile.
     @pl.when(begins | (pl.program_id(0) == 0))
     def _():
       image[...] = jnp.zeros_like(image)
@@ -122,7 +121,7 @@ def pull(lists, coefficients, features, total, cotangent, interpret):
     @pl.when(_begins(tile))
     def _():
       light[...] = jnp.ones_like(light)
-      # Pixels go from lanes to sublanes.
+      # Moves pixels from lanes to sublanes.
       rest[...] = _product(total[0], jnp.ones((1, LANES), jnp.float32), 0, 0)
 
     is_lit = arithmetic.is_lit(light[...])
@@ -214,9 +213,9 @@ def _in_calls(call, carry, lists, *parts):
   """Scans over calls of at most `MOST_BLOCKS` blocks.
 
   Args:
-    call: `(carry, tile, *parts) -> (carry, out)`, where tile is that of the
-      block before these and of each of them.
-    carry: what the first call starts with.
+    call: `(carry, tile, *parts) -> (carry, out)`, where `tile` has the tile of
+      the block before these, then that of each of them.
+    carry: of the first call.
     lists: `arithmetic.Lists`.
     parts: `[rooms, ...]` arrays.
 
@@ -237,13 +236,13 @@ def _in_calls(call, carry, lists, *parts):
 
 
 def _touched(lists, tile):
-  """`[tiles, 1, 1]`, whether blocks of these tiles are in a call."""
+  """`[tiles, 1, 1]` bool, whether a call has blocks of a tile."""
   touched = jnp.zeros(len(lists.first), bool).at[tile[1:]].set(True)
   return touched[:, None, None]
 
 
 def _begins(tile):
-  """Whether a tile begins with the block at hand."""
+  """Whether a tile begins with this block."""
   block = pl.program_id(0)
   return tile[block + 1] != tile[block]
 
@@ -275,7 +274,7 @@ def _whole(*shape):
 
 
 def _rows(coefficients):
-  """Six `[1, LANES]`."""
+  """Six arrays `[1, LANES]`."""
   return [coefficients[0, i : i + 1, :] for i in range(6)]
 
 
@@ -286,14 +285,14 @@ def _places():
 
 
 def _sum_before(x):
-  """Sums over the lanes before each."""
+  """Exclusive running sum along the lanes."""
   row = jax.lax.broadcasted_iota(jnp.int32, (LANES, LANES), 0)
   column = jax.lax.broadcasted_iota(jnp.int32, (LANES, LANES), 1)
   return _product(x, (row < column).astype(jnp.float32), 1, 0)
 
 
 def _product(a, b, axis_a, axis_b):
-  """`a` times `b`, contracted over these axes."""
+  """Contracts an axis of `a` with one of `b`."""
   return jax.lax.dot_general(
     a,
     b,

@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""By way of Triton: a program blends one tile, and its threads are the pixels.
+"""Triton on NVIDIA GPUs: a program blends one tile, its threads are the pixels.
 
-It walks through the tile's entries one after the other.
+It walks through the tile's entries one by one.
 """
 
 import jax
@@ -15,12 +15,12 @@ from rdrl.splat.raster.kernels import arithmetic
 # Two warps hold the 64 pixels of a tile.
 _PARAMS = pltriton.CompilerParams(num_warps=2)
 
-# The lists as they are.
+# Lists need no other layout.
 arrange = arithmetic.Lists
 
 
 def blend(lists, coefficients, features, interpret):
-  """`[tiles, F, pixels]`.
+  """Blends lists of entries; returns `[tiles, F, pixels]`.
 
   Args:
     lists: `arithmetic.Lists`.
@@ -72,7 +72,7 @@ def blend(lists, coefficients, features, interpret):
 
 
 def pull(lists, coefficients, features, total, cotangent, interpret):
-  """Gradients of coefficients and features, like these in shape.
+  """Gradients of coefficients and features, in their shapes.
 
   Args:
     lists: `arithmetic.Lists`.
