@@ -260,11 +260,42 @@ def groups(recordings):
 
 
 def fit(run: Run, recordings) -> tuple[Fitted, ...]:
-  """Fits Gaussians to each drive."""
+  """Fits Gaussians to each drive.
+
+  An accelerator, which one drive does not keep busy, fits drives of one shape
+  at once.
+  """
+  if jax.default_backend() != 'cpu' and _are_alike(recordings):
+    return fit_together(run, recordings)
   parts = training.threads.each(
     lambda name: fit_group(run, recordings, name), groups(recordings)
   )
   return tuple(fitted for part in parts for fitted in part)
+
+
+def _are_alike(recordings):
+  """Whether drives are of places of their own and their arrays of one shape."""
+  # Maps change no shape of what is fitted.
+  shapes = [
+    [np.shape(x) for x in jax.tree.leaves(one.log.replace(map=None))]
+    for one in recordings
+  ]
+  is_alone = len(groups(recordings)) == len(recordings)
+  return is_alone and all(shape == shapes[0] for shape in shapes)
+
+
+def fit_together(run: Run, recordings) -> tuple[Fitted, ...]:
+  """Fits Gaussians to drives of one shape at once, dealt out among devices."""
+  devices = jax.local_devices()
+  is_even = len(recordings) % len(devices) == 0
+  results = splat.fit_scenes(
+    [one.log for one in recordings],
+    run.config.splat,
+    run.key('fit'),
+    run.folder('fit', 'together'),
+    mesh=training.mesh.make(devices) if is_even else None,
+  )
+  return _fitted(recordings, results)
 
 
 def fit_group(run: Run, recordings, name) -> tuple[Fitted, ...]:
@@ -276,6 +307,10 @@ def fit_group(run: Run, recordings, name) -> tuple[Fitted, ...]:
     run.key('fit', name),
     run.folder('fit', name),
   )
+  return _fitted(together, results)
+
+
+def _fitted(recordings, results):
   return tuple(
     Fitted(
       recording=dataclasses.replace(
@@ -289,7 +324,7 @@ def fit_group(run: Run, recordings, name) -> tuple[Fitted, ...]:
       snapshots=result.snapshots,
       metrics=result.metrics,
     )
-    for one, result in zip(together, results, strict=True)
+    for one, result in zip(recordings, results, strict=True)
   )
 
 

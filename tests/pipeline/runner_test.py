@@ -15,6 +15,8 @@ from rdrl import pipeline
 from rdrl import training
 from rdrl import types
 from rdrl.pipeline import runner
+from rdrl.pipeline import stages
+from tests import tiny
 
 SMALL = (
   'train_seeds=(1,)',
@@ -55,6 +57,30 @@ def test_a_stage_takes_nouns_of_stages_before_it():
   for by_stage in runner._PARTS.values():
     # The last one that is done is the one that shows most.
     assert list(by_stage) == sorted(by_stage, key=pipeline.STAGES.index)
+
+
+@pytest.mark.slow
+def test_drives_of_one_shape_are_fitted_at_once_and_read_back(tmp_path):
+  config = training.config.override(pipeline.Config(), tiny.OVERRIDES)
+  run = stages.Run(pipeline.Request('world', None, 0, config), tmp_path)
+  recordings = stages.record(run)
+  assert stages._are_alike(recordings)
+  found = stages.fit_together(run, recordings)
+  assert [one.recording.name for one in found] == ['world_1', 'world_102']
+  for one, alone in zip(found, stages.fit(run, recordings), strict=True):
+    # Of other draws.
+    assert one.metrics['psnr'] == pytest.approx(alone.metrics['psnr'], abs=1.5)
+  again = stages.fit_together(run, recordings)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    [one.scene for one in again],
+    [one.scene for one in found],
+  )
+  twice = [dataclasses.replace(one, group='one') for one in recordings]
+  assert not stages._are_alike(twice)
+  short = jax.tree.map(lambda x: x[:-1], recordings[0].log)
+  other = dataclasses.replace(recordings[0], log=short)
+  assert not stages._are_alike([other, recordings[1]])
 
 
 def test_the_outline_in_the_readme_calls_the_stages_as_the_runner_does():
