@@ -21,8 +21,3 @@ GymEnv
 observation_space
 information_gain  # Of `splat.trust`: what any view would teach.
 target_difficulty  # First of those that `scenario.next_target` moves.
-
-# Read by name.
-donor_s  # `scenario.adversaries.table` finds them among all parameters.
-donor_d
-donor_speed

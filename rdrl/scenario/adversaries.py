@@ -10,6 +10,8 @@ matters, of the agent's own where its lane does.
 
 import dataclasses
 
+from flax import struct
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -246,11 +248,17 @@ PLANS = (
 
 _INF = np.inf
 _AHEAD, _ONCOMING, _ANY_WAY = (0.7, 1.01), (-1.01, -0.7), (-1.01, 1.01)
-_VEHICLES = (types.VEHICLE,)
-_DRIVERS = (types.VEHICLE, types.CYCLIST)
 
 
-@dataclasses.dataclass(frozen=True)
+def _classes(*classes):
+  return tuple(i in classes for i in range(4))
+
+
+_VEHICLES = _classes(types.VEHICLE)
+_DRIVERS = _classes(types.VEHICLE, types.CYCLIST)
+
+
+@struct.dataclass
 class Role:
   """Who may take on a family.
 
@@ -259,7 +267,7 @@ class Role:
     d: metres beside it.
     speed: m/s.
     direction: cosine of the angle between both headings.
-    classes: of the agents.
+    classes: which of the classes of agents.
     own_path: the plan is along the path of the agent, not of the ego.
     parked: only who never moves.
     timed: the trigger is set by when the ego would arrive.
@@ -273,7 +281,7 @@ class Role:
   d: tuple[float, float] = (2.0, 7.0)
   speed: tuple[float, float] = (2.0, _INF)
   direction: tuple[float, float] = _AHEAD
-  classes: tuple[int, ...] = _VEHICLES
+  classes: tuple[bool, ...] = _VEHICLES
   own_path: bool = False
   parked: bool = False
   timed: bool = False
@@ -336,20 +344,17 @@ ROLES = {
     d=(1.5, 10.0),
     speed=(0.0, 3.0),
     direction=_ANY_WAY,
-    classes=(types.PEDESTRIAN,),
+    classes=_classes(types.PEDESTRIAN),
     timed=True,
     donor_d=(3.0, 7.0),
   ),
 }
 
 
-def table(field):
-  """A field of `ROLES`, one row a family, in the order of `FAMILIES`."""
-  return np.array([getattr(ROLES[name], field) for name in FAMILIES])
-
-
-def class_table():
-  """`[F, 4]` bool, which classes a family is for."""
-  return np.array(
-    [np.isin(np.arange(4), ROLES[name].classes) for name in FAMILIES]
+def role(family) -> Role:
+  """The `Role` of a family `[]`, each field an array `[]`, `[2]` or `[4]`."""
+  return jax.tree.map(
+    lambda *rows: jnp.asarray(rows)[family],
+    *(ROLES[name] for name in FAMILIES),
+    is_leaf=lambda x: isinstance(x, tuple),
   )
