@@ -35,136 +35,111 @@ class Parameter:
   """Something of a manoeuvre that is drawn, uniformly between two limits.
 
   Attributes:
-    name: by which behaviours ask for it.
-    behaviours: that do.
+    behaviours: that ask for it.
     limits: least and greatest value, unless `Config.limits` has others. They
       are ours: the paper gives none.
-    allowed: what limits may be.
     meaning: with its unit.
+    allowed: what limits may be.
   """
 
-  name: str
   behaviours: tuple[str, ...]
   limits: tuple[float, float]
-  allowed: object
   meaning: str
+  allowed: object = ranges.Interval
 
 
-def _parameter(name, behaviours, low, high, meaning, allowed=ranges.Interval):
-  return Parameter(
-    name, tuple(behaviours.split()), (low, high), allowed, meaning
-  )
+def _share(behaviours, meaning, limits=(0.0, 1.0)):
+  return Parameter(behaviours, limits, meaning, ranges.Shares)
 
 
-def _share(name, behaviours, meaning, low=0.0, high=1.0):
-  return _parameter(name, behaviours, low, high, meaning, ranges.Shares)
-
-
-_EDITED = ' '.join((*ADVERSARIES, *COUSINS))
-_SHIFTED = 'lateral_shift interpolation'
+_EDITED = (*ADVERSARIES, *COUSINS)
+_SHIFTED = ('lateral_shift', 'interpolation')
 # In the order in which they are drawn.
 PARAMETERS = {
-  parameter.name: parameter
-  for parameter in (
-    _parameter('onset', _EDITED, 0.0, 3.0, 's from the start to the trigger'),
-    _parameter('merge_time', 'cut_in', 1.5, 4.0, 's'),
-    _parameter(
-      'merge_gap',
-      'cut_in',
-      2.0,
-      15.0,
-      'm from bumper to bumper afterwards, to where the ego was when recorded',
-    ),
-    _parameter(
-      'speed_deficit', 'cut_in', 0.0, 6.0, 'm/s below the speed of the ego'
-    ),
-    _parameter(
-      'cut_in_brake', 'cut_in', 2.0, 5.0, 'm/s^2 of every second one, at last'
-    ),
-    _share(
-      'cut_in_final_speed', 'cut_in', 'of its speed that this leaves', 0.4, 0.8
-    ),
-    _parameter('brake', 'hard_brake', 3.0, 8.0, 'm/s^2'),
-    _share(
-      'brake_final_speed', 'hard_brake', 'of its speed that it leaves', 0.0, 0.4
-    ),
-    _parameter('change_time', 'lane_change', 1.0, 2.5, 's'),
-    _parameter('drift', 'drift', 0.6, 1.6, 'm to the side'),
-    _parameter(
-      'drift_period', 'drift', 2.0, 5.0, 's there and back; every second stays'
-    ),
-    _share('slow_speed', 'stop_and_go', 'of the speed that is kept', 0.1, 0.5),
-    _parameter(
-      'slow_period', 'stop_and_go', 3.0, 6.0, 's from full speed to full speed'
-    ),
-    _parameter(
-      'slow_cycles',
-      'stop_and_go',
-      1.0,
-      3.0,
-      'how often; every second lead stays slow the first time',
-    ),
-    _parameter(
-      'encroachment',
-      'oncoming',
-      0.8,
-      2.5,
-      'm beyond the middle between both cars',
-    ),
-    _parameter('encroachment_time', 'oncoming', 1.0, 3.0, 's there'),
-    _parameter(
-      'arrival_offset',
-      'crossing',
-      -1.0,
-      1.0,
-      's after the ego, to be where both paths cross',
-      ranges.SignedInterval,
-    ),
-    _parameter(
-      'follow_gap', 'tailgate', 2.0, 6.0, 'm from bumper to bumper at the end'
-    ),
-    _parameter(
-      'follow_speed',
-      'tailgate',
-      0.0,
-      4.0,
-      'm/s above the speed of the ego then',
-    ),
-    _parameter('follow_time', 'tailgate', 2.0, 4.0, 's of the approach'),
-    _parameter(
-      'time_to_arrival',
-      'pull_out dart_out',
-      1.5,
-      4.0,
-      's before the ego would arrive, of the start',
-    ),
-    _parameter('pull_out_acceleration', 'pull_out', 1.5, 3.0, 'm/s^2, mean'),
-    _parameter('pull_out_speed', 'pull_out', 3.0, 8.0, 'm/s in the end'),
-    _parameter(
-      'pull_out_reach', 'pull_out', 10.0, 20.0, "m of road to the ego's lane"
-    ),
-    _parameter('walk_speed', 'dart_out', 1.2, 3.5, 'm/s'),
-    _parameter('shift_time', _SHIFTED, 2.0, 4.0, 's'),
-    _parameter(
-      'speed_factor', 'speed_change interpolation', 0.5, 1.3, 'of the speed'
-    ),
-    _parameter(
-      'stop_time', 'stop_and_creep', 2.0, 4.0, 's to stop, and to go on at last'
-    ),
-    _parameter('stop_wait', 'stop_and_creep', 0.5, 2.0, 's that it stands'),
-    _share('creep_speed', 'stop_and_creep', 'of the speed', 0.1, 0.4),
-    _parameter('creep_time', 'stop_and_creep', 0.5, 2.0, 's'),
-    _share('start', _EDITED, 'of the steps between two looks for a trigger'),
-    _share(
-      'coin', 'cut_in drift stop_and_go ' + _SHIFTED, 'below a half or not'
-    ),
-    _share('level', ' '.join(COUSINS), 'of how far, or which of those known'),
-    _share('family', 'insertion', 'of the list of families'),
-    _share('side', 'insertion', 'below a half right of the ego, else left'),
-    _share('place', 'insertion', "of the role's metres ahead"),
-    _share('place_aside', 'insertion', "of the role's metres to the side"),
-    _share('place_speed', 'insertion', "of the role's speeds"),
-  )
+  'onset': Parameter(_EDITED, (0.0, 3.0), 's from the start to the trigger'),
+  'merge_time': Parameter(('cut_in',), (1.5, 4.0), 's'),
+  'merge_gap': Parameter(
+    ('cut_in',),
+    (2.0, 15.0),
+    'm from bumper to bumper afterwards, to where the ego was when recorded',
+  ),
+  'speed_deficit': Parameter(
+    ('cut_in',), (0.0, 6.0), 'm/s below the speed of the ego'
+  ),
+  'cut_in_brake': Parameter(
+    ('cut_in',), (2.0, 5.0), 'm/s^2 of every second one, at last'
+  ),
+  'cut_in_final_speed': _share(
+    ('cut_in',), 'of its speed that this leaves', (0.4, 0.8)
+  ),
+  'brake': Parameter(('hard_brake',), (3.0, 8.0), 'm/s^2'),
+  'brake_final_speed': _share(
+    ('hard_brake',), 'of its speed that it leaves', (0.0, 0.4)
+  ),
+  'change_time': Parameter(('lane_change',), (1.0, 2.5), 's'),
+  'drift': Parameter(('drift',), (0.6, 1.6), 'm to the side'),
+  'drift_period': Parameter(
+    ('drift',), (2.0, 5.0), 's there and back; every second stays'
+  ),
+  'slow_speed': _share(
+    ('stop_and_go',), 'of the speed that is kept', (0.1, 0.5)
+  ),
+  'slow_period': Parameter(
+    ('stop_and_go',), (3.0, 6.0), 's from full speed to full speed'
+  ),
+  'slow_cycles': Parameter(
+    ('stop_and_go',),
+    (1.0, 3.0),
+    'how often; every second lead stays slow the first time',
+  ),
+  'encroachment': Parameter(
+    ('oncoming',), (0.8, 2.5), 'm beyond the middle between both cars'
+  ),
+  'encroachment_time': Parameter(('oncoming',), (1.0, 3.0), 's there'),
+  'arrival_offset': Parameter(
+    ('crossing',),
+    (-1.0, 1.0),
+    's after the ego, to be where both paths cross',
+    ranges.SignedInterval,
+  ),
+  'follow_gap': Parameter(
+    ('tailgate',), (2.0, 6.0), 'm from bumper to bumper at the end'
+  ),
+  'follow_speed': Parameter(
+    ('tailgate',), (0.0, 4.0), 'm/s above the speed of the ego then'
+  ),
+  'follow_time': Parameter(('tailgate',), (2.0, 4.0), 's of the approach'),
+  'time_to_arrival': Parameter(
+    ('pull_out', 'dart_out'),
+    (1.5, 4.0),
+    's before the ego would arrive, of the start',
+  ),
+  'pull_out_acceleration': Parameter(('pull_out',), (1.5, 3.0), 'm/s^2, mean'),
+  'pull_out_speed': Parameter(('pull_out',), (3.0, 8.0), 'm/s in the end'),
+  'pull_out_reach': Parameter(
+    ('pull_out',), (10.0, 20.0), "m of road to the ego's lane"
+  ),
+  'walk_speed': Parameter(('dart_out',), (1.2, 3.5), 'm/s'),
+  'shift_time': Parameter(_SHIFTED, (2.0, 4.0), 's'),
+  'speed_factor': Parameter(
+    ('speed_change', 'interpolation'), (0.5, 1.3), 'of the speed'
+  ),
+  'stop_time': Parameter(
+    ('stop_and_creep',), (2.0, 4.0), 's to stop, and to go on at last'
+  ),
+  'stop_wait': Parameter(('stop_and_creep',), (0.5, 2.0), 's that it stands'),
+  'creep_speed': _share(('stop_and_creep',), 'of the speed', (0.1, 0.4)),
+  'creep_time': Parameter(('stop_and_creep',), (0.5, 2.0), 's'),
+  'start': _share(_EDITED, 'of the steps between two looks for a trigger'),
+  'coin': _share(
+    ('cut_in', 'drift', 'stop_and_go', *_SHIFTED), 'below a half or not'
+  ),
+  'level': _share(COUSINS, 'of how far, or which of those known'),
+  'family': _share(('insertion',), 'of the list of families'),
+  'side': _share(('insertion',), 'below a half right of the ego, else left'),
+  'place': _share(('insertion',), "of the role's metres ahead"),
+  'place_aside': _share(('insertion',), "of the role's metres to the side"),
+  'place_speed': _share(('insertion',), "of the role's speeds"),
 }
 
 
