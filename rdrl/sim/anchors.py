@@ -1,10 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The 61 x 61 actions: where the rear axle shall be in half a second.
+"""The 61 x 61 actions: the place of the rear axle in half a second.
 
-The grid is that of RAD (arXiv 2502.13144, section 3.2); the arc that leads to
-each point is closed form, so that no table of simulated motions is needed. A
-rolling rear axle that is steered by a constant angle draws a circle, tangent to
-its heading; the circle through the point (y ahead, x to the left) has
+The grid is that of RAD (arXiv 2502.13144, section 3.2). The arc that leads to
+each point has a closed form, so no table of simulated motions is needed. With a
+constant steering angle, the rear axle rolls along a circle, tangent to its
+heading; the circle through the point (y ahead, x to the left) has
 
   curvature = 2 x / (x^2 + y^2), angle = 2 atan2(x, y), length = angle /
   curvature.
@@ -21,7 +21,7 @@ from rdrl import types
 # Seconds in which an anchor is reached.
 DURATION = 0.5
 
-# Wheelbase in metres and greatest steering angle, of RAD's published code.
+# Wheelbase in metres and largest steering angle in rad, of RAD's code.
 WHEELBASE = 2.765
 MAX_STEERING = float(np.radians(49))
 
@@ -59,10 +59,10 @@ def _feasible():
   return curvature <= np.tan(MAX_STEERING) / WHEELBASE
 
 
-# `[61, 61]` bool, lateral index first: what the steering can reach.
+# `[61, 61]` bool, lateral index first, within the largest steering angle.
 feasible = _feasible()
 
-# `[61]` how many lateral steps either side each longitudinal index allows.
+# `[61]` feasible lateral steps to either side at each longitudinal index.
 _REACH = (feasible.sum(0) - 1) // 2
 
 
@@ -84,21 +84,21 @@ def nearest(lateral, longitudinal):
 
 
 def pursue(route, ahead, length, config):
-  """The action `[2]` along the circle to a point of a route.
+  """The action `[2]` of pure pursuit (Coulter 1992) of a point of a route.
 
-  Pure pursuit (Coulter 1992): the circle leads from the rear axle, tangent to
-  its heading, to the point.
+  It leads along the circle from the rear axle, tangent to its heading, to the
+  point.
 
   Args:
     route: `[R, 2]`, see `types.Observation`.
-    ahead: `[]` metres along the route of the point.
-    length: `[]` metres to go on the circle.
-    config: `sim.Config`, for the route and the place of the rear axle.
+    ahead: `[]` metres along the route to the point.
+    length: `[]` metres to drive along the circle.
+    config: `sim.Config`, for the route and the rear axle.
   """
   along = jnp.array((0.0, *config.route_points))
   points = jnp.concatenate([jnp.zeros((1, 2)), route])
   x, y = (jnp.interp(ahead, along, points[:, i]) for i in range(2))
-  # A route that ends here leaves nothing to turn to.
+  # A route may end here.
   x = jnp.maximum(x + config.rear_axle_to_center, 1.0)
   curvature, _ = arc(y, x)
   angle = curvature * length
@@ -121,8 +121,8 @@ def label(now: types.AgentState, future: types.AgentState, config):
 
   Args:
     now: fields of shape `[...]`, of the ego alone.
-    future: likewise.
-    config: `sim.Config`, for the place of the rear axle.
+    future: fields of shape `[...]`, of the ego alone.
+    config: `sim.Config`, for the rear axle.
 
   Returns:
     `[..., 2]` int32.

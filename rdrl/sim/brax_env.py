@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The environment in the words of Brax, whose wrappers and learners then run.
+"""Adapter for Brax, its wrappers and learners.
 
-Importing Brax pulls MuJoCo and more, so nothing else here does.
+Importing Brax imports MuJoCo and more, so no other module does.
 """
 
 from brax import envs
@@ -14,10 +14,10 @@ from rdrl.sim import env as env_lib
 
 
 def wrap(env, *args, **kwargs):
-  """Brax's `training.wrap`, with keys of either kind.
+  """Brax's `training.wrap`, for typed and legacy keys.
 
-  Brax's own wrapper takes legacy keys alone: it tells the number of
-  environments by the shape of a key. Learners take this as `wrap_env_fn`.
+  Brax's own wrapper reads the number of environments off the shape of legacy
+  keys. Learners take this one as `wrap_env_fn`.
   """
   return _AnyKeys(training.wrap(env, *args, **kwargs))
 
@@ -34,17 +34,17 @@ class _AnyKeys(envs.Wrapper):
 class BraxEnv(envs.Env):
   """`sim.Env` as a `brax.envs.Env`.
 
-  An action is two floats in [-1, 1], right to left and slow to fast, each the
-  nearest of the 61 anchors. An observation is a dict: `pixels/view_<c>`
-  `[h, w, 3 F]` in [0, 1] of each camera, the frames as channels, newest last,
-  which is how Brax's vision networks take them, unless nothing is rendered;
-  `state` `[1 + 2 R]`, speed and route. The reward is the sum of the terms, each
-  of which is a metric too.
+  An action is two floats in [-1, 1], right to left and slow to fast, each
+  rounded to one of the 61 anchors. An observation is a dict: `pixels/view_<c>`
+  `[h, w, 3 F]` in [0, 1] of each camera, with frames as channels, newest last,
+  as Brax's vision networks expect, unless nothing is rendered; `state`
+  `[1 + 2 R]`, speed and route. The reward is the sum of the terms; each is also
+  a metric.
 
-  `done` is set by termination and by truncation alike; `info['truncated']` and
-  `info['truncation']` tell them apart. Brax's `EpisodeWrapper` overwrites the
-  latter with its own. Keys are typed or legacy; with typed ones, `wrap` takes
-  the place of Brax's wrapper.
+  Termination and truncation both set `done`; `info['truncated']` and
+  `info['truncation']` are 1 for truncation alone. Brax's `EpisodeWrapper`
+  overwrites the latter with its own. For typed keys use `wrap` in place of
+  Brax's wrapper.
   """
 
   def __init__(self, env: env_lib.Env):
@@ -52,13 +52,13 @@ class BraxEnv(envs.Env):
     self._sees = not isinstance(env.renderer, env_lib.NoRenderer)
 
   def reset(self, rng) -> envs.State:
-    """Begins an episode of a scenario drawn by `rng`, typed or legacy."""
+    """Begins an episode; `rng`, a typed or legacy key, draws the scenario."""
     if not jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
       rng = jax.random.wrap_key_data(rng)
     state = self._env.reset(rng)
     return envs.State(
       pipeline_state=state,
-      obs=self._told(state.observation),
+      obs=self._observe(state.observation),
       reward=jnp.zeros(()),
       done=jnp.zeros(()),
       metrics=_metrics(state),
@@ -66,7 +66,7 @@ class BraxEnv(envs.Env):
     )
 
   def step(self, state: envs.State, action) -> envs.State:
-    """One decision."""
+    """Takes one decision."""
     index = jnp.round((jnp.clip(action, -1, 1) + 1) * 30).astype(jnp.int32)
     new = self._env.step(state.pipeline_state, index)
     truncated = new.truncated.astype(jnp.float32)
@@ -74,12 +74,12 @@ class BraxEnv(envs.Env):
     state.info.update(truncation=truncated, truncated=truncated)
     return state.replace(
       pipeline_state=new,
-      obs=self._told(new.observation),
+      obs=self._observe(new.observation),
       reward=jnp.sum(new.reward),
       done=(new.terminated | new.truncated).astype(jnp.float32),
     )
 
-  def _told(self, observation):
+  def _observe(self, observation):
     state = jnp.append(observation.speed, observation.route.reshape(-1))
     if not self._sees:
       return {'state': state}

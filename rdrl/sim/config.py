@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What decides an environment."""
+"""Configuration of an environment."""
 
 import dataclasses
 import math
@@ -10,10 +10,10 @@ from rdrl import types
 from rdrl.sim import anchors
 from rdrl.world import traffic
 
-# Indices into `types.REWARD_TERMS` of the lateral stream and of the
-# longitudinal one, in the order of an action. RAD (arXiv 2502.13144), section
-# 3.4, has r_x = static + position + heading and r_y = dynamic; what we add,
-# progress, time to collision and comfort, is a matter of speed.
+# Indices into `types.REWARD_TERMS` of the lateral and the longitudinal stream,
+# in the order of an action. RAD (arXiv 2502.13144), section 3.4, has r_x =
+# static + position + heading and r_y = dynamic; our progress, time to collision
+# and comfort depend on speed.
 STREAMS = ((1, 2, 3), (0, 4, 5, 6))
 
 DYNAMICS = ('bicycle', 'single_track', 'replay')
@@ -29,29 +29,29 @@ class Config:
     frames: images in an observation, one decision apart.
     image_height: pixels.
     image_width: pixels.
-    route_points: metres along the reference path, beyond the point next to the
-      ego, of the route that the policy sees.
-    dynamics: of the ego: `bicycle`; `single_track`, `world.vehicle`; `replay`,
-      on its reference whatever the action.
+    route_points: metres along the reference path, from the ego's projection, of
+      the route points that the policy sees.
+    dynamics: of the ego: `bicycle`; `single_track`, see `world.vehicle`;
+      `replay`, which follows the reference whatever the action.
     wheelbase: metres.
     rear_axle_to_center: metres from the rear axle to the middle of the box.
-    max_steering: rad; a command of more curvature is cut.
-    acceleration_limits: m/s^2 between which the speed follows its command.
+    max_steering: rad; commanded curvature is clipped to it.
+    acceleration_limits: m/s^2, bounds within which speed follows its command.
     position_limit: metres from the reference path, where no agent was edited.
     heading_limit: rad from the tangent of the reference path.
     static_deviation: metres off the reference path below which a static
       obstacle does not count: a mapped obstacle on the driven path is noise.
-    lane_width: metres of the lane along the reference path where the map knows
-      none, for who is at fault in a lateral collision.
-    reward_weights: of `types.REWARD_TERMS`, before the sign.
+    lane_width: metres of the lane along the reference path where the map has
+      none, to decide who is at fault in a lateral collision.
+    reward_weights: of `types.REWARD_TERMS`, not negative.
     time_to_collision: seconds below which it costs.
-    comfort_acceleration: m/s^2, bounds of nuPlan's comfort metric, as those
+    comfort_acceleration: m/s^2, bounds of nuPlan's comfort metric, like the two
       below (github.com/motional/nuplan-devkit).
     comfort_lateral_acceleration: m/s^2.
     comfort_jerk: m/s^3, longitudinal.
-    idm: of the other traffic.
-    mobil: of those who change lanes.
-    schedule: of those who follow their tracks and yield.
+    idm: of agents with the Intelligent Driver Model.
+    mobil: of agents that change lanes.
+    schedule: of agents that follow their tracks and yield.
   """
 
   decision_steps: ranges.Count = 5

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Who meets whom, and what leaves the road: many boxes at a time.
+"""Tests many boxes for overlap and for leaving the road.
 
-Sines, cosines and half extents are taken once per box instead of once per pair,
-in arrays whose last axis is long: a pair costs some twenty operations that
-vectorise, and nothing else.
+Sines, cosines and half extents are computed once per box, not per pair, in
+arrays whose last axis is long: a pair costs some twenty operations, which
+vectorise.
 """
 
 import jax
@@ -15,8 +15,8 @@ from rdrl import types
 
 def boxes_of(agents: types.AgentState, sizes) -> geometry.Boxes:
   """`Boxes` of an `AgentState` `[..., A]` with sizes `[..., A, 3]`."""
-  # XLA would take the sine of a box anew for each one that it is compared with,
-  # and its CPU backend drops optimization barriers; a product it keeps.
+  # XLA would recompute sines for each pair, and its CPU backend drops
+  # optimization barriers; it keeps the result of a matrix product.
   heading = jnp.matmul(
     jnp.stack([jnp.cos(agents.yaw), jnp.sin(agents.yaw)], -1),
     jnp.eye(2),
@@ -33,7 +33,7 @@ def boxes_of(agents: types.AgentState, sizes) -> geometry.Boxes:
 
 
 def overlaps(a: geometry.Boxes, b: geometry.Boxes):
-  """Whether boxes `[..., M]` overlap boxes `[..., N]`; touching is not.
+  """Whether boxes `[..., M]` overlap boxes `[..., N]`, more than touch.
 
   Returns:
     `[..., M, N]` bool.
@@ -44,10 +44,10 @@ def overlaps(a: geometry.Boxes, b: geometry.Boxes):
 
 
 def met(agents: types.AgentState, boxes: geometry.Boxes):
-  """Whether each agent overlaps any other, `[A]` bool, of all pairs.
+  """Whether each agent overlaps any other, `[A]` bool.
 
   Args:
-    agents: `[A]`; those that are not valid meet nobody.
+    agents: `[A]`; agents that are not valid overlap none.
     boxes: `[A]` of them.
   """
   pairs = overlaps(boxes, boxes)
@@ -73,7 +73,7 @@ def corners(boxes: geometry.Boxes):
 
 
 def off_road(boxes: geometry.Boxes, drivable):
-  """Whether any corner of each box has left the road, `[..., A]` bool.
+  """Whether any corner of each box is off the road, `[..., A]` bool.
 
   Args:
     boxes: `[..., A]`.

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Everybody but the ego: on their tracks, or moved by their controllers."""
+"""Moves all agents but the ego, on their tracks or by their controllers."""
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +12,18 @@ from rdrl.world import traffic
 
 
 def step(env, scenario: types.Scenario, state: types.SimState):
-  """The state after a step of everybody but the ego.
+  """Moves all agents but the ego by one step.
 
-  Who has no controller, or not yet, and who is not there yet, is where the
-  tracks have it; the ego is at its reference.
+  Agents without a controller, before its release or not valid follow their
+  tracks; so does the ego, which is then at its reference.
 
   Args:
     env: `Env`.
     scenario: `[]`, that of the state; its tracks are not read.
-    state: before the step; its step is not counted on.
+    state: before the step.
+
+  Returns:
+    The state with new agents; `step` is not increased.
   """
   config, index, now = env.config, state.scenario, state.step
   agents, progress, lateral = state.agents, state.progress, state.lateral
@@ -28,7 +31,7 @@ def step(env, scenario: types.Scenario, state: types.SimState):
   paths = trees.take(env.paths.replace(progress=None), index)
   track = env.track(index, now + 1)
   recorded = env.track(index, now)
-  # Drivers know no reverse gear: who backs up looks the way that it goes.
+  # Driver models go forward: an agent that backs up is turned around first.
   if env.backs:
     is_turned = _turned(env, index, paths, progress)
     agents, track, recorded = (
@@ -100,7 +103,7 @@ def step(env, scenario: types.Scenario, state: types.SimState):
 
 
 def is_backing(env, index, agent, heading, progress):
-  """Whether an agent's track backed up at a place of its path, `[]` bool.
+  """Whether an agent's track drove in reverse at a place of its path, `[]`.
 
   Args:
     env: `Env`.
@@ -118,7 +121,7 @@ def is_backing(env, index, agent, heading, progress):
 
 
 def _turned(env, index, paths, progress):
-  """Who backs up, `[A]` bool, at places `[A]` of their paths."""
+  """Which agents back up at metres `[A]` along their paths, `[A]` bool."""
   _, heading = jax.vmap(traffic.pose_on_path)(paths.xy, paths.valid, progress)
   agents = jnp.arange(len(progress))
   return jax.vmap(is_backing, (None, None, 0, 0, 0))(
@@ -127,7 +130,7 @@ def _turned(env, index, paths, progress):
 
 
 def _turn(agents, is_turned):
-  """The same motion with head and tail of some agents swapped."""
+  """Swaps head and tail of some agents, without changing their motion."""
   turned = agents.replace(
     yaw=geometry.wrap_angle(agents.yaw + jnp.pi), speed=-agents.speed
   )

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""How the ego moves in one step: a bicycle, a car on tyres, or the log.
+"""Dynamics of the ego: kinematic bicycle, single track on tyres, or the log.
 
 The kinematic bicycle rolls its rear axle along exact arcs. Its controls are the
 acceleration and the steering angle, constant over a step.
@@ -35,7 +35,7 @@ def follow_arc(xy, yaw, length, curvature):
 
 
 def roll(ego: types.AgentState, acceleration, curvature, config, dt):
-  """The kinematic bicycle, whatever its limits.
+  """Steps the kinematic bicycle, without limits.
 
   Args:
     ego: fields of shape `[]`, of the middle of the box.
@@ -63,7 +63,7 @@ def roll(ego: types.AgentState, acceleration, curvature, config, dt):
 
 
 def bicycle(ego: types.AgentState, speed, curvature, config: Config):
-  """The kinematic bicycle for one step of `types.TIME_STEP`.
+  """Steps the kinematic bicycle by `types.TIME_STEP`, within its limits.
 
   Args:
     ego: fields of shape `[]`, of the middle of the box.
@@ -84,14 +84,14 @@ def bicycle(ego: types.AgentState, speed, curvature, config: Config):
 
 
 def drive(start: types.AgentState, acceleration, steering, config, dt=None):
-  """The track that controls make of a start.
+  """Integrates the kinematic bicycle over controls, without limits.
 
   Args:
     start: fields of shape `[]`.
     acceleration: `[T - 1]` m/s^2.
     steering: `[T - 1]` rad at the wheels.
-    config: `sim.Config`, for the axles; no limit is applied.
-    dt: `[T - 1]` seconds of the steps; `types.TIME_STEP` where None.
+    config: `sim.Config`, for the axles.
+    dt: `[T - 1]` seconds of the steps; None: `types.TIME_STEP`.
 
   Returns:
     `AgentState` `[T]`.
@@ -111,7 +111,7 @@ def drive(start: types.AgentState, acceleration, steering, config, dt=None):
 
 
 def initial(ego: types.AgentState, curvature, config: Config):
-  """What the dynamics carry for an ego that drives steadily, `[V]` or None."""
+  """State `[V]` of the dynamics of a steadily driving ego, or None."""
   if config.dynamics == 'single_track':
     return single_track.initial(ego, curvature)
   return None
@@ -125,7 +125,7 @@ def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
     vehicle: from `initial`.
     speed: `[]` m/s, commanded.
     curvature: `[]` 1/m, commanded.
-    reference: `AgentState` `[]`, where the reference is after the step.
+    reference: `AgentState` `[]`, the reference after the step.
     config: which dynamics.
 
   Returns:
@@ -143,12 +143,12 @@ def step(ego: types.AgentState, vehicle, speed, curvature, reference, config):
 
 
 def advance(agents, vehicle, others, speed, curvature, config):
-  """Everybody after a step: the ego by its dynamics, the others as given.
+  """All agents after a step: moves the ego, takes the others as given.
 
   Args:
     agents: `[A]` now, the ego first.
     vehicle: from `initial`.
-    others: `[A]` after the step; its first is the reference of the ego.
+    others: `[A]` after the step; the first is the ego's reference.
     speed: `[]` m/s, commanded.
     curvature: `[]` 1/m, commanded.
     config: which dynamics.

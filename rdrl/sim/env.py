@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The environment: scenes, what happens in them, and a renderer.
+"""The environment: scenes, scenarios in them, and a renderer.
 
-One decision holds for half a second of the log's clock, which is half a second
-of motion, in steps of `types.TIME_STEP`; collisions are looked for at each.
-Methods are written for one environment; batch them with `jax.vmap`.
+A decision holds for `Config.decision_steps` steps of `types.TIME_STEP`, by
+default half a second; each step checks for collisions. Methods are written for
+one environment; batch them with `jax.vmap`.
 """
 
 import functools
@@ -30,14 +30,14 @@ from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
 from rdrl.world import traffic
 
-# The process that has made an environment, whose threads a fork leaves behind.
+# The process that made the first environment.
 _home = None
 
 
 def stay_home():
-  """Remembers this process, or finds that it was forked from that one.
+  """Remembers this process and refuses to work in a fork of it.
 
-  JAX has threads, so that what a forked process asks of it waits for ever.
+  A fork leaves JAX's threads behind, so that its calls would wait for ever.
 
   Raises:
     RuntimeError: in a process that was forked from one with an environment.
@@ -74,7 +74,7 @@ class NoRenderer:
 
 
 def _backs(scenarios):
-  """Whether anybody with a controller backs up by a metre."""
+  """Whether any agent with a controller backs up by a metre."""
   tracks = scenarios.tracks
   speed = np.where(tracks.valid, np.asarray(tracks.speed), 0)
   back = np.maximum(-speed, 0).sum(1) * types.TIME_STEP
@@ -135,7 +135,7 @@ class Env:
       uint8, time in seconds on the clock of the tracks.
     config: static.
     controllers: static, those that an agent may have, without `REPLAY`.
-    backs: static, whether anybody with a controller may back up by a metre.
+    backs: static, whether an agent with a controller may back up by a metre.
   """
 
   scenes: types.Scene
@@ -150,16 +150,16 @@ class Env:
   def create(
     cls, scenes, scenarios, renderer, config, controllers=(), backs=False
   ):
-    """An environment on device.
+    """Creates an environment on device.
 
     Args:
       scenes: list of `Scene`, of equal numbers of steps, agents and cameras.
       scenarios: `Scenario` `[V]` in these scenes.
-      renderer: PyTree that is called as `NoRenderer` is.
+      renderer: PyTree with the call signature of `NoRenderer`.
       config: parameters.
-      controllers: what else agents may have than those of `scenarios`, where
-        others will take their place, see `with_scenarios`.
-      backs: whether any of those others may back up.
+      controllers: those of later scenarios beyond those of `scenarios`, see
+        `with_scenarios`.
+      backs: whether an agent of later scenarios may back up.
 
     Raises:
       ValueError: if the parts do not fit each other.
@@ -180,10 +180,10 @@ class Env:
     return jax.tree.map(jnp.asarray, env.with_scenarios(scenarios))
 
   def with_scenarios(self, scenarios):
-    """The same environment with other scenarios, within a program or without.
+    """Replaces the scenarios, inside or outside of a compiled program.
 
     Args:
-      scenarios: `Scenario` `[V]`, any number of them, in the same scenes and of
+      scenarios: `Scenario` `[V]`, any number of them, in the same scenes, with
         as many steps and agents; as drawn by `scenario.draw_scenario`. An agent
         with none of `controllers` follows its track.
     """
@@ -197,11 +197,11 @@ class Env:
     return self.scenarios.scene.shape[0]
 
   def reset(self, key, scenario=None) -> types.SimState:
-    """The beginning of an episode.
+    """Begins an episode.
 
     Args:
       key: draws the scenario, uniformly.
-      scenario: `[]` int32, to choose it.
+      scenario: `[]` int32, instead of a draw.
     """
     state = self.start(key, scenario)
     return state.replace(
@@ -209,11 +209,11 @@ class Env:
     )
 
   def step(self, state: types.SimState, action) -> types.SimState:
-    """One decision.
+    """Takes one decision.
 
     Args:
-      state: of one environment. After its end it comes back as it is, with no
-        reward and no event.
+      state: of one environment. An ended episode stays as it is, without reward
+        and events.
       action: `[2]` int32, lateral and longitudinal anchor index.
     """
     over = state.terminated | state.truncated
@@ -221,7 +221,7 @@ class Env:
     return trees.where(over, moved, self.look(moved))
 
   def start(self, key, scenario=None) -> types.SimState:
-    """What `reset` gives, before anything was seen: its images are black."""
+    """`reset` without rendering: images are black."""
     if scenario is None:
       scenario = jax.random.randint(key, (), 0, self.num_scenarios)
     scenario = jnp.asarray(scenario, jnp.int32)
@@ -255,7 +255,7 @@ class Env:
     )
 
   def advance(self, state: types.SimState, action) -> types.SimState:
-    """What `step` gives, before anything new was seen."""
+    """`step` without a new image."""
     over = state.terminated | state.truncated
     frozen = state.replace(
       reward=jnp.zeros_like(state.reward), events=events_lib.none()
@@ -263,12 +263,12 @@ class Env:
     return trees.where(over, frozen, self._advance(state, action))
 
   def look(self, state: types.SimState, ago=0) -> types.SimState:
-    """Adds what is seen now to the images, whose oldest frame makes room.
+    """Renders a new frame and drops the oldest one.
 
     Args:
       state: of one environment.
-      ago: `[]` int32 decisions; if positive, what was seen from the tracks then
-        is added instead.
+      ago: `[]` int32 decisions; if positive, renders the tracks of so many
+        decisions ago instead.
     """
     before = jnp.maximum(state.step - ago * self.config.decision_steps, 0)
     past = self.track(state.scenario, before)
@@ -287,7 +287,7 @@ class Env:
     )
 
   def expert_observation(self, scenario, step) -> types.Observation:
-    """What the policy sees with everybody on their tracks.
+    """Observation with all agents on their tracks.
 
     Args:
       scenario: `[]` int32.
@@ -300,7 +300,7 @@ class Env:
     return self.observe_past(scenario, tracks, steps)
 
   def observe_past(self, scenario, agents, steps) -> types.Observation:
-    """What the policy sees after some moments.
+    """Observation after given states.
 
     Args:
       scenario: `[]` int32.
@@ -317,16 +317,16 @@ class Env:
     return geometry.sample_grid(self.scenes.drivable, xy, scene)
 
   def track(self, scenario, step) -> types.AgentState:
-    """`[A]` where a scenario `[]` has everybody at a step `[]` of its clock."""
+    """Agents `[A]` on their tracks in a scenario `[]` at a step `[]`."""
     return trees.take(self.scenarios.tracks, (scenario, step))
 
   def lights(self, scene, step):
-    """`[L]` int32 what the stop lines of a scene `[]` show at a step `[]`."""
+    """Lights `[L]` int32 of the stop lines of a scene `[]` at a step `[]`."""
     lights = self.scenes.map.lights
     return lights[scene, jnp.minimum(step, lights.shape[1] - 1)]
 
   def _vehicle(self, scenario, step, ego):
-    """What the dynamics carry, and the acceleration of the decision before."""
+    """Initial state of the dynamics, and acceleration `[]` before."""
     before = trees.take(self.track(scenario, jnp.maximum(step - 1, 0)), 0)
     turned = geometry.wrap_angle(ego.yaw - before.yaw)
     moved = geometry.safe_norm(ego.xy - before.xy)
@@ -382,12 +382,12 @@ class Env:
         agents=agents, vehicle=vehicle, step=before.step + 1
       )
       after = self._judge(scenario, before, after)
-      # An ended episode stands still, so that the last state is that of the
-      # event and the step tells when it happened.
+      # An ended episode stands still, so that its last state and step are those
+      # of the event.
       after = trees.where(events_lib.ended(before.events), before, after)
       return after, after.agents
 
-    # What stays as it is need not be carried from step to step.
+    # Constants need not be carried from step to step.
     bare = {'observation': None, 'trace': None, 'reward': None}
     moving = state.replace(events=events_lib.none(), **bare)
     after, trace = jax.lax.scan(substep, moving, length=config.decision_steps)
@@ -415,7 +415,7 @@ class Env:
     )
 
   def _judge(self, scenario, before, after):
-    """The state after a step, with height, progress and events of the ego."""
+    """Adds height, progress and events of the ego to the state after a step."""
     config, index, scene = self.config, after.scenario, scenario.scene
     ego = trees.take(after.agents, 0)
     sizes = self.scenes.sizes[scene]
@@ -428,7 +428,7 @@ class Env:
 
     agents = after.agents
     if config.dynamics == 'replay':
-      # It is its reference, wherever that trembles or leaves the map.
+      # The ego is its reference, even where that jitters or leaves the map.
       along = self.paths.progress[index, after.step, 0]
       offset, heading = jnp.zeros(()), ego.yaw
       is_edited = False
@@ -470,7 +470,7 @@ class Env:
     )
 
   def _runs_light(self, scene, before, after, size, step):
-    """Whether the ego crosses a line whose light says stop, `[]` bool."""
+    """Whether the ego crosses a stop line whose light says stop, `[]` bool."""
     if self.scenes.map.lights is None:
       return jnp.zeros((), bool)
     lines = trees.take(self.scenes.map.stop_lines, scene)

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What happens to the ego: collisions, deviations, and whose fault they are.
+"""Events of the ego: collisions and whose fault they are, deviations, lights.
 
-Fault is that of nuPlan (github.com/motional/nuplan-devkit, planning/metrics/
-evaluation_metrics/common/no_ego_at_fault_collisions.py), here and in scores of
-the human who was recorded.
+The rule of fault is nuPlan's (github.com/motional/nuplan-devkit, planning/
+metrics/evaluation_metrics/common/no_ego_at_fault_collisions.py), here and in
+scores of the human driver.
 """
 
 import jax.numpy as jnp
@@ -15,19 +15,19 @@ from rdrl import types
 from rdrl.sim import contact
 from rdrl.sim.config import Config
 
-# m/s up to which nuPlan's collision metric takes anybody for standing.
+# m/s up to which an agent stands, in nuPlan's collision metric.
 STANDING = 0.05
 # Half angles in rad of nuPlan's is_agent_ahead and is_agent_behind, seen from
-# the rear axle, and where that is: in lengths behind the middle, of the car
-# that nuPlan drives (1.461 m of 5.176 m).
+# the rear axle; and its distance behind the middle in lengths of the car, for
+# nuPlan's car (1.461 m of 5.176 m).
 AHEAD, BEHIND = np.pi / 6, np.pi * 5 / 6
 _REAR_AXLE = 0.282
-# Points per side of the outline of a box: every 1.2 m of a car.
+# Points per side of a box's outline, with corners: every 1.2 m of a car.
 _OUTLINE = 5
 
 
 def outline(xy, yaw, size):
-  """Points `[16, 2]` on the outline of one box, corners first.
+  """Points on the outline of one box, corners first.
 
   Args:
     xy: `[2]` middle.
@@ -66,7 +66,7 @@ def none():
 
 
 def ended(events: types.Events):
-  """Whether any of RAD's four events, each of which ends an episode, is set."""
+  """Whether any of RAD's four events is set; each ends an episode."""
   return (
     events.dynamic_collision
     | events.static_collision
@@ -83,7 +83,7 @@ def angle_from_axle(ego: types.AgentState, size, xy):
 
 
 def is_in_lane(offset, turn, size, width):
-  """Whether all of a box is in a lane.
+  """Whether a box lies within a lane, `[...]` bool.
 
   Args:
     offset: `[...]` metres from the middle of the lane to that of the box.
@@ -97,18 +97,18 @@ def is_in_lane(offset, turn, size, width):
 
 
 def is_blamed(agents: types.AgentState, sizes, classes, in_lane):
-  """Whose collision with the ego would be the ego's fault, `[A]` bool.
+  """With which agents a collision would be the ego's fault, `[A]` bool.
 
-  The rule of nuPlan's no_ego_at_fault_collisions: a standing ego is never at
-  fault; one that meets who or what stands is, from whatever side; one that is
-  met from behind is not; one whose front bumper meets another is; and one that
-  is met at a side is where it has left its lane or the road.
+  The rule of nuPlan's no_ego_at_fault_collisions. A standing ego is never at
+  fault. A moving ego is at fault if the other stands. It is not if the other is
+  behind. Else it is if its front bumper hits the other, or if it has left its
+  lane or the road.
 
   Args:
     agents: `[A]`, the ego first.
     sizes: `[A, 3]` metres.
-    classes: `[A]` int32; objects stand. None if all are road users.
-    in_lane: `[]` bool, whether all of the ego is in its lane and on the road.
+    classes: `[A]` int32; objects count as standing. None: all are road users.
+    in_lane: `[]` bool, whether the whole ego is in its lane and on the road.
   """
   ego, size = trees.take(agents, slice(1)), sizes[:1]
   stands = jnp.abs(agents.speed) <= STANDING
@@ -128,19 +128,19 @@ def _sign(x):
 
 
 def _is_end_on(ego, ego_size, other, other_size, ahead, aside):
-  """Whether two overlapping boxes met lengthwise rather than sideways, `[]`.
+  """Whether two overlapping boxes collided lengthwise, not sideways, `[]` bool.
 
-  They met along the axis of the ego on which they began to overlap last, at
-  their present velocities. nuPlan asks instead whether the bumper lies inside
-  the other box, which calls a sideswipe near the front a frontal collision.
+  They collided along that axis of the ego on which they began to overlap last,
+  at their present velocities. nuPlan tests whether the bumper lies inside the
+  other box, which calls a sideswipe near the front a frontal collision.
 
   Args:
     ego: `[]`.
-    ego_size: `[3]`.
+    ego_size: `[3]` metres.
     other: `[]`.
-    other_size: `[3]`.
-    ahead: `[]` metres from ego to other, along the ego.
-    aside: `[]` metres likewise, to its left.
+    other_size: `[3]` metres.
+    ahead: `[]` metres from ego to other, along the ego's heading.
+    aside: `[]` metres from ego to other, to the ego's left.
   """
   turn = other.yaw - ego.yaw
   cos, sin = jnp.cos(turn), jnp.sin(turn)
@@ -171,26 +171,24 @@ def detect(
   classes=None,
   lane=None,
 ):
-  """Events `[]` of one moment.
-
-  Whose fault it was is told by `is_blamed`, of all whom the ego meets.
+  """Detects the `Events` `[]` of one moment.
 
   Args:
     agents: `[A]`, the ego first.
     sizes: `[A, 3]` metres.
-    path_offset: `[]` metres of the ego left of its reference path.
-    path_heading: `[]` of a car that drives on that path beside the ego.
-    occupancy: function of world points `[..., 2]`, metres to the nearest static
+    path_offset: `[]` metres of the ego to the left of its reference path.
+    path_heading: `[]` rad, heading of the path beside the ego.
+    occupancy: function of world points `[..., 2]`: metres to the nearest static
       obstacle, negative inside.
-    drivable: likewise, metres to the edge of the drivable area, positive
-      inside.
-    is_edited: `[]` bool, another agent was edited: the ego may then leave its
-      path as far as the road goes.
+    drivable: function of world points `[..., 2]`: metres to the edge of the
+      drivable area, positive inside.
+    is_edited: `[]` bool, whether another agent was edited; then the ego may use
+      all of the road.
     config: limits.
-    classes: `[A]` int32; None if all are road users.
-    lane: `[]` bool whether the map knows a lane at the place of the ego, and
-      whether all of it is in there; where it knows none, or where None, the
-      lane runs along the reference path.
+    classes: `[A]` int32; None: all are road users.
+    lane: pair of `[]` bool: whether the map has a lane at the ego, and whether
+      the whole ego is in it. Without a lane, or if None, the lane runs along
+      the reference path.
   """
   ego = trees.take(agents, 0)
   size = sizes[0]
@@ -263,7 +261,7 @@ def crosses(before: types.AgentState, after: types.AgentState, size, lines):
 
   Args:
     before: fields of shape `[]`, of the ego.
-    after: likewise, a step later.
+    after: fields of shape `[]`, of the ego a step later.
     size: `[3]` metres.
     lines: `types.Polylines` `[L]` of two points.
   """
@@ -277,17 +275,17 @@ def crosses(before: types.AgentState, after: types.AgentState, size, lines):
 
   start, end = bumper(before), bumper(after)
   one, two = lines.xy[:, 0], lines.xy[:, 1]
-  # Where a step ends on a line it has crossed it; the next one has not again.
+  # A step that ends on a line has crossed it; the next one does not again.
   sides = [cross(two - one, point - one) > 0 for point in (start, end)]
   ends = cross(end - start, one - start) * cross(end - start, two - start)
   return lines.valid[:, 1] & (sides[0] != sides[1]) & (ends <= 0)
 
 
 def soon_collides(agents: types.AgentState, sizes, horizon):
-  """Whether the ego meets an agent ahead if all keep speed and heading.
+  """Whether the ego hits an agent ahead if all keep speed and heading, `[]`.
 
-  Agents whose middle is behind the ego's, and a standing ego, do not count, as
-  in nuPlan's time-to-collision metric.
+  As in nuPlan's time-to-collision metric, agents whose middle is behind the
+  ego's do not count, nor does a standing ego.
 
   Args:
     agents: `[A]`, the ego first.

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The environment in the words of Gymnasium, for learners that are not JAX.
+"""Adapter for Gymnasium, for learners that are not in JAX.
 
 Gymnasium (Towers et al., arXiv 2407.17032; gymnasium.farama.org, 1.x) is an
-optional dependency, `pip install rdrl[gym]`, and nothing else here imports it.
-One environment at a time steps on the host: inside JAX, `jax.vmap(env.step)` is
+optional dependency, `pip install rdrl[gym]`; no other module imports it. It
+steps one environment at a time on the host; in JAX, `jax.vmap(env.step)` is
 faster by orders of magnitude.
 """
 
@@ -26,16 +26,16 @@ class GymEnv(gymnasium.Env):
   An action is the pair of indices, lateral and longitudinal, of the 61 x 61
   anchors. An observation is a dict: `speed` `[1]` m/s and `route` `[R, 2]`
   metres; `images` `[F, C, h, w, 3]` uint8, unless nothing is rendered; `vector`
-  as `sim.vector.observe` gives it, if it is asked for. The reward is the sum of
-  the terms; `info` has each of them by name, the scenario, the step of the log
-  and the events of the decision.
+  from `sim.vector.observe`, if asked for. The reward is the sum of the terms;
+  `info` has each of them by name, the scenario, the step of the log and the
+  events of the decision.
 
   `reset` draws a scenario by its seed, or takes `options={'scenario': index}`.
 
   Vector environments of several processes must start them by spawn, as in
   `gymnasium.vector.AsyncVectorEnv(functions, context='spawn')`: JAX has threads
-  and does not live through a fork, which is Linux's default up to Python 3.13.
-  A forked environment raises RuntimeError.
+  and does not survive a fork, Linux's default up to Python 3.13. A forked
+  environment raises RuntimeError.
   """
 
   metadata: ClassVar = {'render_modes': ['rgb_array'], 'render_fps': 2}
@@ -49,13 +49,13 @@ class GymEnv(gymnasium.Env):
     """Wraps an environment.
 
     Args:
-      env: what is driven in.
+      env: the environment.
       vector_config: of the part `vector` of observations; None leaves it out.
-      render_mode: None, or `rgb_array`: `render` shows what the first camera
-        sees.
+      render_mode: None, or `rgb_array`: `render` returns the image of the first
+        camera.
 
     Raises:
-      ValueError: if there is no such mode, or nothing that it could show.
+      ValueError: if there is no such mode, or if nothing is rendered.
       RuntimeError: in a process that was forked from one with an environment.
     """
     env_lib.stay_home()
@@ -68,18 +68,18 @@ class GymEnv(gymnasium.Env):
     self._env = env
     self._state = None
 
-    def told(env, state):
-      seen = state.observation
-      parts = {'speed': seen.speed[None], 'route': seen.route}
+    def observe(env, state):
+      observation = state.observation
+      parts = {'speed': observation.speed[None], 'route': observation.route}
       if self._sees:
-        parts['images'] = seen.images
+        parts['images'] = observation.images
       if vector_config is not None:
         parts['vector'] = vector.observe(env, state, vector_config)
       return state, parts
 
-    self._reset = jax.jit(lambda env, key, i: told(env, env.reset(key, i)))
-    self._draw = jax.jit(lambda env, key: told(env, env.reset(key)))
-    self._step = jax.jit(lambda env, state, a: told(env, env.step(state, a)))
+    self._reset = jax.jit(lambda env, key, i: observe(env, env.reset(key, i)))
+    self._draw = jax.jit(lambda env, key: observe(env, env.reset(key)))
+    self._step = jax.jit(lambda env, state, a: observe(env, env.step(state, a)))
     _, shapes = jax.eval_shape(self._draw, env, jax.random.key(0))
     self.action_space = gymnasium.spaces.MultiDiscrete(
       [len(anchors.LATERAL), len(anchors.LONGITUDINAL)]
@@ -112,7 +112,7 @@ class GymEnv(gymnasium.Env):
     return jax.device_get(parts), self._info()
 
   def step(self, action):
-    """One decision.
+    """Takes one decision.
 
     Raises:
       gymnasium.error.ResetNeeded: before the first reset and after an end.

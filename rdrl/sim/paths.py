@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Tracks as paths: the polyline that an agent drew, without its standstills.
+"""Paths of agents: their tracks as polylines, without standstills.
 
-A path may fold back on itself, where a car backed up, and cross itself; who is
-where along it is then told by where it was before and where it is going. And
-what a path meets in the map: lanes beside it and stop lines across it.
+A path may fold back, where a car backed up, and cross itself; a projection onto
+it then needs the agent's last progress and its velocity. Paths also know the
+lanes beside them and the stop lines across them.
 """
 
 from flax import struct
@@ -15,15 +15,15 @@ from rdrl import geometry
 from rdrl import trees
 from rdrl import types
 
-# Metres between points of a path that lead the way that the agent looks, the
-# tangent of the greatest angle between the two, and metres between all others:
-# positions by GPS tremble by decimetres where a car stands.
+# Metres between points of a path along the agent's heading, tangent of the
+# greatest angle to it, and metres between other points: GPS positions jitter by
+# decimetres where a car stands.
 _SPACING, _SLOPE, _FAR = 0.1, np.tan(np.radians(30)), 1.0
-# Metres along a path by which a step moves nobody, and metres that the wrong
-# part of a path, and that one of the wrong way, count as farther away.
+# Most metres along a path in a step; metres that are added to the distance of
+# parts of a path beyond these, and of parts of the opposite direction.
 _STEP, _ELSEWHERE, _OPPOSITE = 10.0, 1e3, 5.0
-# Metres aside within which lanes are looked for, and between two lanes; rad
-# that a lane may turn from a path which it runs beside.
+# Lanes beside a path: most metres away, least metres between two, and most rad
+# to the path.
 _REACH, _APART, _TURN = 9.0, 2.0, np.radians(30)
 # Lanes that are kept beside a point of a path.
 NUM_LANES = 6
@@ -31,7 +31,7 @@ NUM_LANES = 6
 
 @struct.dataclass
 class Paths:
-  """Where the agents of a scenario drive, and what they meet on the way.
+  """Paths of the agents of a scenario.
 
   Attributes:
     xy: `[A, P, 2]` the tracks as polylines.
@@ -39,10 +39,10 @@ class Paths:
     progress: `[T, A]` metres along the path at each step of a track.
     desired_speed: `[A]` m/s, the greatest of a track from its release on.
     clearance: `[A]` metres from the ground to the middle of the box.
-    stop_lines: `[A, L]` metres along the path of each stop line, or infinite;
-      None where no line has a light.
-    lanes: `[A, P, NUM_LANES]` metres to the left of each point of the lanes
-      beside it, ascending, then infinite; None where nobody changes lanes.
+    stop_lines: `[A, L]` metres along the path to each stop line, infinite where
+      it is not crossed; None if no line has a light.
+    lanes: `[A, P, NUM_LANES]` metres to the left of each point to the lanes
+      beside it, ascending, then infinite; None if no agent changes lanes.
   """
 
   xy: types.Array
@@ -55,11 +55,11 @@ class Paths:
 
 
 def of_scenarios(scenarios, scenes, has_lanes):
-  """`Paths` `[V]` of scenarios that may have been drawn in the same program.
+  """`Paths` `[V]` of scenarios, in JAX.
 
   Args:
     scenarios: `types.Scenario` `[V]`.
-    scenes: `types.Scene` `[S]`, of which the map and the ground are read.
+    scenes: `types.Scene` `[S]`; reads their map and ground.
     has_lanes: static, whether an agent may have the controller `LANE_CHANGE`;
       the lanes of all others are infinite.
   """
@@ -75,7 +75,7 @@ def of_scenarios(scenarios, scenes, has_lanes):
       lambda: jnp.full((len(valid), NUM_LANES), jnp.inf),
     )
 
-  # One agent at a time: most change no lanes, and a map may have thousands.
+  # One agent at a time: few change lanes, and a map may have thousands.
   rows = (
     found.xy,
     found.valid,
@@ -111,14 +111,14 @@ def _of_scenario(scenario, scenes):
 
 
 def from_track(xy, yaw, valid):
-  """The path of one track, and how far along it each step is.
+  """The path of one track, and the progress of each step along it.
 
-  A point belongs to the path if it lies at least 0.1 m ahead of the last one,
-  within 30 degrees of where the agent looks, or a metre away in any direction:
-  so a standing agent whose position trembles does not tangle its path. Once it
-  has gone back a metre it is in reverse, and ahead is behind it, until it has
-  gone a metre forward. A track that never leaves its first point becomes a path
-  of one metre along its heading.
+  A point joins the path if it lies at least 0.1 m ahead of the last one, within
+  30 degrees of the heading, or a metre away in any direction: so the jitter of
+  a standing agent does not tangle its path. After a metre backwards the agent
+  is in reverse, with ahead and behind swapped, until it has gone a metre
+  forward. A track that never leaves its first point becomes a path of one metre
+  along its heading.
 
   Args:
     xy: `[T, 2]`.
@@ -128,7 +128,7 @@ def from_track(xy, yaw, valid):
   Returns:
     Points `[P, 2]`, P = max(T, 2); their validity `[P]`, true for a prefix of
     at least two; progress `[T]` in metres along the path, which never falls and
-    is held over gaps.
+    holds over gaps.
   """
   xy, yaw, valid = (jnp.asarray(x) for x in (xy, yaw, valid))
   size = max(len(valid), 2)
@@ -176,16 +176,16 @@ def from_track(xy, yaw, valid):
 
 
 def project(xy, path, path_valid, last=None, velocity=None):
-  """Where a point is along a path that may fold or cross itself.
+  """Projects a point onto a path that may fold or cross itself.
 
   Args:
     xy: `[2]`.
     path: `[P, 2]`.
     path_valid: `[P]` bool, true for a prefix of at least two points.
-    last: `[]` metres along the path at the step before, near which it is looked
-      for; everywhere where None.
-    velocity: `[2]`; parts of the path that lead the other way are the last
-      choice. None and zero have no direction.
+    last: `[]` metres along the path at the step before, near which to search;
+      None searches everywhere.
+    velocity: `[2]`; parts of the path in the opposite direction count as
+      farther away. None and zero have no direction.
 
   Returns:
     As `geometry.project_to_polyline`.
@@ -204,10 +204,10 @@ def project(xy, path, path_valid, last=None, velocity=None):
 
 
 def is_backing(heading, progress, track_progress, track_yaw):
-  """Whether a track went backwards, tail first, at a place of its path, `[]`.
+  """Whether a track drove in reverse at a place of its path, `[]` bool.
 
   Args:
-    heading: `[]` of the path there.
+    heading: `[]` rad of the path there.
     progress: `[]` metres along the path.
     track_progress: `[T]` of the track, see `from_track`.
     track_yaw: `[T]`.
@@ -218,7 +218,7 @@ def is_backing(heading, progress, track_progress, track_yaw):
 
 
 def lanes_beside(points, valid, lanes):
-  """How far to the left of each point of a path lanes run that go its way.
+  """Lateral offsets of the lanes beside each point of a path, in its direction.
 
   Args:
     points: `[P, 2]`.
@@ -226,8 +226,8 @@ def lanes_beside(points, valid, lanes):
     lanes: `types.Polylines`, centre lines in driving direction.
 
   Returns:
-    `[P, NUM_LANES]` metres, the nearest lanes in ascending order, then
-    infinite. Lanes within 2 m of a nearer one are left out.
+    `[P, NUM_LANES]` metres to the left, the nearest lanes in ascending order,
+    then infinite. Lanes within 2 m of a nearer one are left out.
   """
   start = lanes.xy[:, :-1].reshape(-1, 2)
   end = lanes.xy[:, 1:].reshape(-1, 2)
@@ -239,7 +239,7 @@ def lanes_beside(points, valid, lanes):
   )
 
   def beside(point, tangent, valid):
-    """`[NUM_LANES]` of one point; the nearest first, its neighbours out."""
+    """`[NUM_LANES]` of one point."""
     heading = jnp.arctan2(tangent[1], tangent[0])
     begin = geometry.rotate_2d(start - point, -heading)
     stop = geometry.rotate_2d(end - point, -heading)
@@ -269,7 +269,7 @@ def lanes_beside(points, valid, lanes):
 
 
 def crossings(points, valid, lines):
-  """Where a path first crosses each of some lines.
+  """Metres along a path to its first crossing of each line.
 
   Args:
     points: `[P, 2]`.
@@ -277,7 +277,7 @@ def crossings(points, valid, lines):
     lines: `types.Polylines` `[L]` of two points.
 
   Returns:
-    `[L]` metres along the path, infinite where it does not.
+    `[L]`, infinite where it does not cross.
   """
   step = jnp.diff(points, axis=0)
   length = jnp.where(valid[1:], geometry.safe_norm(step), 0)

@@ -21,14 +21,14 @@ def reward(
   sizes,
   config: Config,
 ):
-  """`[len(REWARD_TERMS)]` of what a decision came to.
+  """Weighted reward terms `[len(REWARD_TERMS)]` of a decision.
 
-  Comfort is judged on the means over a decision: commands are steps.
+  Comfort takes means over a decision, because commands are step functions.
 
   Args:
-    before: the decision.
-    after: it, with its events and its mean acceleration.
-    expert_progress: `[T]` metres along its path at each step of the reference.
+    before: state before the decision.
+    after: state after it, with its events and mean acceleration.
+    expert_progress: `[T]` metres along the path at each step of the reference.
     sizes: `[A, 3]` metres.
     config: weights and bounds.
   """

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What the lane map says about the places of a car, for the record of a drive.
+"""Looks up a car's lane in the map, for the record of a drive.
 
-nuPlan (github.com/motional/nuplan-devkit) asks the same of its map for
+nuPlan (github.com/motional/nuplan-devkit) does the same for
 driving_direction_compliance, speed_limit_compliance and the rule of fault: in
-which lane the middle of the ego is, and whether its corners are in the same.
+which lane the middle of the ego is, and whether its corners are in that lane.
 """
 
 import jax
@@ -13,15 +13,15 @@ from rdrl import geometry
 from rdrl import types
 from rdrl.sim import events
 
-# Lanes whose headings differ by more go different ways.
+# Lanes whose headings differ by more rad go different ways.
 _OTHER_WAY = jnp.pi / 4
-# Metres to the middle of a lane that weigh as much as a rad off its heading: a
-# lane that crosses at right angles is never nearer than the car's own.
+# Metres to the middle of a lane that cost as much as a rad off its heading, so
+# that a lane that crosses at right angles is never chosen over the car's own.
 _METRES_PER_RAD = 2.0
 
 
 def along(states: types.AgentState, size, lane_map: types.Map, drivable):
-  """`types.Road` `[S]` of a box.
+  """`types.Road` `[S]` of a box along its states.
 
   Args:
     states: `[S]`, without agent axis.
@@ -32,7 +32,7 @@ def along(states: types.AgentState, size, lane_map: types.Map, drivable):
   """
   corners = geometry.box_corners(states.xy, states.yaw, size)
   points = jnp.concatenate([corners, states.xy[:, None]], 1)
-  # State by state: a state alone meets every point of every lane.
+  # State by state, because each is compared with all points of all lanes.
   lanes = jax.lax.map(
     lambda state: lane(*state, size, lane_map), (states.xy, states.yaw)
   )

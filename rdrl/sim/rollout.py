@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Drives in an environment, recorded."""
+"""Rolls out policies in an environment and records the drives."""
 
 import dataclasses
 import functools
@@ -21,18 +21,18 @@ _LOOKS = 2
 
 @struct.dataclass
 class Decisions:
-  """What came of some decisions.
+  """Record of decisions.
 
   Attributes:
     action: `[..., 2]` int32.
-    aux: whatever the policy adds.
-    active: bool, whether the drive was not over before.
-    moved: int32 steps of the clock.
-    trace: `[..., decision_steps, A]` agents at each of them.
+    aux: second output of the policy.
+    active: `[...]` bool, whether the episode was running before the decision.
+    moved: `[...]` int32, steps of the clock.
+    trace: `[..., decision_steps, A]` agents at each step.
     reward: `[..., len(REWARD_TERMS)]`.
-    events: what happened.
-    terminated: bool.
-    truncated: bool.
+    events: `[...]`.
+    terminated: `[...]` bool.
+    truncated: `[...]` bool.
   """
 
   action: types.Array
@@ -47,10 +47,10 @@ class Decisions:
 
 
 def unroll(env, act, states, key, num_decisions, mesh=None):
-  """Drives a batch of environments.
+  """Rolls out a batch of environments.
 
-  Images are rendered in one place of the program, those from before the first
-  decision included: rendering is most of what there is to compile.
+  Frames from before the first decision are rendered in the same loop, so that
+  rendering, which is slow to compile, appears once in the program.
 
   Args:
     env: environment.
@@ -58,9 +58,8 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
     states: `SimState` `[B]`, from a vmapped `env.start`.
     key: of the actions; decision i draws from `fold_in(key, i)`.
     num_decisions: D, static.
-    mesh: of one axis, over which the environments are spread; its devices then
-      render their own ones. The compiler by itself cannot split the queue of
-      tiles that a batch of images shares.
+    mesh: of one axis, over which the environments are spread; each device then
+      renders its own. The compiler cannot split the queue of tiles of a batch.
 
   Returns:
     The last `SimState` `[B]` and a `Decisions` `[D, B]`.
@@ -74,7 +73,7 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
       mesh=mesh,
       in_specs=(whole, shared, whole),
       out_specs=shared,
-      # The rasterizer's batching rules know nothing of what varies over a mesh.
+      # The rasterizer's batching rules do not track what varies over a mesh.
       check_vma=False,
     )
 
@@ -106,8 +105,7 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
 
 def _look(env, states, ago):
   """`env.look` of a batch; on a CPU a few at a time, which stay in cache."""
-  # `jax.lax.map` divides by the size of what is seen, which is 0 without
-  # cameras.
+  # `jax.lax.map` divides by the size of the images, which is 0 without cameras.
   if jax.default_backend() == 'cpu' and states.observation.images.size:
     return jax.lax.map(
       lambda state: env.look(state, ago), states, batch_size=_LOOKS
@@ -116,7 +114,7 @@ def _look(env, states, ago):
 
 
 def rollout(env, act, states, key, num_decisions):
-  """Drives a batch of environments and records what any metric needs.
+  """Rolls out a batch of environments and records all that metrics need.
 
   Args:
     env: environment.
@@ -143,7 +141,7 @@ def _drive(env, first, last, decisions):
   index = first.scenario
   scene = env.scenarios.scene[index]
   substeps = env.config.decision_steps
-  # What is frozen keeps showing the state at the end.
+  # Inactive decisions repeat the last state.
   stays = ~decisions.active[:, None]
   trace = jax.tree.map(
     lambda x, e: jnp.where(stays.reshape(-1, 1, *(1,) * e.ndim), e, x).reshape(
@@ -196,14 +194,14 @@ def _drive(env, first, last, decisions):
 
 
 def replay(env, scenarios, num_decisions=None):
-  """`Drive` `[B]` of an ego that follows its reference, without images.
+  """Rolls out an ego on its reference, without images; returns `Drive` `[B]`.
 
-  The traffic still reacts, if its controllers say so.
+  Other agents still react if they have controllers.
 
   Args:
     env: environment.
     scenarios: `[B]` int32.
-    num_decisions: those of the config's horizon where None.
+    num_decisions: None: the config's horizon.
   """
   config = dataclasses.replace(
     env.config, dynamics='replay', image_height=1, image_width=1

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Scenes as one, for an environment that drives in many."""
+"""Stacks scenes for an environment."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from rdrl import types
 
 
 def scenes(parts):
-  """`Scene` `[S]` in host memory, without what only a renderer draws.
+  """Stacks scenes to a `Scene` `[S]` in host memory, without appearance.
 
-  Maps and grids are padded to the largest.
+  Pads maps and grids to the largest.
 
   Args:
     parts: list of `Scene`, of equal numbers of steps, agents and cameras.
 
   Raises:
-    ValueError: if the lights of a map are not those of its stop lines.
+    ValueError: if a map has more or fewer lights than stop lines.
   """
   fields = {
     name: grids([getattr(scene, name) for scene in parts])
@@ -39,10 +39,10 @@ def scenes(parts):
 
 
 def grids(parts):
-  """One `Grid` `[S]` from a list of any height and width.
+  """Stacks a list of grids of any height and width to a `Grid` `[S]`.
 
-  Smaller ones are padded by their edge, which is what sampling beyond the edge
-  gives anyway.
+  Pads smaller ones by their edge values, which sampling beyond the edge would
+  give anyway.
   """
   height = max(grid.values.shape[-2] for grid in parts)
   width = max(grid.values.shape[-1] for grid in parts)
@@ -68,7 +68,7 @@ def _pad_polylines(lines, rows, points):
 
 
 def _maps(maps):
-  """One `Map` with a leading `[S]`, padded to the largest."""
+  """Stacks maps to a `Map` `[S]`, padded to the largest."""
   padded = {}
   for name in ('lanes', 'boundaries', 'drivable', 'crosswalks', 'stop_lines'):
     lines = [getattr(m, name) for m in maps]
@@ -99,7 +99,7 @@ def _maps(maps):
 
 
 def _pad_lights(maps, rows):
-  """`[T, rows]` lights of each map; the last step holds, none is unknown."""
+  """Lights `[T, rows]` of each map: the last step holds, missing is unknown."""
   steps = max(1 if m.lights is None else len(m.lights) for m in maps)
   padded = []
   for lane_map in maps:

@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What is around the ego as numbers, for policies that drive by geometry alone.
+"""Vector observations, for policies that drive by geometry alone.
 
-Nothing is rendered: with `NoRenderer` of one pixel an environment that is seen
-this way costs what its physics costs.
+Nothing needs rendering: with a `NoRenderer` of one pixel, an environment costs
+no more than its physics.
 """
 
 import dataclasses
@@ -19,14 +19,13 @@ from rdrl.sim import env as env_lib
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """What is told, and in what units.
+  """Contents and units of an observation.
 
   Attributes:
     num_agents: nearest agents.
-    num_lanes: nearest pieces of lanes.
-    reach: metres beyond which nobody and nothing is told; positions are in
-      units of it.
-    speed: m/s that are the unit of speeds.
+    num_lanes: nearest lane segments.
+    reach: metres beyond which agents and lanes are left out; unit of positions.
+    speed: m/s, unit of speeds.
   """
 
   num_agents: int = 8
@@ -35,38 +34,38 @@ class Config:
   speed: float = 15.0
 
 
-# Numbers that are told of the ego besides its route, of an agent and of a lane.
+# Numbers of the ego without its route, of an agent and of a lane segment.
 EGO, AGENT, LANE = 6, 9, 5
 
 
 def size(env: env_lib.Env, config=Config()):
-  """How many numbers `observe` gives."""
+  """Length of the vector of `observe`."""
   route = 2 * len(env.config.route_points)
   return EGO + route + config.num_agents * AGENT + config.num_lanes * LANE
 
 
 def observe(env: env_lib.Env, state: types.SimState, config=Config()):
-  """Everything of importance near the ego, in its frame.
+  """Observes what is near the ego, in its frame.
 
   Args:
     env: the environment of the state.
     state: of one environment.
-    config: how much is told.
+    config: contents and units.
 
   Returns:
-    `[size]` float32. Ego: speed, distance of its front left, rear left, rear
-    right and front right corner to the edge of the road, positive inside, and
-    1 where it stands else 0. Route: its points. Each agent, nearest first:
-    middle (2), cosine and sine of its yaw, velocity (2), length and width, and
-    1; zeros where there are fewer. Each piece of a lane, nearest first: middle
-    (2), cosine and sine of its direction, and 1; zeros likewise.
+    `[size]` float32. Ego: speed; distance of its front left, rear left, rear
+    right and front right corner to the edge of the road, positive inside; 1 if
+    it stands, else 0. Route: its points. Each agent, nearest first: middle (2),
+    cosine and sine of its yaw, velocity (2), length, width, 1. Each lane
+    segment, nearest first: middle (2), cosine and sine of its direction, 1.
+    Missing agents and segments are zeros.
   """
   scene = env.scenarios.scene[state.scenario]
   sizes = env.scenes.sizes[scene]
   ego = trees.take(state.agents, 0)
   box = trees.take(contact.boxes_of(state.agents, sizes), 0)
   edge = env.drivable(state.scenario, contact.corners(box))
-  told = [
+  parts = [
     ego.speed[None] / config.speed,
     jnp.clip(edge / config.reach, -1, 1),
     (jnp.abs(ego.speed) < 0.05).astype(jnp.float32)[None],
@@ -74,11 +73,11 @@ def observe(env: env_lib.Env, state: types.SimState, config=Config()):
     _agents(state.agents, ego, sizes, config).reshape(-1),
     _lanes(trees.take(env.scenes.map.lanes, scene), ego, config).reshape(-1),
   ]
-  return jnp.concatenate(told)
+  return jnp.concatenate(parts)
 
 
 def _nearest(features, distance, count):
-  """Rows `[count, F]` of the least distances `[N]`; zeros where infinite."""
+  """Rows `[count, F]` of least distance `[N]`; zeros where it is infinite."""
   missing = max(count - len(distance), 0)
   distance = jnp.pad(distance, (0, missing), constant_values=jnp.inf)
   features = jnp.pad(features, ((0, missing), (0, 0)))
