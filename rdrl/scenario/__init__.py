@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Edits of who drives where: adversaries, and cousins of the ego's path."""
+"""Edits of tracks: adversaries, and cousins of the ego's trajectory."""
 
 from rdrl.scenario import checks
 from rdrl.scenario import frenet

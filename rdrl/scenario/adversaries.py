@@ -1,11 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The Dynamic Adversary Agent: who may do what to the ego, and how.
+"""The Dynamic Adversary Agent: families of adversaries and their roles.
 
 ReconDreamer-RL (arXiv 2508.08170) names the agent and three of its behaviours
 (cut-in, sudden lane change, hard brake) and gives no formulas: these are ours.
-Each family is one function of who moves, when, and what was drawn, which plans
-in Frenet coordinates: of the ego's recorded path where the place of the ego
-matters, of the agent's own where its lane does.
+Each family is a function `(mover, time [T], draw, config) -> Plan`. It plans in
+Frenet coordinates, along the ego's recorded path or along the agent's own, as
+`Role.own_path` says.
 """
 
 import dataclasses
@@ -20,16 +20,15 @@ from rdrl.scenario import profiles
 from rdrl.scenario.config import FAMILIES
 from rdrl.scenario.plan import Plan
 
-# Seconds in which recorded acceleration and heading give way to the planned.
+# Seconds of the blend from recorded to planned acceleration and heading.
 BLEND = 0.5
 # Seconds in which an agent that keeps its lane ends its lateral motion.
 _SETTLE = 1.0
-# m/s^2 across the road to which an encroachment is slow enough.
+# Largest lateral acceleration of an encroachment, m/s^2.
 _ENCROACH = 3.0
-# Metres beyond the middle of the ego's path where a pedestrian stops, and m/s^3
-# of how fast one starts and stops.
+# Metres beyond the ego's path where a pedestrian stops, and its jerk, m/s^3.
 _BEYOND, _WALK_JERK = 4.0, 12.0
-# Seconds that a crossing car takes at most to clear the path.
+# Most seconds in which a crossing car clears the path.
 _CLEAR = 3.0
 
 
@@ -46,12 +45,12 @@ def _keep_speed(mover, time):
 
 
 def _settled(mover):
-  """m/s `[]` when that has happened."""
+  """Speed `[]` after that, m/s."""
   return jnp.maximum(mover.speed + mover.acceleration * BLEND / 2, 0)
 
 
 def _meet(mover, time, gap, ahead):
-  """s `[T]` of an agent that comes to be `gap` ahead of the ego, or behind."""
+  """s `[T]` of an agent that ends `gap` metres ahead (1) or behind (-1)."""
   meeting = mover.meeting
   target = ahead * (gap + mover.half_lengths)
   return profiles.quintic(
@@ -63,7 +62,7 @@ def _meet(mover, time, gap, ahead):
 
 
 def _gap(mover, wanted, low, high):
-  """Metres `[]` of the gap that is wanted, or the nearest within reach."""
+  """The wanted gap `[]` in metres, clipped to what is in reach."""
   meeting = mover.meeting
   least, most = (
     meeting.natural - meeting.reach,
@@ -73,7 +72,7 @@ def _gap(mover, wanted, low, high):
 
 
 def cut_in(mover, time, draw, config):
-  """Into the lane right ahead of the ego; every second one then brakes."""
+  """Merges right ahead of the ego; every second one then brakes."""
   meeting = mover.meeting
   gap = _gap(mover, draw('merge_gap'), *draw.range('merge_gap'))
   s = _meet(mover, time, gap, ahead=1)
@@ -116,7 +115,7 @@ def hard_brake(mover, time, draw, config):
 
 
 def lane_change(mover, time, draw, config):
-  """Into the ego's lane at unchanged speed, whoever is there."""
+  """Changes to the ego's lane at unchanged speed, whoever is there."""
   duration = draw('change_time')
   d = profiles.quintic(
     time,
@@ -128,7 +127,7 @@ def lane_change(mover, time, draw, config):
 
 
 def drift(mover, time, draw, config):
-  """Toward the ego within or over the edge of the lane, and mostly back."""
+  """Drifts toward the ego, in or over the edge of the lane; half go back."""
   half = draw('drift_period') / 2
   returns = draw('coin') < 0.5
   away = profiles.ease(time / half)
@@ -141,7 +140,7 @@ def drift(mover, time, draw, config):
 
 
 def stop_and_go(mover, time, draw, config):
-  """The lead slows down and stays slow, or does so in waves."""
+  """The lead slows down and stays slow, or slows down in waves."""
   period = draw('slow_period')
   stays = draw('coin') < 0.5
   end = jnp.where(stays, period / 2, period * jnp.round(draw('slow_cycles')))
@@ -169,7 +168,7 @@ def oncoming(mover, time, draw, config):
 
 
 def crossing(mover, time, draw, config):
-  """Across the ego's path at about the time when the ego is there."""
+  """Crosses the ego's path at about the time when the ego is there."""
   end_speed = crossing_speed(mover.crossing, mover.crossing_time, mover.speed)
   s = profiles.quintic(
     time,
@@ -186,12 +185,12 @@ def crossing(mover, time, draw, config):
 
 
 def crossing_speed(distance, duration, speed):
-  """m/s `[...]` at the end of a steady change of speed over a distance."""
+  """Speed `[...]` at the end of a distance at constant acceleration, m/s."""
   return 2 * distance / duration - speed
 
 
 def tailgate(mover, time, draw, config):
-  """Up to the ego's tail and faster than it; beside it, there is no merging."""
+  """Closes in on the ego from behind, faster than it, and blocks a merge."""
   gap = _gap(mover, draw('follow_gap'), *draw.range('follow_gap'))
   return Plan(
     s=_meet(mover, time, gap, ahead=-1),
@@ -205,7 +204,7 @@ def pull_out(mover, time, draw, config):
   speed, reach = draw('pull_out_speed'), draw('pull_out_reach')
   duration = 1.5 * speed / draw('pull_out_acceleration')
   gone = profiles.ramp(time, 0.0, speed, duration)
-  # Over a length of road, not of time: a car at rest can't move sideways.
+  # Lateral motion over distance, not time: a car at rest can't move sideways.
   arrives = jnp.maximum(reach - speed * duration / 2, 0) / speed + duration
   return Plan(
     s=mover.s + gone,
@@ -260,20 +259,20 @@ _DRIVERS = _classes(types.VEHICLE, types.CYCLIST)
 
 @struct.dataclass
 class Role:
-  """Who may take on a family.
+  """Which agents may act a family. Ranges are pairs, least and greatest.
 
   Attributes:
-    s: least and greatest metres ahead of the ego, along its path.
-    d: metres beside it.
+    s: metres ahead of the ego, along its path.
+    d: metres beside it, either side.
     speed: m/s.
     direction: cosine of the angle between both headings.
     classes: which of the classes of agents.
-    own_path: the plan is along the path of the agent, not of the ego.
-    parked: only who never moves.
-    timed: the trigger is set by when the ego would arrive.
-    meets: +1 it ends ahead of the ego, -1 behind, 0 neither.
+    own_path: whether the plan is along the agent's path, not the ego's.
+    parked: whether only agents that never move qualify.
+    timed: whether the ego's arrival sets the trigger.
+    meets: +1 if it ends ahead of the ego, -1 behind, 0 neither.
     donor_s: metres ahead of the ego where a donor begins.
-    donor_d: metres to either side.
+    donor_d: metres beside it, either side.
     donor_speed: m/s on top of the ego's speed.
   """
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Whether an edited track could be driven, and why not.
+"""Checks whether an edited track can be driven, with a reason if not.
 
 Every check looks at the steps of a window; the first that fails, in the order
-of `REASONS`, names the reject. The limits are our choice: the publication of
+of `REASONS`, names the rejection. The limits are ours: the publication of
 ReconDreamer-RL says that infeasible trajectories are discarded, not how.
 """
 
@@ -33,11 +33,11 @@ REASONS = (
   'trivial',
 )
 
-# m/s below which a heading says nothing about the curvature of the motion.
+# Least speed in m/s by which a yaw rate is divided for a curvature.
 _CREEP = 1.0
-# Places along a lane change where the ego's box is compared with the road.
+# Points along a lane change where the ego's box is compared with the road.
 _ROAD_LOOKS = 48
-# Agents that are compared with the ego's manoeuvres at a time.
+# Agents compared with the ego's manoeuvres at a time.
 _TOGETHER = 8
 
 
@@ -46,7 +46,7 @@ def motion(xy, heading):
 
   Args:
     xy: `[T, 2]`.
-    heading: `[T]` of the path, which a standing box takes on.
+    heading: `[T]` rad of the path, taken on by a standing box.
 
   Returns:
     Signed speed `[T]` along the path, and heading `[T]`.
@@ -63,21 +63,21 @@ def motion(xy, heading):
 
 
 def kinematics(speed, yaw, window, config, wheeled=True):
-  """Failed checks, by name, of the motion of one track.
+  """Checks the motion of one track.
 
   Args:
     speed: `[T]` m/s.
-    yaw: `[T]` direction of motion.
+    yaw: `[T]` rad, direction of motion.
     window: `[T]` bool.
     config: `scenario.Config`, the limits.
-    wheeled: `[]` bool; one who walks may turn on the spot.
+    wheeled: `[]` bool; pedestrians may turn on the spot.
 
   Returns:
-    Dict of bool `[]`.
+    Reason to bool `[]`, whether the check failed.
   """
   dt = types.TIME_STEP
   acceleration = jnp.gradient(speed, dt)
-  # The difference of the differences, not of the smoothed gradient above.
+  # The second difference, not that of the smoothed gradient above.
   jerk = jnp.pad(speed[2:] - 2 * speed[1:-1] + speed[:-2], 1) / dt**2
   turn = geometry.wrap_angle(yaw[1:] - yaw[:-1]) / dt
   yaw_rate = jnp.concatenate([turn[:1], (turn[1:] + turn[:-1]) / 2, turn[-1:]])
@@ -104,9 +104,9 @@ def overlaps(track, size, tracks, sizes, counts, window, margin):
     size: `[3]` metres.
     tracks: `[T, A]`.
     sizes: `[A, 3]`.
-    counts: `[T, A]` bool, which boxes matter when.
+    counts: `[T, A]` bool, which boxes to compare with at each step.
     window: `[T]` bool.
-    margin: metres, all around the first box.
+    margin: metres all around the first box.
   """
 
   own = geometry.boxes(track.xy[:, None], track.yaw[:, None], size + 2 * margin)
@@ -134,10 +134,10 @@ def outline_free(grid, xy, yaw, size):
 
 
 def off_the_ground(grid, xy, yaw, size, config, wheeled):
-  """Where a box does not stand on the ground.
+  """Steps at which a box does not stand on the ground.
 
-  Nobody does outside the raster, where the ground is not known; a car does
-  neither where its four wheels have no common plane, nor where that is steep.
+  These are steps outside of the raster; for a car, also those at which its four
+  wheels have no common plane or a steep one.
 
   Args:
     grid: height of the ground in metres.
@@ -155,7 +155,7 @@ def off_the_ground(grid, xy, yaw, size, config, wheeled):
   wheels = geometry.box_corners(xy, yaw, jnp.stack([wheelbase, track]))
   height = geometry.sample_grid(grid, wheels)
   left_front, left_rear, right_rear, right_front = jnp.moveaxis(height, -1, 0)
-  # Each wheel misses the plane that fits all four best by as much.
+  # Distance of each wheel to their least-squares plane.
   gap = jnp.abs(left_front - left_rear + right_rear - right_front) / 4
   rise = jnp.abs(left_front + right_front - left_rear - right_rear) / 2
   rows, columns = grid.values.shape[-2:]
@@ -178,7 +178,7 @@ def first_reason(failed):
 
 
 def _within_reach(mine, theirs):
-  """`[S, A]` bool, whose upright rectangle meets that of all manoeuvres.
+  """`[S, A]` bool, whose bounding rectangle meets that of all manoeuvres.
 
   Args:
     mine: `Boxes` `[M, S]` of the ego, of one size.
@@ -203,12 +203,13 @@ def _within_reach(mine, theirs):
 
 
 def avoidability(context, track, adversary, trigger, config):
-  """How hard an adversary is to avoid.
+  """Measures how hard an adversary is to avoid.
 
-  The ego follows its reference until the trigger, or half a second longer, and
-  then brakes or accelerates, and moves over, by each of a library of
-  manoeuvres; one that leaves the road does not count. Moving agents that
-  follow the ego in its lane do not count either if traffic is reactive.
+  The ego follows its reference until the trigger, or some steps longer
+  (`config.avoid_delays`). Then it tries a library of manoeuvres: each brakes or
+  accelerates, and shifts to the side. Manoeuvres that leave the road do not
+  count. If traffic is reactive, agents that follow the ego in its lane do not
+  count either.
 
   Args:
     context: `Context` of the scene.
@@ -218,8 +219,8 @@ def avoidability(context, track, adversary, trigger, config):
     config: library and horizon.
 
   Returns:
-    Share `[]` of the manoeuvres that collide, whether any meets the adversary
-    `[]`, and whether none is free `[]`.
+    Share `[]` of the manoeuvres that collide; `[]` bool, whether any hits the
+    adversary; `[]` bool, whether all collide.
   """
   ego = context.ego
   last = track.valid.shape[0] - 1
@@ -243,9 +244,9 @@ def avoidability(context, track, adversary, trigger, config):
   longest = config.avoid_steps * types.TIME_STEP
 
   def aside(begin, shift, moved):
-    """xy, yaw of the ego `moved` metres into a lane change."""
+    """xy and yaw of the ego, `moved` metres into a lane change."""
     s0, v0 = ego.s[begin, 0], ego.speed[begin, 0]
-    # It takes three seconds at the first speed, or as much road.
+    # A lane change takes the distance of three seconds at the first speed.
     reach = jnp.maximum(3 * v0, 5.0)
     d = ego.d[begin, 0] + shift * profiles.ease(moved / reach)
     turn = jnp.arctan(shift * profiles.ease_slope(moved / reach) / reach)
@@ -290,16 +291,16 @@ def avoidability(context, track, adversary, trigger, config):
     others.yaw,
     jnp.broadcast_to(context.sizes, (*others.yaw.shape, 3)),
   )
-  # Without the barrier, all this would be computed again for every pair.
+  # The barrier keeps XLA from recomputing the boxes for every pair.
   mine, theirs = jax.lax.optimization_barrier((mine, theirs))
   near = _within_reach(mine, theirs)
   near = jnp.any(near & counts, 0)
-  # Who may be met at all comes first; the rest is never looked at.
+  # Agents in reach come first; the loop stops before the others.
   order = jnp.argsort(~near)
   order = jnp.pad(order, (0, -len(order) % _TOGETHER), mode='edge')
 
   def meets(agents):
-    """Which manoeuvres `[M]` meet any of some agents `[n]`."""
+    """Which manoeuvres `[M]` hit any of some agents `[n]`."""
     own = jax.tree.map(lambda x: x[..., None], mine)
     gap = geometry.separation(own, trees.take(theirs, (slice(None), agents)))
     gap = jnp.where(counts[:, agents], gap, jnp.inf)

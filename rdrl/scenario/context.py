@@ -12,12 +12,12 @@ from rdrl import types
 from rdrl.scenario import frenet
 from rdrl.scenario import junctions
 
-# m/s above which an agent counts as moving.
+# m/s above which an agent moves.
 _MOVING = 0.5
-# Paths cross where they meet at more than this angle, in radians.
+# Least angle in rad at which paths cross.
 _CROSSING_ANGLE = 0.35
-# Metres beside a path from which on its coordinates are not unique enough to
-# tell a crossing.
+# Metres beside a path within which Frenet coordinates are unique enough to find
+# a crossing.
 _CROSSING_REACH = 6.0
 
 
@@ -52,13 +52,13 @@ class Context:
     branches: `[B]` paths of the ego along other lanes.
     ego: all agents along the ego's path.
     own: each agent along its own path.
-    ego_reach: `[T]` the ego's s, strictly growing.
-    crossing: `[A]` metres along the path of the agent to where it crosses the
-      ego's; infinite where it does not.
-    crossing_arrival: `[A]` seconds since the first step at which the ego is
+    ego_reach: `[T]` the ego's s, made strictly increasing.
+    crossing: `[A]` metres along the agent's path to its crossing with the
+      ego's; infinite where there is none.
+    crossing_arrival: `[A]` seconds from the first step to the ego's arrival
       there.
-    parked: `[A]` bool, stands whenever it is seen.
-    free: `[A]` bool, slots of agents who are never seen: donors may take them.
+    parked: `[A]` bool, agents that stand whenever they are valid.
+    free: `[A]` bool, agents that are never valid: donors may take these slots.
     clearance: `[A]` metres from the ground to the middle of the box.
     drivable: see `Scene`.
     occupancy: see `Scene`.
@@ -89,7 +89,7 @@ class Context:
 
 
 def prepare(scene: types.Scene) -> Context:
-  """What `propose` needs of a scene.
+  """Prepares a scene for `propose`.
 
   Raises:
     ValueError: if the ego is not valid throughout.
@@ -100,7 +100,7 @@ def prepare(scene: types.Scene) -> Context:
     raise ValueError(f'scene.tracks.valid of the ego is False at step {step}')
   paths = [
     frenet.build(tracks.xy[:, a], tracks.yaw[:, a], tracks.valid[:, a])
-    # Who is never seen has no path; the ego's stands in.
+    # An agent that is never valid has no path; the ego's stands in.
     if tracks.valid[:, a].any()
     else None
     for a in range(tracks.valid.shape[1])
@@ -118,12 +118,11 @@ def _along(path, tracks):
   """`Along` `[T]` of the tracks `[T]` of one agent."""
   s, d, heading = jax.vmap(frenet.to_frenet, (None, 0))(path, tracks.xy)
   curvature = jax.vmap(frenet.curvature, (None, 0))(path, s)
-  # Beside a bend, a metre of road is more or less than a metre of path; an
-  # agent beyond the middle of the bend has no place on the path anyway.
+  # Beside a bend, a metre of road is more or less than a metre of path. Beyond
+  # the bend's centre there are no coordinates anyway.
   metres = jnp.maximum(1 - curvature * d, 0.2)
   speed = tracks.speed * jnp.cos(tracks.yaw - heading) / metres
-  # Over 0.6 s at most: recorded speeds are noisy, and none is known outside the
-  # recording.
+  # Over 0.6 s where there are as many steps: recorded speeds are noisy.
   steps = jnp.arange(len(s))
   first = jnp.argmax(tracks.valid)
   last = len(s) - 1 - jnp.argmax(tracks.valid[::-1])
@@ -140,7 +139,7 @@ def _along(path, tracks):
 
 
 def _crossing(ego_path, path):
-  """s `[]` of the ego's path and of the other where they first cross."""
+  """s `[]` along the ego's path and along the other at their first crossing."""
   place = path.start + path.spacing * jnp.arange(len(path.xy))
   s, d, heading = jax.vmap(frenet.to_frenet, (None, 0))(ego_path, path.xy)
   tangent = jnp.arctan2(path.tangent[:, 1], path.tangent[:, 0])
@@ -197,11 +196,11 @@ def _prepare(
 
 
 def arrival(reach, last_speed, s):
-  """Seconds `[...]` since the first step at which the ego reaches `s` `[...]`.
+  """Seconds `[...]` from the first step to the ego's arrival at `s`.
 
   Args:
-    reach: `[T]` the ego's s, strictly growing.
-    last_speed: `[]` m/s, at which it goes straight on after the recording.
+    reach: `[T]` the ego's s, strictly increasing.
+    last_speed: `[]` m/s, its speed after the recording.
     s: `[...]` metres along its path.
   """
   inside = jnp.interp(s, reach, jnp.arange(1.0 * len(reach)))
@@ -210,12 +209,12 @@ def arrival(reach, last_speed, s):
 
 
 def ego_arrival(context: Context, s):
-  """Seconds `[...]` since the first step at which the ego reaches `s`."""
+  """Seconds `[...]` from the first step to the ego's arrival at `s` `[...]`."""
   return arrival(context.ego_reach, context.ego.speed[-1, 0], s)
 
 
 def ego_at(context: Context, step):
-  """The ego's s and speed along its path at steps `[...]`, any real number."""
+  """The ego's s and speed along its path at real-valued steps `[...]`."""
   last = context.tracks.valid.shape[0] - 1
   low = jnp.clip(step.astype(jnp.int32), 0, last - 1)
   share = jnp.clip(step - low, 0, 1)
@@ -237,10 +236,10 @@ def is_moving(context: Context):
 
 
 def reserve(scene: types.Scene, sizes, classes=None) -> types.Scene:
-  """`scene` whose last unused agents have become donors.
+  """Turns the last unused agents of a scene into donors.
 
-  A donor is nowhere valid until a proposal inserts it. One that cameras should
-  show needs Gaussians on its node as well: see `splat.assets`.
+  A donor is not valid until a proposal inserts it. To be visible it also needs
+  Gaussians on its node, see `splat.assets`.
 
   Args:
     scene: one.
@@ -248,7 +247,7 @@ def reserve(scene: types.Scene, sizes, classes=None) -> types.Scene:
     classes: `[n]` of `VEHICLE`, `PEDESTRIAN`, `CYCLIST`; None makes vehicles.
 
   Raises:
-    ValueError: if too few agents are unused or a size is no size.
+    ValueError: if too few agents are unused or a size is not positive.
   """
   sizes = np.asarray(sizes, np.float32)
   if sizes.ndim != 2 or sizes.shape[1] != 3 or not (sizes > 0).all():

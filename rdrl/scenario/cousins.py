@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""The Cousin Trajectory Generator: the ego's recorded path, driven otherwise.
+"""The Cousin Trajectory Generator: variations of the ego's recorded motion.
 
 ReconDreamer-RL (arXiv 2508.08170) names it and gives no formulas; these are
 ours. The interface is that of `adversaries`, with the ego's recorded motion in
@@ -13,21 +13,20 @@ from rdrl import types
 from rdrl.scenario import profiles
 from rdrl.scenario.plan import Plan
 
-# 1/m of a lane that hardly bends; metres beyond where lanes part at which a
-# car has turned.
+# Least curvature in 1/m; metres after lanes part at which a turn is complete.
 _STRAIGHT, TURNED = 1e-4, 10.0
 
 
 def lateral_shift(s, d, branch, trigger, time, draw, config):
-  """The recorded motion, moved to the side, and every second time back.
+  """Shifts the recorded motion to the side; every second time also back.
 
   Args:
     s: `[T]` metres along the recorded path.
     d: `[T]` metres to its left.
     branch: `junctions.Branches` `[]`, another lane.
-    trigger: `[]` int32.
+    trigger: `[]` int32 step.
     time: `[T]` seconds since the trigger, not negative.
-    draw: value of a parameter by its name.
+    draw: `plan.Draw`.
     config: `scenario.Config`.
   """
   duration = draw('shift_time')
@@ -39,7 +38,7 @@ def lateral_shift(s, d, branch, trigger, time, draw, config):
 
 
 def speed_change(s, d, branch, trigger, time, draw, config):
-  """The recorded motion at another speed. Arguments as in `lateral_shift`."""
+  """Scales the recorded speed. Arguments as in `lateral_shift`."""
   change = draw('speed_factor') - 1
   factors = 1 + change * profiles.smooth(time / config.speed_time)
   return Plan(s=_at_speed(s, trigger, factors), d=d, duration=config.speed_time)
@@ -63,7 +62,7 @@ def stop_and_creep(s, d, branch, trigger, time, draw, config):
 
 
 def interpolation(s, d, branch, trigger, time, draw, config):
-  """Between the recorded motion and one both aside and at another speed.
+  """Interpolates between the recorded motion and one shifted and scaled.
 
   Arguments as in `lateral_shift`.
   """
@@ -80,7 +79,7 @@ def interpolation(s, d, branch, trigger, time, draw, config):
 
 
 def other_lane(s, d, branch, trigger, time, draw, config):
-  """The recorded speeds along another lane, slower where that bends.
+  """Drives the recorded speeds along another lane, slower in its bends.
 
   Arguments as in `lateral_shift`; s and d are along the path of the branch.
   """
@@ -105,7 +104,7 @@ def other_lane(s, d, branch, trigger, time, draw, config):
 
 
 def _at_speed(s, trigger, factors):
-  """s `[T]` of the recorded speeds times factors `[T]`, from the trigger on."""
+  """s `[T]` after scaling recorded speeds by factors `[T]` from the trigger."""
   moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(s)
   gone = jnp.append(0, jnp.cumsum(moved))
   return s[trigger] + gone - gone[trigger]

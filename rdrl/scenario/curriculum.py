@@ -1,8 +1,8 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""From easy adversaries to hard ones as the policy learns.
+"""A curriculum from easy adversaries to hard ones.
 
 The difficulty of a scenario is the share of the ego's manoeuvres that collide
-(`checks.avoidability`). What is drawn lies around a target, which rises while
+(`checks.avoidability`). Draws lie around a target difficulty, which rises while
 the policy succeeds often and falls while it fails.
 """
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 
 def next_target(target, success, config):
-  """The difficulty `[]` to aim at after a look at the policy.
+  """Updates the target difficulty `[]`.
 
   Args:
     target: `[]` so far, `config.target_difficulty` at first.
@@ -23,22 +23,22 @@ def next_target(target, success, config):
 
 
 def weights(difficulty, is_edited, target, config):
-  """How likely each scenario should be drawn.
+  """Probability of each scenario.
 
   Args:
     difficulty: `[V]` in [0, 1].
-    is_edited: `[V]` bool, has an adversary.
-    target: `[]` difficulty to aim at.
+    is_edited: `[V]` bool, whether it has an adversary.
+    target: `[]` target difficulty.
     config: `scenario.Config`.
 
   Returns:
-    `[V]`, of sum 1: a share of `config.unedited_share` for those without an
-    adversary, alike for each, and the rest in a bell around the target. Where
-    there are only edited ones, or none, all goes to what there is.
+    `[V]`, of sum 1: `config.unedited_share` spread evenly over those without an
+    adversary, the rest in a bell around the target. If one kind is missing, the
+    other gets all.
   """
   is_edited = jnp.asarray(is_edited)
   off = (jnp.asarray(difficulty) - target) / config.difficulty_width
-  # From the nearest, so that a target far from all still prefers some.
+  # Relative to the nearest, so that a target far from all does not underflow.
   least = jnp.min(jnp.where(is_edited, off**2, jnp.inf))
   bell = jnp.where(is_edited, jnp.exp((least - off**2) / 2), 0)
   even = ~is_edited

@@ -16,11 +16,11 @@ from rdrl import geometry
 from rdrl import types
 
 # Points of a path, metres of straight road before its first and after its last
-# recorded point, and standard deviation in metres of what is smoothed away.
+# recorded point, and standard deviation in metres of recorded noise.
 NUM_POINTS = 256
 _BEHIND, _AHEAD = 60.0, 120.0
 _NOISE = 0.005
-# Metres between the recorded points that the smoothing sees.
+# Least metres between recorded points that are used.
 _SPACING = 0.5
 
 
@@ -31,7 +31,7 @@ class Path:
   Attributes:
     xy: `[P, 2]` points at equal distances along the path.
     tangent: `[P, 2]` unit vectors in driving direction.
-    start: `[]` s of the first point in metres; s = 0 where the recording began.
+    start: `[]` metres, s of the first point; s = 0 at the first recorded point.
     spacing: `[]` metres between points.
   """
 
@@ -46,7 +46,7 @@ def build(xy, yaw, valid) -> Path:
 
   Args:
     xy: `[T, 2]`.
-    yaw: `[T]`, used where the track is too short to tell a direction.
+    yaw: `[T]`, the direction of a track that is too short for a spline.
     valid: `[T]` bool, at least one true.
   """
   xy, yaw = np.asarray(xy, float)[valid], np.asarray(yaw, float)[valid]
@@ -92,8 +92,8 @@ def evaluate(path: Path, s):
   u = position - index
   p0, p1 = path.xy[index], path.xy[index + 1]
   m0, m1 = (path.tangent[index + i] * path.spacing for i in (0, 1))
-  # The chord is taken from p0: far from the origin of the world, weights of
-  # absolute points would lose digits.
+  # Relative to p0: far from the world's origin, weighted sums of absolute
+  # points would lose digits.
   xy = (
     p0
     + (3 * u**2 - 2 * u**3) * (p1 - p0)
@@ -111,7 +111,7 @@ def evaluate(path: Path, s):
 
 
 def from_frenet(path: Path, s, d):
-  """World point `[2]` of s `[]` and d `[]`, and heading `[]` of the path."""
+  """World point `[2]` of s `[]`, d `[]`, and the path's heading `[]` there."""
   xy, tangent = evaluate(path, s)
   normal = jnp.stack([-tangent[1], tangent[0]])
   return xy + d * normal, jnp.arctan2(tangent[1], tangent[0])
@@ -127,7 +127,7 @@ def to_frenet(path: Path, xy):
   def improve(_, s):
     point, tangent = evaluate(path, s)
     x, y = xy - point
-    # Newton's method: without the curvature, it takes long inside a bend.
+    # Newton's method; without the curvature, it converges slowly inside bends.
     metres = 1 - curvature(path, s) * (tangent[0] * y - tangent[1] * x)
     step = tangent[0] * x + tangent[1] * y
     return s + step / jnp.maximum(metres, 0.2)
@@ -147,7 +147,7 @@ def curvature(path: Path, s):
 
 
 def reverse(path: Path) -> Path:
-  """The same path driven the other way: s and d change their signs."""
+  """The path in the opposite direction: s and d change their signs."""
   length = path.spacing * (len(path.xy) - 1)
   return Path(
     xy=path.xy[::-1],

@@ -1,14 +1,14 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Sentences that describe an adversary, by a small grammar written by hand.
+"""Parses sentences that describe an adversary, by a small grammar.
 
-"The car on the right cuts in hard after two seconds": who (`WHO`), where it is
+"The car on the right cuts in hard after two seconds": who (`WHO`), where
 (`WHERE`), what it does (`VERBS`, one per sentence), how hard (`HOW`), when and
-how much (numbers with a unit, `QUANTITIES`). Any order will do; the longest
-phrase that is known is read at each place; `FILLERS` say nothing. Whatever else
-stands there is an error that names it: nothing is guessed.
+how much (numbers with a unit, `QUANTITIES`), in any order. At each place the
+longest known phrase is read; `FILLERS` mean nothing. Any other word is an error
+that names it: nothing is guessed.
 
-The counterpart of the prompts of ReconDreamer-RL (arXiv 2508.08170), whose own
-"text-to-trajectory" was not published.
+ReconDreamer-RL (arXiv 2508.08170) takes prompts, but its "text-to-trajectory"
+was not published.
 """
 
 import re
@@ -26,7 +26,7 @@ _VEHICLE, _WALKER, _CYCLIST = (
   (types.CYCLIST,),
 )
 
-# Who: classes, and metres from end to end.
+# Who: classes, and range of lengths in metres.
 WHO = {
   'car': (_VEHICLE, (0.0, 6.5)),
   'vehicle': (_VEHICLE, (0.0, _INF)),
@@ -46,7 +46,7 @@ WHO = {
   'child': (_WALKER, (0.0, _INF)),
 }
 
-# Where: a range of a feature of `plan.FEATURES`, at the trigger.
+# Where: range of a feature of `plan.FEATURES` at the trigger.
 WHERE = {
   'on the right': {'d': (-_INF, 0.0)},
   'on my right': {'d': (-_INF, 0.0)},
@@ -69,7 +69,7 @@ WHERE = {
   'slow': {'speed': (0.0, 8.0)},
 }
 
-# Who is meant by what it usually does.
+# Adjectives that imply a family.
 ADJECTIVES = {
   'parked': 'pull_out',
   'oncoming': 'oncoming',
@@ -113,10 +113,10 @@ VERBS = {
   'runs out': 'dart_out',
 }
 
-# A walker has a way of its own to do these.
+# Families that pedestrians act as another one.
 _OF_WALKERS = {'crossing': 'dart_out'}
 
-# What makes a family harder: parameters that rise with it, or fall.
+# Parameters that rise (1) or fall (-1) as a family gets harder.
 SEVERITY = {
   'cut_in': {'merge_time': -1, 'merge_gap': -1, 'speed_deficit': 1},
   'hard_brake': {'brake': 1, 'brake_final_speed': -1},
@@ -130,7 +130,7 @@ SEVERITY = {
   'dart_out': {'walk_speed': 1, 'time_to_arrival': -1},
 }
 
-# How: from which to which share of the ranges of `SEVERITY`.
+# How: share of the ranges of the parameters in `SEVERITY`.
 HOW = {
   'hard': (2 / 3, 1.0),
   'sharply': (2 / 3, 1.0),
@@ -145,7 +145,7 @@ HOW = {
   'smoothly': (0.0, 1 / 3),
 }
 
-# Ranges of parameters that stand for themselves.
+# Phrases that set ranges of parameters.
 ALSO = {
   'and brakes': {'coin': (0.0, 0.499)},
   'then brakes': {'coin': (0.0, 0.499)},
@@ -155,7 +155,7 @@ ALSO = {
   'once': {'slow_cycles': (1.0, 1.0), 'coin': (0.5, 1.0)},
   'twice': {'slow_cycles': (2.0, 2.0), 'coin': (0.5, 1.0)},
 }
-# Of which families, where not of all.
+# Families that they apply to, if not to all.
 _ALSO_FAMILIES = {
   'and brakes': ('cut_in',),
   'then brakes': ('cut_in',),
@@ -164,8 +164,8 @@ _ALSO_FAMILIES = {
   'twice': ('stop_and_go',),
 }
 
-# Numbers: what stands before one, its unit, and the parameter of each family
-# that it sets; `*` is any family.
+# Numbers: the words before and the unit, to the parameter that they set, by
+# family; `*` is any family.
 QUANTITIES = {
   ('after', 's'): {'*': 'onset'},
   ('in', 's'): {'*': 'onset'},
@@ -210,7 +210,7 @@ NUMBERS = {
   'ten': 10.0,
 }
 
-# A donor takes the place of an agent of the recording.
+# Phrases for a donor instead of a recorded agent.
 DONORS = ('inserted', 'a new', 'an extra', 'another')
 FILLERS = frozenset(
   (
@@ -246,18 +246,18 @@ _TOKEN = re.compile(r'\d+(?:\.\d+)?|m/s\^?2?|[a-z]+|[^\sa-z\d.,;:!?-]')
 
 
 def parse(sentence, config=None):
-  """The behaviour and the constraint that a sentence describes.
+  """Parses a sentence to a behaviour and a constraint.
 
   Args:
-    sentence: English; upper and lower case, hyphens and commas are alike.
-    config: `scenario.Config`, whose ranges hold where the sentence is silent.
+    sentence: English; case, hyphens and commas do not matter.
+    config: `scenario.Config`, whose ranges are the defaults.
 
   Returns:
     Name out of `BEHAVIOURS`, and `Constraint` for `proposals` or `propose`.
 
   Raises:
-    ValueError: naming the words that were not understood, or what is missing,
-      said twice, or contradicts itself.
+    ValueError: naming unknown words, or what is missing, said twice or
+      contradictory.
   """
   config = config or config_lib.Config()
   return _Reading(sentence, config).result()
@@ -289,7 +289,7 @@ class _Reading:
     raise ValueError(f'sentence {self._sentence!r}: {message}')
 
   def _phrase(self, at, phrases):
-    """The longest of the phrases that stands at a place, and its length."""
+    """The longest of some phrases at a place, and its number of words."""
     found = None
     for phrase in phrases:
       parts = phrase.split()
@@ -299,7 +299,7 @@ class _Reading:
     return found or (None, 0)
 
   def _read(self, at):
-    """How many words were understood at a place."""
+    """Reads a phrase at a place; returns its number of words, or 0."""
     taken = self._quantity(at)
     if taken:
       return taken

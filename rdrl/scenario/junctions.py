@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Lanes that part from a recorded path: where the ego could have turned off."""
+"""Lanes that branch off a recorded path, where the ego could have turned."""
 
 from flax import struct
 import numpy as np
@@ -8,15 +8,15 @@ from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
 
-# Branches of a path, those that part first.
+# Branches that are kept of a path, the first to part.
 NUM_BRANCHES = 4
-# Metres and radians within which a lane still goes along the path, metres at
-# its end from which it is another one, and metres of it at least.
+# A lane runs along the path within so many metres and rad; a branch ends at
+# least so many metres away, and is at least so many metres long.
 _TOGETHER, _ALIGNED, _APART, _SHORTEST = 0.75, 0.35, 2.5, 5.0
-# Metres and radians between the end of a lane and the beginning of the next.
+# Most metres and rad between the end of a lane and the beginning of the next.
 _JOINED, _BENT = 1.0, 0.5
-# Metres of other lanes that are looked for, of the recorded path that are left
-# out for a smooth transition, and between points.
+# Metres of a branch, of the recorded path left out for a smooth transition, and
+# between points.
 _REACH, _SEAM, _SPACING = 100.0, 4.0, 1.0
 
 
@@ -25,10 +25,10 @@ class Branches:
   """Paths that follow the recorded one and then part from it.
 
   Attributes:
-    path: `[B]` paths; s is that of the recorded path before they part.
-    parting: `[B]` metres along the path, from where on it is the other lane's;
-      infinite where there is no branch.
-    curvature: `[B]` 1/m, the greatest after that.
+    path: `[B]` paths; before they part, s is that of the recorded path.
+    parting: `[B]` metres along the path to where they part; infinite where
+      there is no branch.
+    curvature: `[B]` 1/m, the largest after that.
   """
 
   path: frenet.Path
@@ -39,12 +39,12 @@ class Branches:
 def branches(
   path: frenet.Path, length, lanes: types.Polylines | None
 ) -> Branches:
-  """Branches of a path, in host memory.
+  """Finds the branches of a path, in host memory.
 
   Args:
     path: recorded, from `frenet.build`.
-    length: metres of it that were driven.
-    lanes: middles of lanes in driving direction, see `Map`; or None.
+    length: driven metres of it.
+    lanes: centre lines in driving direction, see `Map`; or None.
   """
   known = () if lanes is None else zip(lanes.xy, lanes.valid, strict=True)
   lines = [
@@ -71,7 +71,7 @@ def branches(
 
 
 def _resampled(xy):
-  """Points a metre apart along a polyline."""
+  """Resamples a polyline to points a metre apart."""
   step = np.linalg.norm(np.diff(xy, axis=0), axis=-1)
   along = np.append(0, step.cumsum())
   s = np.arange(0, along[-1], _SPACING)
@@ -88,7 +88,7 @@ def _turn(a, b):
 
 
 def _leaves(path, length, line):
-  """s where a lane parts from the path and its point there, or None."""
+  """s where a lane parts from the path and the index of its point, or None."""
   tangent = np.asarray(path.tangent)
   away = line[:, None] - np.asarray(path.xy)
   nearest = np.argmin(np.sum(away**2, -1), -1)
@@ -107,7 +107,7 @@ def _leaves(path, length, line):
 
 
 def _continued(line, lines):
-  """A lane and those that come after it, straight on where they fork."""
+  """A lane and its successors, the straightest at forks."""
   while len(line) * _SPACING < _REACH:
     heading = _headings(line)[-1]
     following = [

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What a behaviour is told, and what it gives back."""
+"""Inputs and output of a behaviour."""
 
 from flax import struct
 import jax.numpy as jnp
@@ -9,22 +9,23 @@ from rdrl import types
 from rdrl.scenario import config as config_lib
 
 PARAMETERS = tuple(config_lib.PARAMETERS)
-# What a role can be narrowed by: metres ahead of the ego, metres to its left,
-# m/s, and metres of the box from end to end.
+# Features of agents that a constraint bounds: metres ahead of the ego, metres
+# to its left, m/s, metres of the box's length.
 FEATURES = ('s', 'd', 'speed', 'length')
 
 
 @struct.dataclass
 class Constraint:
-  """What is asked of a proposal. All of it is traced: nothing recompiles.
+  """Bounds of a proposal. All fields are traced, so none causes a compilation.
 
   Attributes:
     parameters: `[len(PARAMETERS), 2]` least and greatest value.
-    features: `[len(FEATURES), 2]` likewise, of who moves, at the trigger. A
-      donor is put where they say as far as its role allows.
+    features: `[len(FEATURES), 2]` least and greatest value of the agent's
+      features at the trigger. A donor is placed within them as far as its role
+      allows.
     classes: `[4]` bool, of agents; none set leaves it to the behaviour.
-    donor: `[]` bool, a donor takes on the behaviour.
-    temperature: `[]` of the choice among who fits; 0 takes the nearest.
+    donor: `[]` bool, whether a donor acts the behaviour.
+    temperature: `[]` of the choice among agents that fit; 0 takes the nearest.
   """
 
   parameters: types.Array
@@ -35,7 +36,7 @@ class Constraint:
 
 
 def unconstrained(config: config_lib.Config) -> Constraint:
-  """The ranges of the config, and anybody who fits."""
+  """A `Constraint` with the ranges of the config and any agent that fits."""
   return Constraint(
     parameters=np.array(
       [config.limits_of(name) for name in PARAMETERS], np.float32
@@ -48,13 +49,13 @@ def unconstrained(config: config_lib.Config) -> Constraint:
 
 
 class Draw:
-  """Values of parameters by name, drawn by one `uniform` for all.
+  """Values of parameters by name, from one draw of uniform numbers.
 
-  Each draw of its own would compile its own random generator.
+  Separate draws would each compile a random generator.
   """
 
   def __init__(self, parameters, uniform):
-    """Takes ranges `[len(PARAMETERS), 2]` and as many values in [0, 1)."""
+    """Takes ranges `[P, 2]` and values `[P]` in [0, 1), one per parameter."""
     self._parameters = parameters
     self._uniform = uniform
 
@@ -68,13 +69,13 @@ class Draw:
     return low + (high - low) * self._uniform[PARAMETERS.index(name)]
 
   def within(self, name, low, high):
-    """A parameter that is a share of the way from one value to another."""
+    """Interpolates from low to high by a parameter, clipped to [0, 1]."""
     return low + (high - low) * jnp.clip(self(name), 0, 1)
 
 
 @struct.dataclass
 class Mover:
-  """Who is about to be edited, at the trigger, along the path of the plan.
+  """The agent to edit, at the trigger, along the path of the plan.
 
   Attributes:
     s: `[]` metres.
@@ -82,13 +83,13 @@ class Mover:
     speed: `[]` m/s, the rate of s.
     lateral_speed: `[]` m/s, the rate of d.
     acceleration: `[]` m/s^2.
-    toward: `[]` +1 where the ego is to the left of the path, -1 to the right.
-    apart: `[]` metres between the middles of both across the ego's path.
+    toward: `[]` +1 if the ego is to the left of the path, -1 to the right.
+    apart: `[]` lateral metres between the middles of both.
     width: `[]` metres of the box.
     half_lengths: `[]` metres from middle to middle when bumpers touch.
-    meeting: where a cut-in or a follower will meet the ego.
-    crossing: `[]` metres to where its path crosses the ego's.
-    crossing_time: `[]` seconds until it should be there.
+    meeting: of a cut-in or a follower with the ego.
+    crossing: `[]` metres to the crossing of its path with the ego's.
+    crossing_time: `[]` seconds to its arrival there.
   """
 
   s: types.Array
@@ -107,14 +108,14 @@ class Mover:
 
 @struct.dataclass
 class Meeting:
-  """How an agent would come to be right ahead of the ego, or behind.
+  """How an agent gets right ahead of the ego, or behind.
 
   Attributes:
-    duration: `[...]` seconds that it takes.
+    duration: `[...]` seconds.
     end_speed: `[...]` m/s.
-    ego_s: `[...]` metres along the ego's path, where the recorded ego then is.
-    natural: `[...]` metres, the gap to which steady motion would lead.
-    reach: `[...]` metres by which that can be changed within the limits.
+    ego_s: `[...]` metres along the ego's path to the recorded ego at the end.
+    natural: `[...]` metres, the gap that steady motion would leave.
+    reach: `[...]` metres by which the gap can differ from that within limits.
   """
 
   duration: types.Array
@@ -132,7 +133,7 @@ class Plan:
     s: `[T]` metres along it.
     d: `[T]` metres to its left.
     duration: `[]` seconds from the trigger to the end of the manoeuvre.
-    turn: `[]` radians from the path to where a box at rest points.
+    turn: `[]` rad from the path to the heading of a box at rest.
   """
 
   s: types.Array

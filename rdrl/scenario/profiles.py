@@ -26,13 +26,13 @@ def smooth(u):
 
 
 def quintic(time, duration, start, end):
-  """Quintic between two states, straight on at the end speed afterwards.
+  """Quintic between two states, then constant speed.
 
   Args:
     time: `[...]` seconds since the start, not negative.
     duration: `[]` seconds.
     start: position, speed, acceleration, `[]` each.
-    end: likewise.
+    end: position, speed, acceleration, `[]` each.
 
   Returns:
     Position `[...]`.
@@ -40,7 +40,7 @@ def quintic(time, duration, start, end):
   x0, v0, a0 = start
   x1, v1, a1 = end
   T = duration
-  # What the end misses if the start state simply went on.
+  # Residuals at the end of constant acceleration from the start.
   x = x1 - x0 - v0 * T - a0 * T**2 / 2
   v = v1 - v0 - a0 * T
   a = a1 - a0
@@ -53,10 +53,10 @@ def quintic(time, duration, start, end):
 
 
 def braking(time, speed, deceleration, final_speed, jerk):
-  """How far braking falls behind constant speed.
+  """Distance of braking relative to constant speed.
 
-  The deceleration ramps up, holds and ramps down with limited jerk; where the
-  change of speed is too small for it to be reached, it stays below.
+  The deceleration ramps up, holds and ramps down with limited jerk; it is not
+  reached if the change of speed is too small.
 
   Args:
     time: `[...]` seconds since the onset; nothing happens before 0.
@@ -74,7 +74,7 @@ def braking(time, speed, deceleration, final_speed, jerk):
   ramp = peak / jerk
   hold = change / peak - ramp
 
-  # Phase by phase: one formula for all would subtract large cubes.
+  # Phase by phase, because a single formula would subtract large cubes.
   first = jnp.clip(time, 0, ramp)
   second = jnp.clip(time - ramp, 0, hold)
   third = jnp.clip(time - ramp - hold, 0, ramp)
@@ -90,7 +90,7 @@ def braking(time, speed, deceleration, final_speed, jerk):
 def fading(time, acceleration, duration):
   """Metres `[...]` that an acceleration adds while it fades linearly to zero.
 
-  It starts where the recorded motion was and leaves no jump behind.
+  So a plan continues the recorded acceleration without a jump.
 
   Args:
     time: `[...]` seconds, not negative.
@@ -103,10 +103,10 @@ def fading(time, acceleration, duration):
 
 
 def ramp(time, start, end, duration):
-  """Metres `[...]` of a speed that goes smoothly from one value to another.
+  """Metres `[...]` driven while the speed changes smoothly to another value.
 
-  The speed is a cubic with no slope at either end: the acceleration peaks at
-  1.5 and the jerk at 6 changes per `duration` and its square.
+  The speed is a cubic with no slope at either end: with its change c and
+  duration T, the acceleration peaks at 1.5 c / T and the jerk at 6 c / T^2.
 
   Args:
     time: `[...]` seconds; nothing happens before 0.
@@ -122,12 +122,12 @@ def ramp(time, start, end, duration):
 
 
 def waves(time, period, end):
-  """Seconds `[...]` lost to slow waves: (1 - cos) / 2 of each period, summed.
+  """Integral `[...]` in seconds of waves (1 - cos) / 2 over time.
 
   Args:
     time: `[...]` seconds, not negative.
     period: `[]` seconds.
-    end: `[]` seconds from which on the last value holds.
+    end: `[]` seconds, after which the wave holds its last value.
   """
   t = jnp.minimum(time, end)
   angle = 2 * jnp.pi / period

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Size and training of the learned adversary, and how it is guided."""
+"""Size, training and guidance of the learned adversary."""
 
 import dataclasses
 
@@ -9,28 +9,27 @@ from rdrl import ranges
 from rdrl.scenario import config as config_lib
 
 _LIMITS = config_lib.Config()
-# Steps over which accelerations are compared for a jerk: within one step it is
-# that of rounding.
+# Steps between accelerations of a jerk: over one step, rounding dominates.
 JERK_STEPS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """What the model sees, how large it is and how it is trained.
+  """Inputs, size and training of the model.
 
   Attributes:
-    num_agents: of a joint future, those nearest to one of them.
-    past_steps: before the present one that it knows.
-    future_steps: that it draws.
+    num_agents: of a joint future, those nearest to a central one.
+    past_steps: known steps before the present one.
+    future_steps: steps that it samples.
     knot_steps: between two knots of the actions; divides `future_steps`.
-    num_pieces: of the map of a scene, those nearest to the ego's path.
-    num_near: pieces of lanes, and as many of boundaries, that an agent sees.
-    piece_points: points of a piece.
+    num_pieces: map segments of a scene, those nearest to the ego's path.
+    num_near: lane segments, and as many of boundaries, that an agent sees.
+    piece_points: points of a segment.
     point_spacing: metres between them.
     max_acceleration: m/s^2, either sign.
-    max_lateral_acceleration: m/s^2, of all that has wheels.
-    max_curvature: 1/m, likewise.
-    max_yaw_rate: rad/s, of who walks.
+    max_lateral_acceleration: m/s^2, of vehicles and cyclists.
+    max_curvature: 1/m, of vehicles and cyclists.
+    max_yaw_rate: rad/s, of pedestrians.
     channels: of a token, a multiple of `num_heads`.
     num_heads: of attention.
     num_layers: of the denoiser.
@@ -38,9 +37,9 @@ class Config:
     num_steps: of training.
     learning_rate: highest, after warm-up and before cosine decay.
     weight_decay: of AdamW.
-    ema_decay: of the averaged parameters that sample.
+    ema_decay: of the averaged parameters, which sampling uses.
     sigma_max: noise level at which sampling starts, in units of the actions.
-    sigma_min: the last one above zero.
+    sigma_min: last noise level above zero.
     sampler_steps: of the probability-flow ODE.
   """
 
@@ -81,25 +80,25 @@ class Config:
 
   @property
   def num_knots(self):
-    """Of the actions of a future, one at each end included."""
+    """Knots of the actions of a future, both ends included."""
     return self.future_steps // self.knot_steps + 1
 
 
 @struct.dataclass
 class Guidance:
-  """Weights of the objectives that bend a sample, see `guidance.objective`.
+  """Weights of the objectives that guide a sample, see `guidance.objective`.
 
-  They may change without another compilation.
+  Weights may change without another compilation.
 
   Attributes:
     num_steps: static, of gradient descent at each noise level.
-    rate: of a step, in units of the actions; a step of one agent is no longer
-      than this.
+    rate: of a step, and most length of an agent's step, in units of the
+      actions.
     collision: of the gap to the ego.
-    time_to_collision: of being about to collide with it.
+    time_to_collision: of a short time to collision with the ego.
     off_road: of leaving the drivable area.
-    separation: of coming too close to anybody else.
-    comfort: of accelerations and jerk that are rare.
+    separation: of small gaps to all others.
+    comfort: of rare accelerations and jerk.
   """
 
   num_steps: int = struct.field(pytree_node=False, default=5)

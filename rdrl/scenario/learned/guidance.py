@@ -1,12 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What bends samples towards danger, and what keeps them plausible.
+"""Objectives that guide samples to a collision and keep them plausible.
 
-Objectives in the manner of Safe-Sim (Chang et al., arXiv 2401.00391), whose
-families are those of DiffScene too: the adversary comes near the ego's planned
-path and is about to meet it, all stay on the road and clear of each other, and
-nobody moves as people rarely do. What differs: only the nearest moments to a
-collision count, not the sum over all; boxes, as rows of discs, stand for their
-middles; and the road is the drivable area, not a lane.
+They follow Safe-Sim (Chang et al., arXiv 2401.00391) and DiffScene: the
+adversary comes near the ego's planned path and is about to hit it, all stay on
+the road and clear of each other, and motion stays usual. Unlike there, the gap
+at the closest moments counts, not a sum over all; boxes are rows of discs, not
+points; and the road is the drivable area, not a lane.
 """
 
 import jax
@@ -18,15 +17,15 @@ from rdrl import types
 from rdrl.scenario.learned import config as config_lib
 from rdrl.scenario.learned import traffic
 
-# Discs along a box, and metres over which the least of gaps is smoothed.
+# Places of discs along a box, and metres of the soft minimum of gaps.
 _DISCS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _SOFT = 0.5
-# Metres of overlap that are wanted, and the gap from which on the pull of a
-# collision fades: who is far away has no part in it.
+# Metres of overlap to aim at, and decay length in metres of the pull of a
+# collision, so that far agents are not pulled.
 _DEPTH, _FAR = 0.3, 15.0
 # Seconds and metres of the kernel of the time to collision.
 _SECONDS, _METRES = 2.0, 2.0
-# Metres that are kept from the edge of the road and from others.
+# Least metres to the edge of the road and to others.
 _EDGE, _APART = 0.3, 0.5
 # nuPlan's bounds of comfort (closed-loop metrics of the devkit): m/s^2 and
 # m/s^3.
@@ -40,12 +39,12 @@ def objective(
   drivable: types.Grid,
   weights: config_lib.Guidance,
 ):
-  """What guidance makes small, `[]`.
+  """The objective `[]` that guidance minimises.
 
   Args:
-    future: `[F, N]` as drawn so far, the ego first, on its planned path.
+    future: `[F, N]` as sampled so far, the ego first, on its planned path.
     view: the present.
-    adversary: `[]` int32, who is to collide with the ego.
+    adversary: `[]` int32, the agent that should collide with the ego.
     drivable: raster of one scene.
     weights: of the terms.
   """
@@ -58,7 +57,7 @@ def objective(
   total += weights.time_to_collision * _time_to_collision(attack, ego)
   total += weights.off_road * _off_road(future, view, drivable)
   agents = jnp.arange(len(exists))
-  # The one pair that should meet, from both sides.
+  # The pair that should collide.
   wanted = (agents == 0) & (agents[:, None] == adversary)
   counts = exists & exists[:, None] & (agents < agents[:, None])
   near = jnp.maximum(_APART - gaps, 0)
@@ -68,15 +67,14 @@ def objective(
 
 
 def gaps_between(future, sizes, soft=None):
-  """`[F, N, N]` metres between boxes, negative where they overlap.
+  """Gaps `[F, N, N]` in metres between boxes, negative where they overlap.
 
-  Boxes are rows of discs as wide as they are, which leaves out their corners.
+  Boxes are rows of discs of their width, which leaves out their corners.
 
   Args:
     future: `[F, N]`.
     sizes: `[N, 3]` metres.
-    soft: metres over which the least gap between discs is smoothed, for its
-      gradient; None: not at all.
+    soft: metres of a soft minimum over discs, for its gradient; None: exact.
   """
   length, width = sizes[:, 0], sizes[:, 1]
   reach = jnp.maximum(length - width, 0) / 2
@@ -99,7 +97,7 @@ def _collision(gap):
 
 
 def _time_to_collision(attack, ego):
-  """Equation of Safe-Sim: a kernel of the time and distance of passing."""
+  """Safe-Sim's kernel of the time and distance of the closest approach."""
 
   def velocity(state):
     return state.speed[:, None] * jnp.stack(
@@ -118,7 +116,7 @@ def _time_to_collision(attack, ego):
 def _off_road(future, view, drivable):
   corners = geometry.box_corners(future.xy, future.yaw, view.sizes)
   beyond = jnp.maximum(_EDGE - geometry.sample_grid(drivable, corners), 0)
-  # Who already stands beside the road is not called back to it.
+  # An agent that is off the road now is not pulled back to it.
   now = geometry.box_corners(view.now.xy, view.now.yaw, view.sizes)
   on_road = jnp.all(geometry.sample_grid(drivable, now) > 0, -1)
   counts = on_road & view.now.valid & view.wheeled

@@ -2,11 +2,11 @@
 """Trains the model of joint futures on recorded traffic.
 
 Diffusion over the actions of agents near each other, given their past, the map
-and the futures that are known: after CTG (Zhong et al., arXiv 2210.17366) and
-Safe-Sim (Chang et al., arXiv 2401.00391), with the noise schedule, the velocity
-and the sampler of `rdrl.prior`. That known futures stand among the noisy ones
-without noise is how SceneDiffuser (Jiang et al., arXiv 2412.12129) and
-Diffusion Forcing (Chen et al., arXiv 2407.01392) condition.
+and known futures, after CTG (Zhong et al., arXiv 2210.17366) and Safe-Sim
+(Chang et al., arXiv 2401.00391), with noise schedule, v-prediction and sampler
+of `rdrl.prior`. As in SceneDiffuser (Jiang et al., arXiv 2412.12129) and
+Diffusion Forcing (Chen et al., arXiv 2407.01392), known futures are inputs
+without noise among the noisy ones.
 """
 
 import dataclasses
@@ -29,14 +29,14 @@ from rdrl.scenario.learned import motion
 from rdrl.scenario.learned import network
 from rdrl.scenario.learned import traffic as traffic_lib
 
-# Of joint futures in training: how many of them tell the future of the one in
-# the middle, as that of an ego with a plan, and how many those of each other
-# with even chances, as of traffic that keeps to its recording.
+# Share of training examples in which the central agent's future is known, like
+# an ego's plan; and in which each other one is with probability 1/2, like
+# replayed traffic.
 _CENTER_KNOWN, _OTHERS_KNOWN = 0.75, 0.25
-# Metres within the horizon from which on an agent counts as moving, and how
-# many moving centres come to one that stands.
+# Metres within the horizon above which an agent moves, and sampling weight of a
+# moving central agent over a standing one.
 _MOVES, _MOVING_WEIGHT = 2.0, 8.0
-# Moments that are looked at for the scale of the actions.
+# Moments that the scale of the actions is estimated from.
 _LOOKS = 8
 
 
@@ -46,7 +46,7 @@ class Model:
 
   Attributes:
     params: of the network, averaged over training.
-    scale: `[2]` root mean square of acceleration and yaw rate of who moves.
+    scale: `[2]` root mean square of acceleration and yaw rate of moving agents.
     config: static.
   """
 
@@ -57,7 +57,7 @@ class Model:
 
 @struct.dataclass
 class Adversary:
-  """A trained model and how it is bent towards a collision.
+  """A trained model and its guidance to a collision.
 
   Attributes:
     model: a trained one.
@@ -74,7 +74,7 @@ class Adversary:
 
 @struct.dataclass
 class _Weights:
-  """Of a `Model`, as they are kept.
+  """Parts of a `Model` in a checkpoint.
 
   Attributes:
     params: see `Model`.
@@ -86,7 +86,7 @@ class _Weights:
 
 
 def save(model: Model, workdir):
-  """Keeps a trained model for `load`, in a folder `model`.
+  """Saves a trained model for `load`, in the folder `model`.
 
   Raises:
     OSError: if the directory cannot be written.
@@ -97,7 +97,7 @@ def save(model: Model, workdir):
 
 
 def load(workdir) -> Model:
-  """What a run of `experiments.train_adversary` trained.
+  """Loads the model of a run of `experiments.train_adversary`.
 
   Raises:
     FileNotFoundError: if it holds no model.
@@ -122,12 +122,12 @@ def load(workdir) -> Model:
 
 @struct.dataclass
 class _Moments:
-  """Where training draws from: scene, step and agent in the middle.
+  """Training examples.
 
   Attributes:
     scene: `[n]` int32.
     step: `[n]` int32.
-    center: `[n]` int32.
+    center: `[n]` int32, the central agent.
     chance: `[n]` cumulative probability.
   """
 
@@ -144,11 +144,12 @@ def train(traffic, config, key, directory=None) -> Model:
     traffic: `Traffic` `[S]`, from `stack`.
     config: `learned.Config`.
     key: of every draw.
-    directory: for metric lines and checkpoints, from which a run that was
-      interrupted goes on; None keeps nothing.
+    directory: for metric lines and checkpoints, from which an interrupted run
+      resumes; None keeps nothing.
 
   Raises:
-    ValueError: if the config does not fit, or nobody is seen for long enough.
+    ValueError: if the config is not valid, or if no agent is valid for long
+      enough.
   """
   config_lib.validate(config)
   moments = _moments(traffic, config)
@@ -168,9 +169,9 @@ def train(traffic, config, key, directory=None) -> Model:
 
 
 def init(traffic, config, key):
-  """Parameters of the network, as yet untrained."""
+  """Initial parameters of the network."""
   net = denoiser(config)
-  # Fifty threefry draws take seconds to compile; the hardware generator none.
+  # Fifty threefry draws take seconds to compile; those of `rbg` do not.
   key = jax.random.key(jax.random.bits(key), impl='unsafe_rbg')
 
   @jax.jit
@@ -195,25 +196,24 @@ def denoiser(config):
 
 
 def latents(view, scale, config):
-  """`[N, Z]` actions of the recorded futures, of about unit variance."""
+  """Actions `[N, Z]` of the recorded futures, scaled to about unit variance."""
   actions = jax.vmap(motion.fit, (0, 1, None))(view.now, view.future, config)
   return (actions / scale).reshape(len(actions), -1)
 
 
 def complete(view):
-  """`[N]` bool, who is there now and in all of the recorded future."""
+  """`[N]` bool, agents valid now and in all of the recorded future."""
   return view.now.valid & jnp.all(view.future.valid, 0)
 
 
 def loss(params, views, scale, key, config):
-  """Mean squared error of the velocity over all futures that are complete.
+  """Mean squared error of v over all complete futures that are not known.
 
   Args:
     params: of the network.
     views: `View` `[B]`.
     scale: `[2]`, see `Model`.
-    key: of the noise, of its levels, which are spread evenly, and of who is
-      known.
+    key: of the noise, its evenly spread levels, and which futures are known.
     config: `learned.Config`.
   """
   net = denoiser(config)
@@ -291,7 +291,7 @@ def _views(traffic, moments, config):
 
 
 def _moments(traffic, config):
-  """All moments at which an agent's future is known as a whole."""
+  """All moments at which an agent's whole future was recorded."""
   valid = np.asarray(traffic.tracks.valid)
   xy = np.asarray(traffic.tracks.xy)
   ahead = config.future_steps

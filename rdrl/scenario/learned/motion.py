@@ -1,11 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Actions and the motion that they make.
+"""Actions, and the unicycle that integrates them to tracks.
 
 An action is an acceleration and a yaw rate, given at knots and linear between
-them; the unicycle of CTG (Zhong et al., arXiv 2210.17366) and Safe-Sim (Chang
-et al., arXiv 2401.00391) turns it into a track. The limits hold by
-construction, so every sample can be driven. Knots in place of an action per
-step leave out the jitter of recorded boxes.
+them; the unicycle is that of CTG (Zhong et al., arXiv 2210.17366) and Safe-Sim
+(Chang et al., arXiv 2401.00391). Its limits hold by construction, so every
+sample can be driven. Knots rather than an action per step leave out the jitter
+of recorded boxes.
 """
 
 import functools
@@ -17,21 +17,21 @@ import numpy as np
 from rdrl import geometry
 from rdrl import types
 
-# Within rounding of a limit, a track could fail the check of it.
+# Share of a limit that is used, lest rounding fail its check.
 _ROUNDING = 0.999
-# Weights of a fit: of speeds in m/s beside positions in metres, and of the
-# curvature of the actions over the knots.
+# Weights of a fit: of speeds in m/s relative to positions in metres, and of
+# second differences of the actions.
 _SPEED_WEIGHT = 0.5
 _ROUGHNESS = (0.05, 0.01)
 
 
 def unroll(now: types.AgentState, actions, wheeled, config):
-  """Where one agent goes.
+  """Integrates the actions of one agent.
 
   Args:
     now: fields of shape `[]`.
     actions: `[K, 2]` m/s^2 and rad/s at the knots.
-    wheeled: `[]` bool; who walks may turn on the spot.
+    wheeled: `[]` bool; pedestrians may turn on the spot.
     config: `learned.Config`, the limits.
 
   Returns:
@@ -75,14 +75,14 @@ def unroll(now: types.AgentState, actions, wheeled, config):
 
 
 def fit(now: types.AgentState, future: types.AgentState, config):
-  """Actions `[K, 2]` whose track is nearest to a future, by least squares.
+  """Fits actions `[K, 2]` to a future by least squares.
 
-  Both parts are linear: the way along the headings and the speed in the
-  acceleration, the heading in the yaw rate.
+  Both parts are linear: distance and speed in the acceleration, heading in the
+  yaw rate.
 
   Args:
     now: fields of shape `[]`.
-    future: `[F]`, all of which is read, valid or not.
+    future: `[F]`; `valid` is ignored.
     config: `learned.Config`.
   """
   along_fit, turn_fit = _fits(config.num_knots, config.knot_steps)
@@ -106,13 +106,13 @@ def fit(now: types.AgentState, future: types.AgentState, config):
 
 
 def smooth(now: types.AgentState, future: types.AgentState, wheeled, config):
-  """`future` `[F]` as the nearest one that can be drawn; arguments as above."""
+  """Projects `future` `[F]` onto what actions can express; see `unroll`."""
   return unroll(now, fit(now, future, config), wheeled, config)
 
 
 @functools.cache
 def _interpolation(num_knots, knot_steps):
-  """`[F, K]`, values in the middle of each step from those at the knots."""
+  """`[F, K]` linear interpolation from knots to the middle of each step."""
   steps = (num_knots - 1) * knot_steps
   place = (np.arange(steps) + 0.5) / knot_steps
   distance = np.abs(place[:, None] - np.arange(num_knots))
@@ -121,7 +121,7 @@ def _interpolation(num_knots, knot_steps):
 
 @functools.cache
 def _fits(num_knots, knot_steps):
-  """`[K, 2 F]` and `[K, F]`, pseudo-inverses of what actions sum up to."""
+  """`[K, 2 F]` and `[K, F]`, pseudo-inverses of the integrals of actions."""
   dt = types.TIME_STEP
   speed = dt * np.cumsum(
     _interpolation(num_knots, knot_steps).astype(np.float64), 0

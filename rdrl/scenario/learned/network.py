@@ -2,10 +2,10 @@
 """A transformer over agents that denoises their joint actions.
 
 Every agent sees the world in its own frame: its past, the map near it, and the
-others relative to it, which enter attention beside their tokens (as in HiVT,
-Zhou et al. 2022, and QCNet, Zhou et al. 2023). So nothing depends on where a
-scene lies or on whose it is. Futures that are known, such as the plan of the
-ego, are told in the frame of each who looks at them.
+others relative to it, which enter attention as pair features (as in HiVT, Zhou
+et al. 2022, and QCNet, Zhou et al. 2023). So the model is invariant to the
+frame of the scene. Known futures, such as the plan of the ego, are given in the
+frame of each observer.
 """
 
 from flax import linen as nn
@@ -26,13 +26,13 @@ _FREQUENCIES = 8
 
 @struct.dataclass
 class Features:
-  """What the network knows of a `View`.
+  """Features of a `View`.
 
   Attributes:
     own: `[N, ...]` of each agent itself.
-    near: `[N, M, ...]` of the map.
+    near: `[N, M, ...]` of map segments.
     is_near: `[N, M]` bool.
-    pairs: `[N, N, ...]` of the second agent, seen by the first.
+    pairs: `[N, N, ...]` of the second agent, in the frame of the first.
     exists: `[N]` bool.
   """
 
@@ -48,14 +48,14 @@ def features(view: traffic.View, known, stride) -> Features:
 
   Args:
     view: a `View`.
-    known: `[N]` bool, whose future is told.
-    stride: steps between two states of it that are.
+    known: `[N]` bool, whose future is an input.
+    stride: steps between two states of such a future.
   """
   now = view.now
   exists = now.valid
 
   def seen(xy, viewer):
-    """Places `[...]` in the frame of each agent, `viewer` its `[N]` state."""
+    """Transforms points `[N, ...]` to the frames of agents `viewer` `[N]`."""
     ahead = (slice(None), *(None,) * (xy.ndim - 2))
     return geometry.rotate_2d(
       xy - viewer.xy[(*ahead, slice(None))], -viewer.yaw[ahead]
@@ -107,7 +107,7 @@ def features(view: traffic.View, known, stride) -> Features:
 
 
 def _relations(now, seen):
-  """`[N, N, ...]` where the second is, relative to the first."""
+  """`[N, N, ...]` state of the second agent relative to the first."""
   count = len(now.yaw)
   offset = seen(jnp.broadcast_to(now.xy, (count, count, 2)), now)
   distance = geometry.safe_norm(offset)
@@ -128,27 +128,27 @@ def _relations(now, seen):
 
 
 def _plans(view, known, stride, seen):
-  """`[N, N, ...]` the futures that are known, seen by the first agent."""
+  """`[N, N, ...]` known futures of the second agent in the first's frame."""
   future = trees.take(view.future, slice(stride - 1, None, stride))
-  told = (future.valid & known).T
+  is_known = (future.valid & known).T
   count = len(known)
   plans = jnp.swapaxes(future.xy, 0, 1)
   plans = seen(jnp.broadcast_to(plans, (count, *plans.shape)), view.now)
-  plans = jnp.where(told[..., None], plans / _LENGTH, 0)
-  flags = jnp.broadcast_to(told, (count, *told.shape))
+  plans = jnp.where(is_known[..., None], plans / _LENGTH, 0)
+  flags = jnp.broadcast_to(is_known, (count, *is_known.shape))
   return jnp.concatenate(
     [plans.reshape(count, count, -1), flags.astype(plans.dtype)], -1
   )
 
 
 class Denoiser(nn.Module):
-  """Predicts the velocity of noisy joint actions; for one example.
+  """Predicts v of noisy joint actions, for one example.
 
   Attributes:
-    depth: numbers that make up the actions of an agent.
+    depth: Z, numbers of an agent's actions.
     channels: of a token.
     num_heads: of attention.
-    num_layers: of the part that sees the noisy actions.
+    num_layers: of the part that depends on the noisy actions.
   """
 
   depth: int
@@ -170,18 +170,18 @@ class Denoiser(nn.Module):
     self.head = nn.Dense(self.depth, kernel_init=nn.initializers.zeros)
 
   def __call__(self, noisy, angle, seen):
-    """Velocity `[N, Z]` at once from `Features`."""
+    """Predicts v `[N, Z]` from `Features`."""
     return self.denoise(noisy, angle, self.encode(seen))
 
   def encode(self, seen: Features):
-    """What does not depend on the noisy actions."""
+    """Encodes what does not depend on the noisy actions."""
     tokens = self.embed_own(seen.own)
     near = self.embed_near(seen.near)
     tokens = tokens + self.read_map(tokens, near, seen.is_near)
     return tokens, near, self.embed_pairs(seen.pairs), seen
 
   def denoise(self, noisy, angle, encoded):
-    """Velocity `[N, Z]`.
+    """Predicts v `[N, Z]`.
 
     Args:
       noisy: `[N, Z]` actions, noiseless where they are known.
@@ -193,7 +193,7 @@ class Denoiser(nn.Module):
     level = self.embed_angle(
       jnp.concatenate([jnp.cos(order), jnp.sin(order)], -1)
     )
-    # Where noise is nearly all, what is not scaled down leaks into the result.
+    # Scaled down, lest nearly pure noise leak into the result.
     signal = jnp.cos(angle)[:, None] * noisy
     x = tokens + self.embed_actions(signal) + level
     for number, layer in enumerate(self.layers):
@@ -204,7 +204,7 @@ class Denoiser(nn.Module):
 
 
 class Mlp(nn.Module):
-  """Two layers, as wide as what comes out."""
+  """Two layers of equal width."""
 
   channels: int
 
@@ -214,7 +214,7 @@ class Mlp(nn.Module):
 
 
 class Layer(nn.Module):
-  """Attention between agents that knows how they stand to each other."""
+  """Attention between agents, with pair features."""
 
   num_heads: int
 
@@ -238,7 +238,7 @@ class Layer(nn.Module):
 
 
 class MapAttention(nn.Module):
-  """What each agent reads from the pieces of the map near it."""
+  """Attention of each agent to the map segments near it."""
 
   num_heads: int
 
@@ -260,6 +260,6 @@ def _heads(x, number):
 
 
 def _softmax(logits, mask):
-  """Shares over the last axis; all zero where the mask is."""
+  """Masked softmax over the last axis; all zeros where nothing is unmasked."""
   share = jax.nn.softmax(jnp.where(mask, logits, -1e9))
   return jnp.where(mask, share, 0)

@@ -1,12 +1,11 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Draws joint futures: free, guided to a collision, or from a proposal.
+"""Samples joint futures: free, guided to a collision, or from a proposal.
 
 Guidance moves the data that the network predicts down the gradient of an
 objective, without a gradient through the network, as Safe-Sim does ("clean"
-guidance, Rempe et al., arXiv 2304.01893); by as much as they are still open,
-sin(angle), so that the network has the last word. A proposal enters as in
-SDEdit and in Safe-Sim's partial diffusion: noise is added to it, less than all,
-and taken away again.
+guidance, Rempe et al., arXiv 2304.01893). It is scaled by sin(angle), so that
+the network has the last word. A proposal enters as in SDEdit and in Safe-Sim's
+partial diffusion: it is noised to a level below the highest and denoised again.
 """
 
 import functools
@@ -41,25 +40,25 @@ def sample(
   start: types.AgentState | None = None,
   strength=1.0,
 ) -> types.AgentState:
-  """A joint future of the agents of a view; compiled with what calls it.
+  """Samples a joint future of the agents of a view; call it inside of `jit`.
 
   Args:
     model: a trained one.
-    view: the present, the ego first, and in `view.future` the futures that are
-      known: its plan, for one.
-    known: `[N]` bool, whose futures are; one that is not valid throughout is
-      drawn all the same.
+    view: the present, the ego first; `view.future` holds known futures, such as
+      the ego's plan.
+    known: `[N]` bool, whose futures are known; one that is not valid throughout
+      is sampled all the same.
     key: of the noise.
-    adversary: `[]` int32, who guidance has collide with the ego.
+    adversary: `[]` int32, the agent that guidance lets collide with the ego.
     drivable: raster of the scene, for guidance.
     guidance: its weights; None samples freely.
-    start: `[F, N]` proposal for all who are not known, where valid throughout;
-      None starts from noise.
+    start: `[F, N]` proposal for agents that are not known, used where valid
+      throughout; None starts from noise.
     strength: `[]` above 0, where to start, as a share of the angle of the noise
       level `sigma_max`: 1 keeps nothing of the proposal, 0 all.
 
   Returns:
-    `AgentState` `[F, N]`, valid for who is there now; that of known agents as
+    `AgentState` `[F, N]`, valid for agents that are valid now; known futures as
     given.
 
   Raises:
@@ -73,14 +72,14 @@ def sample(
   net = model_lib.denoiser(config)
   seen = network.features(view, known, config.knot_steps)
   encoded = net.apply(model.params, seen, method='encode')
-  told = model_lib.latents(view, model.scale, config)
-  told = jnp.where(known[:, None], told, 0)
+  planned = model_lib.latents(view, model.scale, config)
+  planned = jnp.where(known[:, None], planned, 0)
 
   def tracks(data):
     return _unroll(view, known, data, model)
 
   def predict(noisy, angle):
-    noisy = jnp.where(known[:, None], told, noisy)
+    noisy = jnp.where(known[:, None], planned, noisy)
     angles = jnp.where(known, 0, angle)
     found = net.apply(model.params, noisy, angles, encoded, method='denoise')
     if guidance is not None:
@@ -97,7 +96,7 @@ def sample(
       )
     return jnp.where(known[:, None], 0, found)
 
-  origin = jnp.zeros_like(told)
+  origin = jnp.zeros_like(planned)
   levels = diffusion.noise_levels(
     config.sampler_steps, config.sigma_max, config.sigma_min
   )
@@ -109,12 +108,12 @@ def sample(
     )
     usable = jnp.all(start.valid, 0) & view.now.valid
     origin = jnp.where(usable[:, None], proposed, 0)
-  noise = jax.random.normal(key, told.shape)
+  noise = jax.random.normal(key, planned.shape)
   return tracks(diffusion.sample(predict, noise, levels, 'euler', origin))
 
 
 def _descent(objective, data, guidance):
-  """Where some steps of clipped gradient descent lead from nothing."""
+  """Offset after some steps of clipped gradient descent from zero."""
 
   def step(offset, _):
     gradient = jax.grad(objective)(offset)
@@ -151,29 +150,29 @@ def propose(
   strength=0.6,
   others_known=True,
 ) -> types.AgentState:
-  """Tracks for one agent of a scene that is to collide with the ego.
+  """Proposes tracks for one agent of a scene that should hit the ego.
 
-  They follow the recording up to `step`, then the model, which knows the plan
-  of the ego, for its horizon, and from there on straight ahead at the last
-  speed: the place to hand the agent over to a car follower. Checks and the test
-  for an ego that can avoid it are those of `scenario.checks`.
+  They follow the recording up to `step`, then the model, which knows the ego's
+  plan, for its horizon, then go straight at the last speed; a car follower can
+  take over there. `scenario.checks` tests whether they can be driven and
+  avoided.
 
   Args:
     model: a trained one.
-    scene: one; its ego's track is its plan.
+    scene: one; the ego's track is its plan.
     step: at which the edit begins.
-    agent: who is edited, valid then.
+    agent: to edit, valid at `step`.
     keys: `[n]`, one for each track.
     guidance: `Guidance`; None samples freely.
-    track: `[T]` that another generator proposes for the agent, of which
-      sampling keeps what `strength` leaves; None starts from noise.
+    track: `[T]` proposal of another generator, of which sampling keeps what
+      `strength` leaves; None starts from noise.
     strength: see `sample`.
-    others_known: whether the other agents keep to their recording, as in a
-      scenario that replays them; else they are drawn too, and forgotten.
+    others_known: whether the other agents follow their recording, as in a
+      scenario that replays them; else they are sampled, too, and dropped.
 
   Returns:
-    `AgentState` `[n, T]` on the device, valid from the first step at which the
-    agent was seen in the recording.
+    `AgentState` `[n, T]` on the device, valid from the agent's first valid step
+    in the recording.
 
   Raises:
     ValueError: if the agent is the ego or not there, or the scene too short.
@@ -216,7 +215,7 @@ def _propose(
 ):
   config = model.config
   recorded = jax.tree.map(lambda x: x[:, agent], traffic.tracks)
-  # The plan of the ego may be needed beyond the end of the recording.
+  # The ego's plan may extend beyond the end of the recording.
   traffic = traffic.replace(
     tracks=_continued(traffic.tracks, config.future_steps)
   )
@@ -250,7 +249,7 @@ def _propose(
 
 
 def _continued(tracks, count):
-  """Tracks `[T, ...]` with `count` steps more, straight at the last speed."""
+  """Extends tracks `[T, ...]` by `count` steps, straight at the last speed."""
   last = trees.take(tracks, -1)
   time = types.TIME_STEP * jnp.arange(1, count + 1)
   time = time.reshape(-1, *(1,) * last.yaw.ndim)
@@ -264,7 +263,7 @@ def _continued(tracks, count):
 
 
 def _track(recorded, drawn, step, ground):
-  """`[T]` the recording up to `step`, what was drawn, and straight ahead."""
+  """`[T]`: the recording up to `step`, the sample, then straight ahead."""
   count = len(recorded.valid)
   steps = jnp.arange(count)
   future = trees.take(

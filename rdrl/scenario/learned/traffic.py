@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A scene as the model sees it, and agents around one of them."""
+"""Inputs of the model: a scene, and the agents around one of them."""
 
 from flax import struct
 import jax
@@ -12,7 +12,7 @@ from rdrl import types
 # Values of `Traffic.kind`.
 NOTHING, LANE, BOUNDARY = -1, 0, 1
 
-# Metres from the ego's path within which the map counts.
+# Metres from the ego's path within which map segments are kept.
 _REACH = 80.0
 
 
@@ -24,9 +24,9 @@ class Traffic:
     tracks: `[T, A]`, the ego first.
     sizes: `[A, 3]` metres.
     classes: `[A]` int32.
-    pieces: `[G, P, 2]` short parts of lanes, in driving direction, and of
+    pieces: `[G, P, 2]` segments of lanes, in driving direction, and of
       boundaries.
-    kind: `[G]` int32 `LANE`, `BOUNDARY` or, without a meaning, `NOTHING`.
+    kind: `[G]` int32 `LANE`, `BOUNDARY` or, for padding, `NOTHING`.
     drivable: see `Scene`.
   """
 
@@ -40,15 +40,15 @@ class Traffic:
 
 @struct.dataclass
 class View:
-  """The agents around one of them, which comes first, at one step.
+  """A central agent, which comes first, and those around it, at one step.
 
   Attributes:
-    agents: `[N]` int32, who they are; meaningless where not valid now.
+    agents: `[N]` int32 indices; meaningless where not valid now.
     past: `[H + 1, N]`, the present last.
     future: `[F, N]` as recorded.
     sizes: `[N, 3]` metres.
     classes: `[N]` int32.
-    pieces: `[N, M, P, 2]` of the map, nearest to each agent.
+    pieces: `[N, M, P, 2]` map segments nearest to each agent.
     kind: `[N, M]` int32.
   """
 
@@ -62,19 +62,19 @@ class View:
 
   @property
   def now(self) -> types.AgentState:
-    """`[N]`."""
+    """The present `[N]`."""
     return trees.take(self.past, -1)
 
   @property
   def wheeled(self):
-    """`[N]` bool."""
+    """`[N]` bool, all but pedestrians."""
     return self.classes != types.PEDESTRIAN
 
 
 def prepare(scene: types.Scene, config) -> Traffic:
-  """What the model needs of a scene, in host memory.
+  """Prepares a scene for the model, in host memory.
 
-  Of the map the `num_pieces` pieces nearest to the ego's path are kept.
+  Keeps the `num_pieces` map segments nearest to the ego's path.
 
   Raises:
     ValueError: if the ego is not valid throughout, or the recording is shorter
@@ -116,10 +116,10 @@ def prepare(scene: types.Scene, config) -> Traffic:
 
 
 def stack(traffics) -> Traffic:
-  """`Traffic` `[S]` of a list, rasters padded to the greatest.
+  """Stacks a list to `Traffic` `[S]`, with rasters padded to the largest.
 
-  What is added repeats the edge, which is what `geometry.sample_grid` finds
-  beyond it anyway.
+  Padding repeats the edge, which `geometry.sample_grid` would find there
+  anyway.
 
   Raises:
     ValueError: if numbers of steps or agents differ.
@@ -140,7 +140,7 @@ def stack(traffics) -> Traffic:
 
 
 def _pieces(lines: types.Polylines, config):
-  """`[n, P, 2]` float64, evenly spaced parts of some lines."""
+  """Cuts lines into evenly spaced segments `[n, P, 2]` float64."""
   parts = []
   spacing, count = config.point_spacing, config.piece_points - 1
   for xy, valid in zip(
@@ -159,15 +159,15 @@ def _pieces(lines: types.Polylines, config):
 
 
 def look(traffic: Traffic, step, center, config, second=None) -> View:
-  """The agents around `center`, as they are at `step`.
+  """The `View` of the agents nearest to `center` at `step`.
 
   Args:
     traffic: of one scene.
     step: `[]` int32.
-    center: `[]` int32, an agent that is valid then.
+    center: `[]` int32, an agent that is valid at `step`.
     config: `learned.Config`.
-    second: `[]` int32, another that comes second however far away it is; None
-      leaves it to the distance.
+    second: `[]` int32, an agent that comes second at any distance; None orders
+      by distance alone.
   """
   steps = traffic.tracks.valid.shape[0]
 
@@ -209,7 +209,7 @@ def look(traffic: Traffic, step, center, config, second=None) -> View:
 
 
 def _near(traffic, xy, config):
-  """`[N, M, P, 2]` and `[N, M]`, the pieces nearest to places `[N, 2]`."""
+  """Segments `[N, M, P, 2]` nearest to points `[N, 2]`, and kinds `[N, M]`."""
   pieces, kinds = jnp.asarray(traffic.pieces), jnp.asarray(traffic.kind)
   middle = pieces[:, config.piece_points // 2]
   squared = jnp.sum((xy[:, None] - middle) ** 2, -1)
@@ -223,7 +223,7 @@ def _near(traffic, xy, config):
 
 
 def mirror(view: View) -> View:
-  """The same on the other side of the world's x axis."""
+  """Mirrors a view at the world's x axis."""
   flip = jnp.array([1, -1])
 
   def turn(states):
