@@ -1,15 +1,14 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""What each part of the reconstruction is worth, against the built-in world.
+r"""Compares fits with one part more at a time, against the built-in world.
 
   python -m experiments.compare_fits --streets=1,2,102 --workdir=runs/compare
 
 fits every street by plain 3DGS and then with one part more at a time, scores
-the frames that were never fitted and the views to both sides of the path, and
-prints tables of means and deviations over the streets. A second traversal, in
-other light and traffic, is fitted alone and together with the first; edits of
-cars and information gain are scored of the whole.
-metrics.json in WORKDIR holds every figure, offsets.svg the curves. A comparison
-that was killed goes on where it stopped.
+held-out frames and views to both sides of the path, and prints tables of means
+and deviations over the streets. A second traversal, in other light and traffic,
+is fitted alone and together with the first; edits of cars and information gain
+are scored for the variants in `WHOLE`. metrics.json in WORKDIR holds every
+figure, offsets.svg the curves. A killed comparison resumes when started again.
 """
 
 import dataclasses
@@ -42,9 +41,8 @@ class Variant:
   """How a street is fitted.
 
   Attributes:
-    overrides: of the preset, which has all up to `+ depth`.
-    has_objects: whether objects move with their tracks; without, everything is
-      background.
+    overrides: of the preset, which has all parts up to `+ depth`.
+    has_objects: whether objects move with their tracks; else all is background.
     traversals: drives through the street that are fitted together; Gaussians
       and steps grow with their number.
   """
@@ -66,7 +64,7 @@ _BEFORE, _TOGETHER = '+ depth', '+ second traversal'
 _ALONE = 'second traversal alone'
 _SYMMETRIC, _LIT = '+ symmetry', '+ symmetry and light'
 _DETAILED, _ALIKE = '+ detail of cars', '+ likeness of cars'
-# What edits and information gain are scored of, too.
+# Variants whose edits and information gain are scored.
 WHOLE = (_BEFORE, _SYMMETRIC, _LIT, _DETAILED, _ALIKE)
 _WHOLE_COLUMNS = (
   'pixels',
@@ -102,7 +100,7 @@ _VARIANTS = flags.DEFINE_list(
 
 # Metres to the side at which information gain is compared with the error.
 _TRUST_OFFSET = 3.0
-# Steps between two of the moments at which shifted views are scored.
+# Steps between scored moments of shifted views.
 _STRIDE = 20
 
 
@@ -177,7 +175,7 @@ def _scores(street_seed, name, config, directory):
 
 
 def _without_objects(log):
-  """The log as if nobody but the ego had been tracked."""
+  """The log with all tracks but the ego's invalid."""
   valid = np.asarray(log.tracks.valid).copy()
   valid[:, 1:] = False
   return log.replace(tracks=log.tracks.replace(valid=valid))
@@ -186,7 +184,7 @@ def _without_objects(log):
 def _mean(rows):
   """`mean (deviation)` over streets of each column of `[streets, n]`.
 
-  Streets that have no such score, None, are left out.
+  Leaves out streets without a score, None.
   """
   cells = []
   for column in np.array(rows, float).T:

@@ -1,40 +1,40 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Edits a fitted scene: takes cars out, moves them, puts others in.
+r"""Edits a fitted scene: removes, moves and inserts cars.
 
-What `experiments.fit_scene` left in WORKDIR is read; nothing there changes.
-Who is in the scene, and what a bank of assets holds:
+Reads the WORKDIR of `experiments.fit_scene` and changes nothing there. List the
+agents of the scene and the assets of a bank:
 
   python -m experiments.edit_scene --workdir=runs/scene --bank=runs/bank --list
 
-The car of agent 3 into the bank; its Gaussians are a `.ply` that any viewer of
-3DGS opens:
+Save the car of agent 3 to the bank; its Gaussians are a `.ply` that any viewer
+of 3DGS opens:
 
   python -m experiments.edit_scene --workdir=runs/scene --extract=3 \
     --bank=runs/bank --name=red-van
 
-Agent 3 away, and a car of the bank parked at x, y, yaw in degrees:
+Remove agent 3 and park a car of the bank at x, y, yaw in degrees:
 
   python -m experiments.edit_scene --workdir=runs/scene --remove=3 \
     --insert=red-van --bank=runs/bank --at=12.5,-3.1,90 --out=runs/edited
 
-A car of the bank that drives 8 m ahead of agent 2 and 3.5 m to its left:
+Insert a car of the bank 8 m ahead of agent 2 and 3.5 m to its left:
 
   python -m experiments.edit_scene --workdir=runs/scene --num_agents=13 \
     --insert=red-van --bank=runs/bank --follow=2 --shift=8,3.5,0 \
     --out=runs/edited
 
-Agent 1 moved 5 m ahead and turned by 30 degrees:
+Move agent 1 by 5 m ahead and turn it by 30 degrees:
 
   python -m experiments.edit_scene --workdir=runs/scene --move=1 \
     --shift=5,0,30 --out=runs/edited
 
 OUT gets the scene, laid out like WORKDIR, so that it can be edited again;
-edited.mp4, what the recording cameras saw above what they see now; edited.png,
+edited.mp4, the recording cameras' views before above those after; edited.png,
 the moment of it that changed most; around.mp4, the car from all sides; and
-edits.json, all that was done. A scene of fixed size for a simulator that stacks
-scenes: `--num_agents` and `--num_gaussians` pad it.
+edits.json, the list of edits. `--num_agents` and `--num_gaussians` pad the
+scene to a fixed size, for a simulator that stacks scenes.
 
-How well edits hold, against the built-in world with the same edits:
+Score edits against the built-in world with the same edits:
 
   python -m experiments.edit_scene --workdir=runs/scene --score --out=runs/edits
 """
@@ -97,10 +97,10 @@ _OVERWRITE = flags.DEFINE_bool(
   'overwrite', False, 'Replace an asset or a scene of the same name.'
 )
 
-# Metres and degrees beyond which a number is a mistake, and what no scene has.
+# Limits of numbers: metres and degrees, agents, Gaussians.
 _FARTHEST, _MOST_AGENTS, _MOST_GAUSSIANS = 1e5, 10_000, 100_000_000
 
-# Of the flight around a car: pictures, metres from it and above it.
+# Flight around a car: frames, metres from it and above it.
 _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 60, 7.0, 2.5
 
 
@@ -111,8 +111,8 @@ class Fitted:
   Attributes:
     name: of the place.
     scene: the reconstruction.
-    request: that it was fitted by.
-    edits: what was done to it since, in words.
+    request: of its fit.
+    edits: since then, in words.
   """
 
   name: str
@@ -122,10 +122,10 @@ class Fitted:
 
 
 def read(workdir, name=None):
-  """A `Fitted` scene.
+  """Reads a `Fitted` scene.
 
   Args:
-    workdir: what `experiments.fit_scene` or this command wrote.
+    workdir: of `experiments.fit_scene` or of this command.
     name: of the place; None takes the only one.
 
   Raises:
@@ -189,7 +189,11 @@ def _numbers(flag):
 
 
 def _check_flags():
-  """Whether the flags agree, before anything is read."""
+  """Checks that the flags agree, before anything is read.
+
+  Raises:
+    ConfigError: if they do not.
+  """
 
   def demand(is_right, message):
     if not is_right:
@@ -248,7 +252,7 @@ def _check_flags():
 
 
 def _track(scene, size, agent):
-  """The track that the flags describe, `agent` being whose to shift."""
+  """The track of `--at`, or that of `agent` shifted by `--shift`."""
   if _AT.value is not None:
     x, y, degrees = _numbers(_AT)
     return splat.assets.parked(scene, size, x, y, np.radians(degrees))
@@ -264,16 +268,16 @@ def _track(scene, size, agent):
     left,
     np.radians(degrees),
   )
-  # The middle of a box of another height stands at another height.
+  # The middle of a box is half its height above the ground.
   rise = (float(size[2]) - float(scene.sizes[agent][2])) / 2
   return track.replace(z=track.z + np.float32(rise))
 
 
 def edit(scene):
-  """What the flags make of a scene.
+  """Applies the edits of the flags.
 
   Returns:
-    The edited scene; what was done, in words; and the agent that was moved or
+    The edited scene; the edits in words; and the agent that was moved or
     inserted, or None.
   """
   before, done, shown = scene, [], None
@@ -290,7 +294,7 @@ def edit(scene):
   )
   if _MOVE.value is not None:
     shown = _MOVE.value
-    # Checks the number first, for a message of the library's own.
+    # First, since it checks the number with a message of its own.
     scene = splat.assets.move(scene, shown)
     track = _track(before, scene.sizes[shown], shown)
     scene = splat.assets.replace_track(scene, shown, track)
@@ -312,7 +316,7 @@ def edit(scene):
 
 
 def _present(scene):
-  """Agents that are ever there."""
+  """Agents that are valid at any step."""
   return np.flatnonzero(np.any(scene.tracks.valid, 0)).tolist()
 
 

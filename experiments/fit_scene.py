@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""A recorded drive becomes a scene, and a page shows how good it is.
+r"""Fits scenes to drives and writes a page that shows how good they are.
 
 On the built-in world:
 
@@ -11,13 +11,12 @@ On a real drive:
   python -m experiments.fit_scene --preset=cpu --log=kitti \
     --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/scene_kitti
 
-The page, WORKDIR/report/index.html, has the moments that were never fitted
-beside the truth, errors, where the scene expects them (information gain),
-depth, a flight around the car, the Gaussians from above and, for the built-in
-world, scores against the truth to both sides of the path; metrics.json holds
-the figures. WORKDIR/scenes holds the scenes, which `experiments.edit_scene`
-reads. A fit that was killed goes on where it stopped when started again.
-`--set=splat.fit.num_steps=500` sets any field of the configuration;
+The page, WORKDIR/report/index.html, has held-out moments beside the truth,
+errors, expected errors (information gain), depth, a flight around the car, the
+Gaussians from above and, for the built-in world, scores against the truth to
+both sides of the path; metrics.json holds the figures. WORKDIR/scenes holds the
+scenes, which `experiments.edit_scene` reads. A killed fit resumes when started
+again. `--set=splat.fit.num_steps=500` sets any field of the configuration;
 `--print_config` shows them all.
 """
 
@@ -50,17 +49,17 @@ _SET = shared.flag('set')
 _OFFSETS = shared.flag('offsets', ['0', '1', '2', '3', '4', '5', '6'])
 _PRINT_CONFIG = shared.flag('print_config')
 
-# Of the flight: pictures, metres from the car and above it.
+# Flight around the ego: frames, metres from the car and above it.
 _FLIGHT_FRAMES, _FLIGHT_RADIUS, _FLIGHT_HEIGHT = 90, 11.0, 5.0
-# Errors are shown this many times as large.
+# Factor by which errors are enlarged.
 _GAIN = 4
-# Nats at which information gain is half as bright as it can be.
+# Nats of information gain at half brightness.
 _HALF_GAIN = 2.0
 # Metres to the side at which it is compared with the true error.
 _TRUST_OFFSET = 3.0
-# Depth at which the picture of depth is half as bright, metres.
+# Metres of depth at half brightness.
 _HALF_DEPTH = 15.0
-# Steps between two of the moments at which shifted views are scored.
+# Steps between scored moments of shifted views.
 _STRIDE = 20
 
 
@@ -81,7 +80,7 @@ def _request():
 
 
 def inspect(fitted, config):
-  """The `Inspection` of a `pipeline.Fitted`."""
+  """Scores and shows a `pipeline.Fitted`; returns `report.page.Inspection`."""
   recording, scene = fitted.recording, fitted.scene
   name, log, street = recording.name, recording.log, recording.street
   steps = np.flatnonzero(log.is_held_out)

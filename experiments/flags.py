@@ -1,13 +1,13 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Flags that several commands share: each is defined once, with one meaning.
 
-A command says which of them it takes, and what its own default is:
+A command declares those that it takes, with its own defaults:
 
   _SEED = shared.flag('seed')
   _WORKDIR = shared.flag('workdir', 'runs/scene')
 
-`training.cli.run` refuses those that a command does not take. Flags that only
-one command has stand in its own module.
+`training.cli.run` refuses those that a command does not take. Flags of a single
+command are defined in its own module.
 """
 
 import dataclasses
@@ -95,7 +95,7 @@ class Flag:
 
   @property
   def value(self):
-    """What the command line says, or else this command's default."""
+    """The value on the command line, or else this command's default."""
     given = flags.FLAGS[self.name].value
     return self.default if given is None else given
 
@@ -113,14 +113,14 @@ def flag(name, default=None) -> Flag:
   flags.declare_key_flag(name)
   if default is None:
     default = _DEFAULTS.get(name)
-  # What --help of this process says.
+  # For --help of this process.
   if sys._getframe(1).f_globals['__name__'] == '__main__':
     flags.FLAGS.set_default(name, default)
   return Flag(name, default)
 
 
 def numbers(flag, kind):
-  """A tuple of the numbers of a list flag.
+  """Parses a list flag to a tuple of numbers.
 
   Args:
     flag: with a name and a value, a list of strings.

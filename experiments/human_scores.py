@@ -1,14 +1,13 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Scores of the people who were recorded: what a perfect imitator would get.
+r"""Scores the recorded human drivers: what a perfect imitator would get.
 
   python -m experiments.human_scores --womd_dir=womd_scenes
 
-drives every recording as it was driven, first step to last, and prints for each
-data set the mean of nuPlan's closed-loop score, its parts, and the recordings
-that stay below 0.9 with what cost them. Scores that are low here say something
-of the recording or of the score, not of a policy. WORKDIR holds a file for each
-recording, so that a run that was killed goes on where it stopped, and
-human.json with all of them.
+replays every recording, first step to last, and prints for each data set the
+mean of nuPlan's closed-loop score, its parts, and the recordings below 0.9 with
+the reasons. Low scores here are due to the recording or to the score, not to a
+policy. WORKDIR holds a file for each recording, so that a killed run resumes,
+and human.json with all of them.
 """
 
 import pathlib

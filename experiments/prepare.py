@@ -11,8 +11,8 @@ drives through built-in streets, from `--seed` on, of the sizes of `--preset`:
   python -m experiments.prepare --source=world --out_dir=data/world \
     --num_logs=16 --set=world.width=320
 
-The module of `data_pipelines` that is called like the source says what it reads
-and how. OUT_DIR appears whole or not at all; it is what `--log=prepared` reads.
+The module of `data_pipelines` named like the source documents what it reads.
+OUT_DIR is written whole or not at all; `--log=prepared` reads it.
 """
 
 from absl import flags
@@ -113,7 +113,11 @@ def _traffic():
 
 
 def _check_flags(source):
-  """Whether all that is given is heeded, and all that is needed is given."""
+  """Checks that all given flags apply and all needed flags are given.
+
+  Raises:
+    ConfigError: if not.
+  """
   heeded = _HEEDED[source]
   for name in set().union(*_HEEDED.values()).difference(heeded):
     if flags.FLAGS[name].present:

@@ -63,10 +63,10 @@ _POD = (
   'ppo.num_updates=1000',
 )
 
-# Overrides of the defaults, in the words of `--set`.
+# Overrides of the defaults, as for `--set`.
 PRESETS = {'quickstart': (), 'cpu': _CPU, 'gpu': _GPU, 'pod': _POD}
 
-# Of a scene fitted alone, on top of the preset of the whole pipeline.
+# For a scene fitted alone, on top of the preset of the whole pipeline.
 SCENES = {
   'quickstart': (),
   'cpu': (
@@ -89,8 +89,8 @@ SCENES = {
   'gpu': ('splat.fit.has_ground=True', 'splat.fit.fits_surface=True'),
 }
 
-# Of a recorded drive that is fitted alone, on top of that: there is more to
-# see than in a built-in street, and poses are measured.
+# For a recorded drive fitted alone, on top of that: it has more detail than a
+# built-in street, and measured poses.
 RECORDED = {
   'cpu': (
     'splat.fit.num_gaussians=98304',

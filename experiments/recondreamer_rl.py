@@ -11,10 +11,10 @@ On a real drive:
   python -m experiments.recondreamer_rl --preset=quickstart --log=kitti \
     --data_dir=../shared/data/kitti_raw_0001 --workdir=runs/kitti
 
-WORKDIR/report/index.html shows what there is after every stage. A run that was
-killed goes on where it stopped when started again. Any field of
-the configuration can be set: `--set=ppo.num_updates=80`; `--print_config` shows
-them all. Adversaries to train on can be told in words:
+WORKDIR/report/index.html is written anew after every stage. A killed run
+resumes when started again. `--set=ppo.num_updates=80` sets any field of the
+configuration; `--print_config` shows them all. Adversaries to train on can be
+given in words:
 
   python -m experiments.recondreamer_rl \
     --scenario="the car on the right cuts in hard after two seconds"

@@ -1,7 +1,7 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Recordings of traffic that experiments read.
 
-What was found in each is kept on disk: a run that was killed goes on.
+Results of each are kept on disk, so that a killed run resumes.
 """
 
 import functools
@@ -17,7 +17,7 @@ from data_pipelines import womd
 from rdrl import logs
 from rdrl import training
 
-# By data set: how to find recordings, how to read one.
+# Data set to the functions that find its recordings and read one.
 SETS = {
   'womd': (archive.recordings, womd.read),
   'nuscenes': (archive.recordings, nuscenes.read),
@@ -26,18 +26,18 @@ SETS = {
 
 
 def asked_for(dirs, limit, options):
-  """The recordings that a command line asks for.
+  """Finds the recordings that a command line asks for.
 
   Args:
     dirs: flag of the directory of each of `SETS`, by name.
-    limit: first recordings of a data set, or None.
-    options: `data_pipelines.traffic.Options` of how to read.
+    limit: most recordings of a data set, or None.
+    options: `data_pipelines.traffic.Options`.
 
   Returns:
     A list of `(data set, name, function that reads it)`, in order of names.
 
   Raises:
-    training.config.ConfigError: if nothing is asked for.
+    training.config.ConfigError: if no directory is given.
     logs.LogError: if a directory has no recordings.
   """
   if not any(flag.value for flag in dirs.values()):
@@ -54,7 +54,7 @@ def asked_for(dirs, limit, options):
 
 
 def write(path, tree):
-  """JSON, whole or not at all."""
+  """Writes JSON, whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_suffix('.tmp')
   temporary.write_text(json.dumps(tree))
@@ -62,15 +62,15 @@ def write(path, tree):
 
 
 def scored(todo, workdir, score):
-  """What a function finds in recordings, kept on disk, one file for each.
+  """Scores recordings; keeps a file of each on disk.
 
   Args:
     todo: from `asked_for`.
-    workdir: holds `<data set>/<name>.json`; what is there is not found anew.
-    score: of a log, to what JSON can hold.
+    workdir: holds `<data set>/<name>.json`; existing files are not made anew.
+    score: function of a log, with a result that JSON can hold.
 
   Returns:
-    `{data set: {name: what was found}}`.
+    `{data set: {name: result}}`.
 
   Raises:
     logs.LogError: one line that names the recording, if it cannot be scored.

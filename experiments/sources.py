@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Drives that are neither built in nor prepared, as the pipeline reads them."""
+"""Prepares drives for the pipeline that are neither built in nor prepared."""
 
 
 def prepare(request, out_dir):
@@ -10,7 +10,7 @@ def prepare(request, out_dir):
     out_dir: folder of the logs.
 
   Raises:
-    LogError: if the drive is not sound.
+    LogError: if the drive is not valid.
     OSError: if it cannot be read or `out_dir` be written.
   """
   # TFDS is absent on accelerator images; only this source needs it.

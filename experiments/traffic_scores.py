@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Adversaries in recorded traffic: how many are possible, how hard are they.
+r"""Scores adversaries in recorded traffic: how many are possible, how hard.
 
   python -m experiments.traffic_scores --womd_dir=womd_scenes \
     --nuscenes_dir=nuscenes_mini_tracks --argoverse2_dir=argoverse2_logs
@@ -39,7 +39,7 @@ from rdrl.report import traffic_scores
 from rdrl.report import videos
 
 _WORKDIR = shared.flag('workdir', 'runs/traffic')
-# The ego, the nearest to it, and a car to insert.
+# The ego, the agents nearest to it, and a donor.
 _AGENTS = shared.flag('num_agents', 48)
 _SEED = shared.flag('seed')
 _DIRS = {name: shared.flag(f'{name}_dir') for name in recordings.SETS}
@@ -56,7 +56,7 @@ _ACCEPTED = flags.DEFINE_integer(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """What decides the scores of a recording."""
+  """Parameters of the scores."""
 
   num_agents: ranges.Count
   seed: ranges.Seed

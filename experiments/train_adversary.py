@@ -6,14 +6,14 @@ Prepare traffic first, such as Waymo Open Motion:
   python -m experiments.prepare --source=womd --data_dir=womd_scenes \
     --out_dir=data/womd --num_agents=64
 
-Train on all scenes but the held-out ones, then draw futures of these, free and
-guided to a collision with the ego:
+Train on all scenes but the held-out ones, then sample futures of these, free
+and guided to a collision with the ego:
 
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/adversary
 
-A run that is interrupted goes on where it was when the same command is given
-again. Score another guidance with the same model:
+An interrupted run resumes when the same command is given again. Score another
+guidance with the same model:
 
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/adversary --guide=collision=2.0 --guide=rate=0.2
@@ -23,7 +23,7 @@ Start guided futures from proposals of the rule-based adversary as well:
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/adversary --proposals=128
 
-Size and training are those of `learned.Config`:
+Set size and training, the fields of `learned.Config`:
 
   python -m experiments.train_adversary --data_dir=data/womd \
     --workdir=runs/small --model=num_steps=500 --model=channels=48
@@ -85,12 +85,12 @@ _STRENGTH = flags.DEFINE_float(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """What a model is trained on and how.
+  """Data and training of a model.
 
   Attributes:
-    data_dir: of the prepared traffic.
+    data_dir: folder of the prepared traffic.
     seed: of the split and of training.
-    num_held_out: scenes.
+    num_held_out: number of held-out scenes.
     model: size and training.
   """
 
@@ -101,10 +101,10 @@ class Request:
 
 
 def split(names, num_held_out, seed):
-  """Names to train on and names held out, both in order.
+  """Splits names into training and held-out ones, both in order.
 
   Raises:
-    ValueError: if that leaves no scene on one of the sides.
+    ValueError: if one of the parts is empty.
   """
   if not 0 < num_held_out < len(names):
     raise ValueError(
@@ -120,7 +120,7 @@ def split(names, num_held_out, seed):
 
 
 def read(data_dir, names, config):
-  """`Traffic` `[S]` of some logs of a data set, in host memory."""
+  """Reads logs of a data set as `Traffic` `[S]` in host memory."""
   return learned.stack(
     [
       learned.prepare(logs.geometric_scene(logs.read(data_dir, name)), config)
@@ -130,7 +130,7 @@ def read(data_dir, names, config):
 
 
 def write_scores(workdir, scores, facts):
-  """Writes scores.json and scores.md, whose lines are returned."""
+  """Writes scores.json and scores.md; returns the lines of the latter."""
   (workdir / 'scores.json').write_text(
     json.dumps({'facts': facts, 'scores': scores}, indent=2) + '\n'
   )
@@ -141,10 +141,10 @@ def write_scores(workdir, scores, facts):
 
 
 def write_picture(path, model, traffic, steps, num_samples, guidance, key):
-  """Draws futures of the first moment at which guidance makes a collision.
+  """Draws futures of the first moment at which guidance leads to a collision.
 
-  Where it never does, of the first that has an adversary. Arguments as those of
-  `adversary_scores.score`, whose futures these are.
+  If there is none, of the first with an adversary. Arguments and futures are
+  those of `adversary_scores.score`.
   """
   config, shown = model.config, None
   for index in range(len(traffic.kind)):

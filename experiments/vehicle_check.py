@@ -5,13 +5,13 @@ r"""Checks the kinematic bicycle against a recorded drive.
 
 reads one segment of comma2k19 (Schafer et al. 2018, arXiv 1812.05752): poses in
 ECEF coordinates at 20 Hz, speed and steering wheel from the CAN bus at 83 Hz.
-Ratio and offset of the steering are fitted to the beginning of the segment; the
-bicycle then repeats stretches of the rest from measured speed and steering
-alone, and one JSON line tells how far from the truth it ends.
+It fits ratio and offset of the steering to the beginning of the segment, drives
+the bicycle over stretches of the rest from measured speed and steering alone,
+and prints one JSON line with the errors at their ends.
 
-Next to it stand the same without steering, which a straight road forgives, and
-with a scale of the speed fitted to the same beginning: wheel speeds on the bus
-are a little off.
+For comparison the line also has the errors without steering, which are small on
+a straight road, and those with a scale of the speed, fitted to the same
+beginning, because wheel speeds on the bus are a little off.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ _STRIDE = 5
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-  """A drive over flat ground, in NumPy.
+  """A drive on flat ground, in NumPy.
 
   Attributes:
     times: `[T]` seconds.
@@ -95,10 +95,10 @@ def east_north_up(position):
 
 
 def read(data_dir):
-  """A `Segment`.
+  """Reads a `Segment`.
 
   Raises:
-    ConfigError: naming the file that is missing or spoilt.
+    ConfigError: naming the file that is missing or damaged.
   """
   position = _load(data_dir, 'global_pose/frame_positions', 3)
   velocity = _load(data_dir, 'global_pose/frame_velocities', 3)
@@ -160,7 +160,7 @@ _slopes = jax.jit(jax.jacfwd(_ends))
 
 
 def _fit(stretches, free, initial=(1 / 20, 0.0, 1.0)):
-  """Params `[3]` of which `free` are fitted to where stretches end."""
+  """Fits the params `free` of `[3]` to the ends of stretches."""
   *inputs, ends = stretches
   initial, free = np.array(initial), list(free)
 
@@ -191,18 +191,19 @@ def _errors(stretches, params):
 
 
 def check(segment, fit_s=20.0, stretch_s=5.0):
-  """Facts of how well the bicycle repeats a drive.
+  """Measures how well the bicycle reproduces a drive.
 
   Args:
     segment: the drive.
-    fit_s: seconds from its beginning to fit ratio and offset to.
+    fit_s: seconds at its beginning, to fit ratio and offset to.
     stretch_s: seconds of the stretches of the rest.
 
   Returns:
-    Dict: `steering_ratio`, `steering_offset_deg` at the steering wheel,
-    `stretches`, and in metres `median_end_m`, `worst_end_m`, medians of what is
-    missing `along_m` and `aside_m`; the same of `aside_m` without steering; and
-    with a fitted `speed_scale` `scaled_median_end_m`.
+    Dict of `steering_ratio`, `steering_offset_deg` at the steering wheel, the
+    number of `stretches`, their length `stretch_s`, and errors at their ends in
+    metres: `median_end_m`, `worst_end_m`, medians `along_m` and `aside_m` and
+    `aside_without_steering_m`; and of a fit with a `speed_scale`
+    `scaled_median_end_m`.
 
   Raises:
     ConfigError: if the segment is too short.

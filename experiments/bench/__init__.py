@@ -1,2 +1,2 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""What is timed on any machine, and on accelerators."""
+"""Benchmarks, for any machine and for accelerators."""

@@ -1,10 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Times what the loop is made of, beside a yardstick of the machine.
+"""Times the parts of the loop, beside a yardstick of the machine.
 
   python -m experiments.bench
 
 prints one JSON line per case: the median over repeats, after one warm-up. The
-yardstick, a matrix product and a sort, tells machines apart: compare ratios.
+yardstick, a matrix product and a sort, differs by machine: compare ratios.
 """
 
 import jax

@@ -1,12 +1,12 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Looks whether an accelerator is right and how fast, in six minutes.
+r"""Checks that an accelerator is right and times it, in six minutes.
 
   python -m experiments.bench.accelerator
   python -m experiments.bench.accelerator --suites=views,rollouts
   python -m experiments.bench.accelerator --size=tiny  # anywhere
 
-prints one JSON line per case, each with the device, the version of JAX and the
-date. Suites, any of which may be left out or be run again alone:
+prints one JSON line per case, with the device, the version of JAX and the date.
+Suites, any of which can be run alone:
 
   exact     image and gradients of the street by each of `--backends` against
             XLA's on the CPU
@@ -15,9 +15,9 @@ date. Suites, any of which may be left out or be run again alone:
   views     one image of the street, forward and with gradients
   rollouts  small images of 64 and of 512 environments
 
-Where torch and gsplat are installed and there is a GPU, the last two time its
-CUDA rasterizer in the same run; it is compiled in the background meanwhile. A
-suite begins no case after `--seconds`, and says which it left out.
+Where torch and gsplat are installed and there is a GPU, the last two also time
+gsplat's CUDA rasterizer, which compiles in the background. A suite begins no
+case after `--seconds` and names those that it left out.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ from rdrl.learn import ppo
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-  """How much work each suite is.
+  """Amount of work of each suite.
 
   Attributes:
     exact: Gaussians, height and width of the image that is compared.
@@ -165,7 +165,7 @@ def _exact(size, backends):
 
 
 def _differences(truth, found):
-  """How far an image and gradients are from the true ones."""
+  """Differences of an image and gradients from the true ones."""
   apart = np.max(np.abs(found[0] - truth[0]), -1)
   facts = {
     'pixels': apart.size,
@@ -181,7 +181,7 @@ def _differences(truth, found):
 
 
 def _roomy(gaussians, camera, margin=1.2):
-  """A configuration with room for what the camera sees."""
+  """A configuration with enough capacity for a camera."""
   cameras = camera
   if jnp.ndim(camera.intrinsics) == 2:
     cameras = jax.tree.map(lambda x: x[None], camera)
@@ -343,7 +343,7 @@ def _renderer(scene, config):
 
 
 def _replay(scene):
-  """`Scenario` `[1]` of a drive as it was."""
+  """`Scenario` `[1]` of an unedited drive."""
   nobody = np.zeros(len(scene.sizes), np.int32)
   zero = np.int32(0)
   one = types.Scenario(
@@ -370,7 +370,7 @@ class _Build:
     if not torch.cuda.is_available():
       return
     major, minor = torch.cuda.get_device_capability()
-    # Of the build and of this run: it is built again for another one.
+    # Of the build and of this run, which must agree.
     os.environ['TORCH_CUDA_ARCH_LIST'] = f'{major}.{minor}'
     self.process = subprocess.Popen(
       [sys.executable, '-c', 'from gsplat.cuda._backend import _C; assert _C'],
@@ -379,7 +379,7 @@ class _Build:
     )
 
   def succeeds(self):
-    """Whether there is something to compare with; waits for it."""
+    """Whether gsplat is there; waits for its build."""
     return self.process is not None and self.process.wait() == 0
 
 

@@ -4,11 +4,11 @@ r"""Times the Dynamic Adversary Agent: proposals drawn and checked per second.
   python -m experiments.bench.adversaries
   taskset -c 0 python -m experiments.bench.adversaries  # one core
 
-prints one JSON line per number of agents. Every family and insertion are asked
-for alike often, on two built-in streets, one thread each. A proposal that fails
-a check is done; one that passes all is compared with the ego's manoeuvres, too,
-and `judged` is the share of these. Each figure is that of the fastest of many
-rounds, each with other keys, so that what else the machine does counts least.
+prints one JSON line per number of agents. All families and insertion are drawn
+equally often, on two built-in streets, one thread each. A proposal that passes
+all checks is also compared with the ego's manoeuvres; `judged` is the share of
+these. Each figure is that of the fastest of many rounds, each with new keys, to
+exclude other load on the machine.
 """
 
 import time
@@ -33,7 +33,7 @@ _STREETS = 2
 
 
 def place(street):
-  """The `Scene` of a built-in street as it is, with a donor, without pictures.
+  """The true `Scene` of a built-in street, with a donor, without appearance.
 
   Args:
     street: from `world.build`.
@@ -63,7 +63,7 @@ def place(street):
 
 
 def measure(num_agents, num_proposals, num_rounds, seed):
-  """Facts of rounds after a first that compiles.
+  """Times rounds after a first one, which compiles.
 
   Args:
     num_agents: per street.

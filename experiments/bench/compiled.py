@@ -4,13 +4,13 @@ r"""Counts the kernels of frames that are compiled for a GPU, without a GPU.
   pip install --no-deps jax-cuda12-plugin==0.10.2 jax-cuda12-pjrt==0.10.2
   JAX_PLATFORMS=cpu python -m experiments.bench.compiled --backends=lockstep
 
-XLA compiles for a GPU that it is told of, here an H100, and what it compiles to
-says which kernels will be launched. The versions are those of the installed
-JAX; the plugin is no requirement of anything else. Prints one JSON line per
-case: the kernels that are launched once, those of each loop whose turns depend
-on values, and the memory that they read and write, where an array that is
-gathered from counts as a whole. Loops of so many pieces and so many binary
-digits are `rdrl.splat.raster.lockstep`'s.
+XLA can compile for a described GPU, here an H100; the optimised program says
+which kernels it will launch. The versions are those of the installed JAX;
+nothing else needs the plugin. Prints one JSON line per case: the kernels that
+are launched once, those of each loop whose number of turns depends on values,
+and the memory that they read and write, where a gather counts its whole array.
+Loops over pieces and over binary digits are those of
+`rdrl.splat.raster.lockstep`.
 """
 
 import functools
@@ -35,7 +35,7 @@ _GAUSSIANS = shared.flag('num_gaussians', 50_000)
 _HEIGHT = flags.DEFINE_integer('height', 192, 'Pixels.')
 _WIDTH = flags.DEFINE_integer('width', 320, 'Pixels.')
 
-# As the driver of an H100 (SXM, 80 GB) tells it.
+# As reported by the driver of an H100 (SXM, 80 GB).
 _H100 = """
 gpu_device_info {
   threads_per_block_limit: 1024  threads_per_warp: 32
@@ -55,7 +55,7 @@ runtime_version { major: 12 minor: 8 }
 device_description_str: "NVIDIA H100 80GB HBM3"
 """
 
-# What launches nothing.
+# Operations that launch no kernel.
 _FREE = {
   'after-all',
   'bitcast',
@@ -95,11 +95,11 @@ def compiled(function, *arguments):
 
 
 def launches(text):
-  """What optimised HLO launches.
+  """Counts the kernels of optimised HLO.
 
   Returns:
-    A list of `(kernels, bytes)`: what is launched once, loops of a known number
-    of turns among it, then what each turn of the other loops is.
+    A list of `(kernels, bytes)`: first what is launched once, including loops
+    of a known number of turns; then a turn of each other loop.
   """
   bodies, name = {}, None
   for line in text.splitlines():

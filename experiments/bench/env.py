@@ -5,18 +5,18 @@ r"""Times a step of the simulator without rendering, beside Waymax.
   taskset -c 0 python -m experiments.bench.env  # one core
 
 prints one JSON line per case, then a table. The work is Waymax's: all agents
-but the ego replay their logs, the ego is a kinematic bicycle that is given
-other commands at every step of 0.1 s, episodes of 80 steps begin anew; then
-nothing else, or whether each agent overlaps any other, of all pairs, or that
-and whether each agent's corners have left the road. They are the functions that
-`sim.Env` steps with. Waymax compares every corner with every point of the road;
-here the distance to the road's edge is baked once per scene into a grid, which
-takes `bake_s`, and a step does not know how many points there were.
+but the ego replay their logs; the ego is a kinematic bicycle with new commands
+at every step of 0.1 s, in episodes of 80 steps. Cases add nothing else, or
+overlaps of all pairs of agents, or these and whether agents' corners have left
+the road. The functions are those of `sim.Env`. Waymax compares every corner
+with every point of the road; here the distance to the road's edge is baked once
+per scene into a grid, which takes `bake_s`, so that a step does not depend on
+the number of points.
 
 Waymax 0.1 ran on one thread with 32 objects where a float32 product of
 2048x2048 reached 265 GFLOP/s and a sort of 200,000 took 57 ms; its rates are
 scaled by the ratio that favours it more. Each figure is that of the fastest of
-many calls, so that what else the machine does counts least, on both sides.
+many calls, to exclude other load on the machine, on both sides.
 """
 
 import functools
@@ -61,7 +61,7 @@ WAYMAX = {
 WAYMAX_AGENTS = 32
 _YARDSTICK = 265, 57
 
-# Steps of an episode, scenes, and steps that a timed call takes at least.
+# Steps of an episode, scenes, and least steps of a timed call.
 _STEPS, _SCENES, _LEAST = 80, 4, 8_000
 # Metres: radius of the road's middle and its amplitude, half its width, side
 # of a grid's cell; and cells along a side.
@@ -73,7 +73,7 @@ def _radius(angle, phase):
 
 
 def road(num_points, phase):
-  """`Grid` of a ring road whose two edges have so many points together."""
+  """`Grid` of a ring road whose two edges have `num_points` together."""
   angle = np.arange(num_points // 2) * (2 * np.pi / (num_points // 2))
   image = Image.new('1', (_SIDE, _SIDE))
   draw = ImageDraw.Draw(image)
@@ -109,9 +109,9 @@ def traffic(num_agents, phase, rng):
 
 
 def _substep(case, grid, scene, sizes, carry, inputs):
-  """One step of one environment; counts who met whom and left the road.
+  """Steps one environment; counts agents that overlap or have left the road.
 
-  Speeds are summed so that the compiler may not leave out who is not looked at.
+  Sums speeds, so that the compiler must compute all agents.
   """
   agents, vehicle, driven, met, left = carry
   track, speed, curvature = inputs
@@ -197,7 +197,7 @@ def waymax(case, num_points, num_envs, num_agents, gflop_per_s, sort_ms):
 
 
 def bench(num_agents, points, envs, repeats, seed, yardstick):
-  """Reports every case with so many agents; returns rows of the table."""
+  """Reports every case with `num_agents`; returns rows of the table."""
   rows, unexpected = [], 0
   with timing.Compilations() as compiled:
     roads = {}

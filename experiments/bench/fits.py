@@ -73,7 +73,7 @@ def time_fit(log, config, key, num_steps):
 
 @contextlib.contextmanager
 def watched(module, name, count=lambda *_: 1):
-  """Puts a `Watch` in the place of a jitted function of a module."""
+  """Replaces a jitted function of a module by a `Watch`."""
   with timing.Compilations() as compiled:
     watch = Watch(getattr(module, name), compiled, count)
     setattr(module, name, watch)
@@ -84,7 +84,7 @@ def watched(module, name, count=lambda *_: 1):
 
 
 class Watch:
-  """Takes the place of a jitted step and looks at every call.
+  """Replaces a jitted step and times every call.
 
   Attributes:
     step: what it calls, which returns a state and metrics.
@@ -116,7 +116,7 @@ class Watch:
     return state, metrics
 
   def facts(self):
-    """Of all calls but the first, which compiles.
+    """Figures of all calls but the first, which compiles.
 
     Returns:
       `median_ms` of a step and `mean_ms`, which the rare ones are a part of;
@@ -140,12 +140,12 @@ class Watch:
     found = compiled.memory_analysis()
     parts = 'argument', 'output', 'temp'
     total = sum(getattr(found, f'{x}_size_in_bytes') for x in parts)
-    # The state is donated: what comes out lies where it came in.
+    # The state is donated: output and input share memory.
     return total - found.alias_size_in_bytes
 
 
 def _shape(x):
-  """Of an array that may be donated; anything else is static."""
+  """Shape of an array, which may be donated; anything else is static."""
   if isinstance(x, jax.Array):
     return jax.ShapeDtypeStruct(x.shape, x.dtype)
   return x

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Times the steps of a fit and says what they cost, beside a yardstick.
+r"""Times the steps of a fit, beside a yardstick of the machine.
 
   python -m experiments.bench.fitting
   taskset -c 0 python -m experiments.bench.fitting  # one core
@@ -44,7 +44,7 @@ _OPENSPLAT, _YARDSTICK = 235, (265, 57)
 
 
 def peak_mib():
-  """The most memory that this process ever held."""
+  """Peak memory of this process in MiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
@@ -70,7 +70,7 @@ def bench(size, num_steps):
     iterations_per_s=1e3 / facts['mean_ms'],
     seconds_per_1000=facts['mean_ms'],
     **facts,
-    # What recording took is a part of the second.
+    # The second includes recording.
     recording_peak_mib=before,
     process_peak_mib=peak_mib(),
   )

@@ -1,13 +1,12 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """gsplat where `torch`, `gsplat` and `nerfacc` are installed.
 
-None of them is among our dependencies, so they are imported where they are
-used. With a GPU gsplat's CUDA rasterizer renders. Without one its reference in
-torch does, which itself calls CUDA twice: for the list of Gaussians that meet
-in a pixel, which is made beforehand here and so costs nothing, and for
-nerfacc's products along rays, which are sums of logarithms here. Its own list
-of tiles is left out, too. So a time of the reference is less than it would
-need alone.
+They are no dependencies of ours, so they are imported where they are used. With
+a GPU gsplat's CUDA rasterizer renders, else its reference in torch. The
+reference calls CUDA twice: for the Gaussians of each pixel, which are listed
+beforehand here at no cost, and for nerfacc's products along rays, which are
+sums of logarithms here. Its own list of tiles is left out, too. So its time is
+less than it would need alone.
 """
 
 import importlib.util
@@ -27,7 +26,7 @@ PARAMETERS = ('means', 'log_scales', 'quats', 'opacity_logits', 'sh')
 
 
 def has_gsplat():
-  """Whether gsplat and what it needs here are installed."""
+  """Whether gsplat and its requirements here are installed."""
   if not all(map(importlib.util.find_spec, ('torch', 'gsplat'))):
     return False
   import torch
@@ -114,7 +113,7 @@ def parameters(gaussians, device):
 def cuda_renderer(gaussians, camera):
   """A function from `parameters` to colours `[H, W, 3]`, by CUDA.
 
-  Of cameras `[C]` it makes `[C, H, W, 3]`.
+  For cameras `[C]` it returns `[C, H, W, 3]`.
   """
   import gsplat
   import torch
@@ -148,8 +147,8 @@ def cuda_renderer(gaussians, camera):
 def torch_renderer(gaussians, camera):
   """A function from `parameters` to colours `[H, W, 3]`, by torch.
 
-  The Gaussians of each pixel are those of `gaussians`; see the module on what
-  is not gsplat's.
+  The lists of Gaussians of each pixel are those of `gaussians`; see the module
+  docstring on what is not gsplat's.
   """
   from gsplat.cuda import _torch_impl
   import nerfacc.volrend
@@ -239,7 +238,7 @@ def pixel_pairs(gaussians, camera):
 def entry_alphas(gaussians, camera, config):
   """Gaussian and tile `[E]` and alpha `[E, PIXELS]` of the tile lists.
 
-  The Gaussian is -1 where there is room to spare.
+  The Gaussian of an unused entry is -1.
   """
   height, width = camera.height, camera.width
   splats = project.project(gaussians, camera, config)
@@ -268,7 +267,7 @@ def entry_alphas(gaussians, camera, config):
 
 
 def _exclusive_product(inputs, pixel):
-  """Products `[M]` of what stands before each input `[M]` in its pixel."""
+  """Exclusive products `[M]` of inputs `[M]` within each pixel."""
   import torch
 
   logs = torch.log(inputs.double())

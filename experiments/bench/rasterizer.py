@@ -45,7 +45,7 @@ SUITES = ('views', 'parts', 'rollout', 'scaling')
 _SUITES = shared.flag('suites', ['views', 'rollout'])
 _REPEATS = shared.flag('repeats', 10)
 _SEED = shared.flag('seed')
-# Of the plots of `scaling`; without it there are none.
+# For the plots of `scaling`; without it there are none.
 _WORKDIR = shared.flag('workdir')
 _GAUSSIANS = flags.DEFINE_list(
   'gaussians',
@@ -100,7 +100,7 @@ def _config(gaussians, camera):
 
 @functools.cache
 def _mesh():
-  """Of `--devices` devices, or of as many as there are."""
+  """A mesh of at most `--devices` devices."""
   return training.mesh.make(jax.devices()[: _DEVICES.value])
 
 
@@ -174,7 +174,7 @@ def time_view(count, height, width, sh_degree):
 
 
 def _peak_mib(call, *arguments):
-  """Arguments, results and temporaries of a compiled call."""
+  """MiB of arguments, results and temporaries of a compiled call."""
   memory = call.lower(*arguments).compile().memory_analysis()
   parts = 'argument', 'output', 'temp'
   return sum(getattr(memory, f'{x}_size_in_bytes') for x in parts) / 2**20
@@ -188,7 +188,7 @@ def _work(gaussians, camera, config):
 
 
 def _against_peers(count, width, sh_degree, forward_ms, both_ms):
-  """Their times over ours, scaled by the yardstick that is worse for us."""
+  """Times of peers over ours, scaled by the yardstick that is worse for us."""
   gflop_per_s, sort_ms = timing.yardstick(_REPEATS.value)
   scale = min(_YARDSTICK[0] / gflop_per_s, sort_ms / _YARDSTICK[1])
   ratios = {}
@@ -267,7 +267,7 @@ def _parts():
 
 
 def _steps(gaussians, camera):
-  """By name a function and its arguments."""
+  """Name to a function and its arguments."""
   mesh, config = _mesh(), _config(gaussians, camera)
   size = camera.height, camera.width
   room = tiles.capacity(len(gaussians.node), *size, config, mesh.size)

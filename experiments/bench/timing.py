@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Times of compiled calls, beside a yardstick that tells machines apart."""
+"""Times compiled calls, beside a yardstick of the machine."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ _SORTED = 200_000
 
 
 class Compilations:
-  """Counts the programs, of whatever function, that its block compiles.
+  """Counts the programs that its block compiles.
 
   Attributes:
     count: so far.
@@ -56,7 +56,7 @@ def _timed(pick, call, *arguments, repeats):
 def least_ms(call, *arguments, repeats=10):
   """Least wall time in milliseconds, and that of the first call.
 
-  For machines that do other things at the same time.
+  For machines with other load.
   """
   return _timed(min, call, *arguments, repeats=repeats)
 
