@@ -145,7 +145,7 @@ def inspect(fitted, config):
     )
     scores[label] = found['gain']['pixels_absolute_pooled']
     scores[f'{label}, blocks'] = found['gain']['blocks_absolute_pooled']
-  return report.page.Inspection(
+  return report.content.Inspection(
     name=name,
     cameras=report.videos.camera_names(len(order)),
     frames={k: x[:, order] for k, x in frames.items()},
@@ -198,7 +198,7 @@ def main():
     print(inspection.name, json.dumps(inspection.scores))
   path = report.page.write(
     workdir / 'report',
-    report.page.Content(
+    report.content.Content(
       title='Reconstruction',
       facts={'log': request.source, 'seed': request.seed},
       timing=timing.seconds,

@@ -141,7 +141,7 @@ class _Reporter:
       done = [stage for stage in by_stage if stage in nouns]
       if done:
         parts[part] = self._show(part, done[-1], nouns)
-    content = report.page.Content(
+    content = report.content.Content(
       title='ReconDreamer-RL',
       facts=showing.facts(self._context, nouns) | {_LAST: last},
       timing=seconds,

@@ -2,7 +2,7 @@
 """What the report shows of the stages that are done.
 
 Each function takes the run and the nouns of its stages by their names, and
-returns a part of `report.page.Content`.
+returns a part of `report.content.Content`.
 """
 
 import collections
@@ -100,7 +100,7 @@ def _reconstruction(run, recording, frames, psnr, steps=None):
   order = list(report.videos.left_to_right(count))
   if steps is None:
     steps = np.arange(len(recording.log.times))
-  return report.page.Reconstruction(
+  return report.content.Reconstruction(
     name=recording.name,
     cameras=report.videos.camera_names(count),
     frames={label: images[:, order] for label, images in frames.items()},
@@ -144,7 +144,7 @@ def _shift(run, repaired):
   if street is not None:
     truth = scene_scores.truth(street, cameras, agents)
     frames['the truth'] = report.videos.to_bytes(truth)[:, order]
-  return report.page.Shift(
+  return report.content.Shift(
     name=repaired.recording.name,
     cameras=report.videos.camera_names(count),
     offset=offset,
@@ -169,7 +169,7 @@ def scenarios(run, nouns):
     balance = learn.balance(
       nouns['imitate'].env.scenarios, run.config.imitation
     )
-  return report.page.Scenarios(
+  return report.content.Scenarios(
     {k: v for k, v in counts.items() if v},
     balance=balance,
     sentences={
@@ -197,7 +197,7 @@ def _told(run, nouns, sentence):
         'name': repaired.recording.name,
       }
   counts = {k.replace('_', ' '): v for k, v in total.items() if v}
-  return report.page.Told(counts, **shown)
+  return report.content.Told(counts, **shown)
 
 
 def curves(run):
@@ -207,21 +207,21 @@ def curves(run):
     return training.loop.read_metrics(run.folder(*names))
 
   found = [
-    report.page.Curve.from_lines(
+    report.content.Curve.from_lines(
       'Prior',
       lines('prior'),
       {'loss': 'v-prediction loss'},
       'loss',
       'Error of the denoised clips, means over the steps between two points.',
     ),
-    report.page.Curve.from_lines(
+    report.content.Curve.from_lines(
       'Imitation',
       lines('imitation'),
       {'loss': 'cross entropy'},
       'loss',
       'Of the anchors that the expert and its cousins chose, likewise.',
     ),
-    report.page.Curve.from_lines(
+    report.content.Curve.from_lines(
       'PPO',
       lines('ppo'),
       {'collision_ratio': 'drives with a collision'},
@@ -236,7 +236,7 @@ def driving(run, nouns):
   """The scores of all drives."""
   del run
   evaluated = nouns['evaluate']
-  return report.page.Driving(
+  return report.content.Driving(
     drives=evaluated.drives,
     maps=[one.recording.log.map for one in nouns['refine']],
     scenes=np.asarray(evaluated.envs['simulator'].scenarios.scene),
@@ -280,7 +280,7 @@ def _showcase(run, repaired, evaluated, name):
     if len(telling)
     else 'the first one'
   )
-  return report.page.Showcase(
+  return report.content.Showcase(
     name=f'One scenario in the {name}',
     caption=f'Of the scored scenarios, {reason}.',
     cameras=report.videos.camera_names(count),

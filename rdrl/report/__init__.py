@@ -2,6 +2,7 @@
 """The record of drives, the metrics over it, the page that shows them."""
 
 from rdrl.report import above as above
+from rdrl.report import content as content
 from rdrl.report import page as page
 from rdrl.report import plots as plots
 from rdrl.report import top_view as top_view

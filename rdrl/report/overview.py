@@ -18,8 +18,8 @@ def picture(shift, showcase):
   one of `showcase`, seen from above.
 
   Args:
-    shift: `page.Shift`.
-    showcase: `page.Showcase`.
+    shift: `content.Shift`.
+    showcase: `content.Showcase`.
 
   Returns:
     uint8 `[H, W, 3]`, the four from left to right, each below its label.

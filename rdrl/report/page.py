@@ -8,247 +8,23 @@ gives the same bytes.
 """
 
 from collections.abc import Mapping
-from collections.abc import Sequence
-from concurrent import futures
-import dataclasses
-import hashlib
 import json
 import math
 import pathlib
 
-import jax
 import jinja2
 import numpy as np
 
 from rdrl import training
-from rdrl import trees
 from rdrl import types
 from rdrl.report import animation
-from rdrl.report import metrics
+from rdrl.report import comparison
+from rdrl.report import media as media_lib
 from rdrl.report import overview
 from rdrl.report import plots
-from rdrl.report import statistics
 from rdrl.report import top_view
 from rdrl.report import videos
-
-
-@dataclasses.dataclass(frozen=True)
-class Reconstruction:
-  """How well a drive was reconstructed along its own path.
-
-  Attributes:
-    name: of the drive.
-    cameras: names `[C]`, from left to right.
-    frames: what is shown, `recorded` and, once there is one, `reconstructed`,
-      to uint8 `[N, C, H, W, 3]` of the same moments, from top to bottom.
-    held_out: `[N]` bool, frames that were never fitted.
-    psnr: row, such as a camera, to column, such as a stage, to dB on held-out
-      frames; the last column of the first row is the headline. Empty until
-      something was fitted.
-  """
-
-  name: str
-  cameras: Sequence[str]
-  frames: Mapping[str, np.ndarray]
-  held_out: np.ndarray
-  psnr: Mapping[str, Mapping[str, float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Shift:
-  """What a scene looks like beside its recorded path.
-
-  Attributes:
-    name: of the drive.
-    cameras: names `[C]`, from left to right.
-    offset: metres to the left.
-    recorded: uint8 `[N, C, H, W, 3]` on the path at the same moments.
-    frames: what is shown to uint8 `[N, C, H, W, 3]` of the same moments, from
-      top to bottom: as reconstructed, as restored, after refinement and, where
-      there is one, the truth.
-    psnr: stage to (offsets in metres, dB against the truth), the first stage
-      before and the last one after refinement; empty without a truth.
-  """
-
-  name: str
-  cameras: Sequence[str]
-  offset: float
-  recorded: np.ndarray
-  frames: Mapping[str, np.ndarray]
-  psnr: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Inspection:
-  """A reconstruction to look at from all sides.
-
-  Attributes:
-    name: of the drive.
-    cameras: names `[C]`, from left to right.
-    frames: what is shown to uint8 `[N, C, H, W, 3]` of held-out moments, from
-      top to bottom.
-    above: uint8 `[h, w, 3]`, its Gaussians from above by node.
-    flight: uint8 `[n, h, w, 3]`, a flight around the recorded car.
-    scores: label, with unit, to number.
-    curves: score, with unit, to label to (offsets in metres, values).
-  """
-
-  name: str
-  cameras: Sequence[str]
-  frames: Mapping[str, np.ndarray]
-  above: np.ndarray
-  flight: np.ndarray
-  scores: Mapping[str, float]
-  curves: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Told:
-  """What became of a sentence that told of an adversary.
-
-  Attributes:
-    counts: `accepted` or a reason to reject, to a number of draws.
-    image: uint8 `[H, W, 3]`, one accepted scenario from above with the ego as
-      recorded, or None if there is none.
-    name: of the drive that it shows.
-  """
-
-  counts: Mapping[str, int]
-  image: np.ndarray | None = None
-  name: str = ''
-
-
-@dataclasses.dataclass(frozen=True)
-class Scenarios:
-  """Counts and difficulties of the edits of the recorded drives.
-
-  Attributes:
-    counts: outcome, such as `accepted` or a reason to reject, to a number.
-    difficulty: behaviour to the difficulties `[n]` of its accepted scenarios;
-      may be empty.
-    difficulty_label: what a difficulty is, with its unit.
-    balance: `before` and `after`, each manoeuvre to its share of what is
-      imitated; may be empty.
-    sentences: each that told of an adversary to what became of it; may be
-      empty.
-  """
-
-  counts: Mapping[str, int]
-  difficulty: Mapping[str, Sequence[float]] = dataclasses.field(
-    default_factory=dict
-  )
-  difficulty_label: str = 'difficulty'
-  balance: Mapping[str, Mapping[str, float]] = dataclasses.field(
-    default_factory=dict
-  )
-  sentences: Mapping[str, Told] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Curve:
-  """One plot over the course of a training.
-
-  Attributes:
-    title: of the plot.
-    series: label to (x `[n]`, y `[n]`) or (x, y, low, high).
-    x_label: with unit.
-    y_label: with unit.
-    caption: what it shows.
-  """
-
-  title: str
-  series: Mapping[str, tuple]
-  x_label: str
-  y_label: str
-  caption: str = ''
-
-  @classmethod
-  def from_lines(cls, title, lines, names, y_label, caption='', x='step'):
-    """A curve of metric lines, from `training.loop.read_metrics`.
-
-    Args:
-      title: of the plot.
-      lines: list of dictionaries.
-      names: key of the lines to label; lines without it are left out.
-      y_label: with unit.
-      caption: what it shows.
-      x: key of the horizontal axis.
-    """
-    series = {}
-    for name, label in names.items():
-      have = [line for line in lines if name in line and x in line]
-      series[label] = [line[x] for line in have], [line[name] for line in have]
-    return cls(title, series, x, y_label, caption)
-
-
-@dataclasses.dataclass(frozen=True)
-class Driving:
-  """Drives of all policies in all worlds through the same scenarios.
-
-  Attributes:
-    drives: world to policy to `Drive` `[n]`. The first world is the one trained
-      in; the first policy is the baseline of the others.
-    maps: `Map` of each scene.
-    scenes: `[V]` scene of each scenario.
-    behaviours: names that `Drive.behaviour` points into.
-    num_worst: drives to show of the last policy in the last world.
-  """
-
-  drives: Mapping[str, Mapping[str, types.Drive]]
-  maps: Sequence[types.Map]
-  scenes: Sequence[int]
-  behaviours: Sequence[str]
-  num_worst: int = 6
-
-
-@dataclasses.dataclass(frozen=True)
-class Showcase:
-  """Drives through one scenario, side by side.
-
-  Attributes:
-    name: of the scenario.
-    caption: which one it is and why it is shown.
-    cameras: names `[C]`, from left to right.
-    lane_map: `Map` of its scene.
-    drives: label to a `Drive` and the uint8 `[s, C, h, w, 3]` that its cameras
-      saw, from `evaluation.film`.
-  """
-
-  name: str
-  caption: str
-  cameras: Sequence[str]
-  lane_map: types.Map
-  drives: Mapping[str, tuple[types.Drive, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-  """All that a report may show; what is empty is left out.
-
-  Attributes:
-    title: of the page.
-    facts: what ran, such as preset and seed; nothing that differs between two
-      runs of the same.
-    timing: seconds of each stage.
-    inspections: of each drive.
-    reconstructions: of each drive.
-    shifts: of each drive.
-    scenarios: edits of all drives.
-    curves: of the trainings.
-    driving: the scores.
-    showcases: videos of drives.
-  """
-
-  title: str
-  facts: Mapping[str, str | int | float]
-  timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
-  inspections: Sequence[Inspection] = ()
-  reconstructions: Sequence[Reconstruction] = ()
-  shifts: Sequence[Shift] = ()
-  scenarios: Scenarios | None = None
-  curves: Sequence[Curve] = ()
-  driving: Driving | None = None
-  showcases: Sequence[Showcase] = ()
+from rdrl.report.content import Content
 
 
 def write(path, content: Content, encoded=None):
@@ -271,41 +47,14 @@ def write(path, content: Content, encoded=None):
   """
   path = pathlib.Path(path).absolute()
   with training.folders.replacing(path) as building:
-    (building / 'media').mkdir()
     _build(building, content, {} if encoded is None else encoded)
   return path / 'index.html'
 
 
 def _build(folder, content, encoded):
-  scored = _score(content.driving) if content.driving else None
-  figures = {
-    'facts': dict(content.facts),
-    'scene': {i.name: dict(i.scores) for i in content.inspections},
-    'offset': {
-      i.name: {
-        score: {
-          label: {'offset': list(offset), 'value': list(value)}
-          for label, (offset, value) in curves.items()
-        }
-        for score, curves in i.curves.items()
-      }
-      for i in content.inspections
-    },
-    'reconstruction': {r.name: r.psnr for r in content.reconstructions},
-    'shifted': {
-      s.name: {
-        stage: {'offset': list(offset), 'psnr': list(psnr)}
-        for stage, (offset, psnr) in s.psnr.items()
-      }
-      for s in content.shifts
-    },
-    'scenarios': dict(content.scenarios.counts) if content.scenarios else {},
-    'driving': scored['figures'] if scored else {},
-  }
-  _write_json(folder / 'metrics.json', figures)
+  compared = comparison.compare(content.driving) if content.driving else None
+  _write_json(folder / 'metrics.json', _figures(content, compared))
   _write_json(folder / 'timing.json', {'seconds': dict(content.timing)})
-
-  media = folder / 'media'
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
     autoescape=True,
@@ -314,55 +63,61 @@ def _build(folder, content, encoded):
     lstrip_blocks=True,
   )
   environment.filters['number'] = _number
-  drives = _all_drives(media, content.driving, scored) if scored else []
-  if drives:
-    listing = environment.get_template('drives.html')
-    text = listing.render(title=content.title, facts=content.facts, rows=drives)
-    (folder / 'drives.html').write_text(text, encoding='utf-8')
-  template = environment.get_template('page.html')
-  # Encoders are processes of their own and run while the next video is made.
-  with futures.ThreadPoolExecutor(2) as pool:
-    encoding = []
 
-    def film(name, frames):
-      encoding.append(pool.submit(_encode, media / name, frames, encoded))
-
-    page = template.render(
-      title=content.title,
-      facts=content.facts,
-      tiles=_tiles(content, scored),
-      overview=_overview(media, content),
-      inspections=[
-        _inspection(film, media, i, x)
-        for i, x in enumerate(content.inspections)
-      ],
-      reconstructions=[
-        _reconstruction(film, i, r)
-        for i, r in enumerate(content.reconstructions)
-      ],
-      shifts=[_shift(film, media, i, s) for i, s in enumerate(content.shifts)],
-      scenarios=_scenarios(media, content.scenarios),
-      curves=[_curve(media, i, c) for i, c in enumerate(content.curves)],
-      driving=scored,
-      showcases=[
-        _showcase(film, i, s) for i, s in enumerate(content.showcases)
-      ],
-      worst=_worst(media, content.driving, scored, drives) if scored else None,
+  def render(name, template, **fields):
+    text = environment.get_template(template).render(
+      title=content.title, facts=content.facts, **fields
     )
-    for video in encoding:
-      video.result()
-  (folder / 'index.html').write_text(page, encoding='utf-8')
+    (folder / name).write_text(text, encoding='utf-8')
+
+  with media_lib.opened(folder / 'media', encoded) as media:
+
+    def each(section, nouns):
+      return [section(media, i, noun) for i, noun in enumerate(nouns)]
+
+    drives, worst = [], None
+    if compared:
+      drives = _drives(media, content.driving, compared)
+      worst = _worst(media, content.driving, compared, drives)
+    if drives:
+      render('drives.html', 'drives.html', rows=drives)
+    render(
+      'index.html',
+      'page.html',
+      tiles=_tiles(content, compared),
+      overview=_overview(media, content),
+      inspections=each(_inspection, content.inspections),
+      reconstructions=each(_reconstruction, content.reconstructions),
+      shifts=each(_shift, content.shifts),
+      scenarios=_scenarios(media, content.scenarios),
+      curves=each(_curve, content.curves),
+      driving=compared,
+      showcases=each(_showcase, content.showcases),
+      worst=worst,
+    )
 
 
-def _encode(path, frames, encoded):
-  """`videos.write`, unless the same frames were encoded before."""
-  digest = hashlib.sha256(np.ascontiguousarray(frames)).digest()
-  key = frames.shape, digest
-  if key in encoded:
-    path.write_bytes(encoded[key])
-    return
-  videos.write(path, frames)
-  encoded[key] = path.read_bytes()
+def _figures(content, compared):
+  """The numbers behind the page."""
+
+  def over_offset(curves, name):
+    return {
+      label: {'offset': list(offset), name: list(values)}
+      for label, (offset, values) in curves.items()
+    }
+
+  return {
+    'facts': dict(content.facts),
+    'scene': {i.name: dict(i.scores) for i in content.inspections},
+    'offset': {
+      i.name: {k: over_offset(v, 'value') for k, v in i.curves.items()}
+      for i in content.inspections
+    },
+    'reconstruction': {r.name: r.psnr for r in content.reconstructions},
+    'shifted': {s.name: over_offset(s.psnr, 'psnr') for s in content.shifts},
+    'scenarios': dict(content.scenarios.counts) if content.scenarios else {},
+    'driving': compared.figures if compared else {},
+  }
 
 
 def _write_json(path, tree):
@@ -405,95 +160,7 @@ def _list(names):
   return ', '.join(names[:-1]) + ' and ' + names[-1]
 
 
-def _score(driving):
-  """Scores, intervals, and the rows of the table."""
-  scores, figures = {}, {}
-  worlds = list(driving.drives)
-  policies = list(driving.drives[worlds[0]])
-  expected = np.asarray(driving.drives[worlds[0]][policies[0]].scenario)
-  for world in worlds:
-    if list(driving.drives[world]) != policies:
-      raise ValueError(
-        f'driving: {world} has the policies {list(driving.drives[world])}, '
-        f'{worlds[0]} has {policies}'
-      )
-    for policy, drive in driving.drives[world].items():
-      if not np.array_equal(np.asarray(drive.scenario), expected):
-        raise ValueError(
-          f'driving: {policy} in {world} met other scenarios than '
-          f'{policies[0]} in {worlds[0]}'
-        )
-      scores[world, policy] = metrics.scores(drive)
-  for world in worlds:
-    figures[world] = {
-      policy: statistics.summary(scores[world, policy]) for policy in policies
-    }
-    for policy in policies[1:]:
-      figures[world][f'{policy} - {policies[0]}'] = statistics.compare(
-        scores[world, policy], scores[world, policies[0]]
-      )
-  for world in worlds[1:]:
-    figures[f'{world} - {worlds[0]}'] = {
-      policy: statistics.compare(
-        scores[world, policy], scores[worlds[0], policy]
-      )
-      for policy in policies
-    }
-  return {
-    'scores': scores,
-    'figures': figures,
-    'tables': [
-      _table({world: figures[world] for world in worlds}),
-      *[_table({key: figures[key]}) for key in figures if key not in worlds],
-    ],
-    'worlds': worlds,
-    'policies': policies,
-    'count': len(expected),
-  }
-
-
-def _table(groups):
-  """Scores as rows; worlds, or differences of two, as groups of columns."""
-  rows = [
-    {
-      'label': metric.label,
-      'source': metric.source,
-      'unit': metric.unit,
-      'is_part': metric.label[0].islower(),
-      'cells': [
-        _cell(column[name], metric, ' - ' in key or ' - ' in group)
-        for group, columns in groups.items()
-        for key, column in columns.items()
-      ],
-    }
-    for name, metric in metrics.METRICS.items()
-  ]
-  return {
-    'groups': [(group, list(columns)) for group, columns in groups.items()],
-    'rows': [row for row in rows if not _is_zero(row)],
-    'zeros': [row for row in rows if _is_zero(row)],
-  }
-
-
-def _is_zero(row):
-  """Whether a row of the table has nothing but zeros, for sure."""
-  return all(
-    cell['n'] > 0 and cell['mean'] == cell['low'] == cell['high'] == 0
-    for cell in row['cells']
-  )
-
-
-def _cell(interval, metric, is_difference):
-  """A number of the table, with whether its difference is one for sure."""
-  verdict = ''
-  known = interval['n'] > 0
-  if is_difference and known and not interval['low'] <= 0 <= interval['high']:
-    better = (interval['mean'] > 0) == metric.higher_is_better
-    verdict = 'better' if better else 'worse'
-  return interval | {'sign': is_difference, 'verdict': verdict}
-
-
-def _tiles(content, scored):
+def _tiles(content, compared):
   tiles = []
   headlines = [
     list(next(iter(r.psnr.values())).values())[-1]
@@ -505,7 +172,7 @@ def _tiles(content, scored):
       {
         'value': f'{_number(np.mean(headlines), 1)} dB',
         'label': 'PSNR of held-out frames on the recorded path',
-        'note': _drives(len(headlines)),
+        'note': _count(len(headlines)),
       }
     )
   pairs = [pair for s in content.shifts if (pair := _at_offset(s))]
@@ -517,12 +184,12 @@ def _tiles(content, scored):
         'value': f'{_number(after - before, 1, True)} dB',
         'label': f'gained by refinement {_number(offset, 1)} m off the path',
         'note': f'{_number(before, 1)} → {_number(after, 1)} dB, '
-        f'{_drives(len(pairs))}',
+        f'{_count(len(pairs))}',
       }
     )
-  if scored:
-    figures, policies = scored['figures'], scored['policies']
-    for world in scored['worlds']:
+  if compared:
+    figures, policies = compared.figures, compared.policies
+    for world in compared.worlds:
       ratios = [figures[world][p]['collision']['mean'] for p in policies]
       tiles.append(
         {
@@ -531,8 +198,8 @@ def _tiles(content, scored):
           'note': world,
         }
       )
-    for world in scored['worlds'][1:]:
-      gap = figures[f'{world} - {scored["worlds"][0]}'][policies[-1]]
+    for world in compared.worlds[1:]:
+      gap = figures[f'{world} - {compared.worlds[0]}'][policies[-1]]
       interval = gap['collision']
       tiles.append(
         {
@@ -551,12 +218,11 @@ def _overview(media, content):
     return None
   # Streets that the policy never learnt on come last.
   image = overview.picture(content.shifts[-1], content.showcases[0])
-  videos.write_image(media / 'overview.png', image)
-  return 'overview.png'
+  return media.image('overview.png', image)
 
 
-def _drives(count):
-  return 'one drive' if count == 1 else f'mean of {count} drives'
+def _count(drives):
+  return 'one drive' if drives == 1 else f'mean of {drives} drives'
 
 
 def _at_offset(shift):
@@ -569,15 +235,15 @@ def _at_offset(shift):
   return (values[0], values[-1]) if len(values) > 1 else None
 
 
-def _reconstruction(film, index, reconstruction):
+def _reconstruction(media, index, reconstruction):
   r = reconstruction
-  name = f'reconstruction_{index}.mp4'
   marks = [' · held out' if held else '' for held in np.asarray(r.held_out)]
-  film(name, _above_each_other(r.frames, marks))
   columns = list(dict.fromkeys(c for row in r.psnr.values() for c in row))
   return {
     'name': r.name,
-    'video': name,
+    'video': media.film(
+      f'reconstruction_{index}.mp4', _above_each_other(r.frames, marks)
+    ),
     'caption': f'The same moments, from top to bottom: {_list(r.frames)}; '
     f'{_cameras(r.cameras)}. Frames marked “held out” are never fitted.',
     'columns': columns,
@@ -588,50 +254,46 @@ def _reconstruction(film, index, reconstruction):
   }
 
 
-def _inspection(film, media, index, inspection):
+def _inspection(media, index, inspection):
   name = f'inspection_{index}'
-  count = len(next(iter(inspection.frames.values())))
   # Held-out moments are far apart: half a second each.
   slowly = {
     label: np.repeat(np.asarray(x), 5, 0)
     for label, x in inspection.frames.items()
   }
-  film(f'{name}.mp4', _above_each_other(slowly, [''] * (5 * count)))
-  film(f'{name}_flight.mp4', videos.enlarge(inspection.flight, 640))
-  videos.write_image(media / f'{name}_above.png', inspection.above)
-  plotted = []
-  for number, (score, series) in enumerate(inspection.curves.items()):
-    plotted.append((f'{name}_{number}.svg', score))
-    plots.curves(media / plotted[-1][0], series, 'lateral offset in m', score)
+  flight = videos.enlarge(inspection.flight, 640)
   return {
     'name': inspection.name,
-    'video': f'{name}.mp4',
+    'video': media.film(f'{name}.mp4', _above_each_other(slowly)),
     'caption': 'Moments that were never fitted, from top to bottom: '
     f'{_list(inspection.frames)}; {_cameras(inspection.cameras)}.',
-    'flight': f'{name}_flight.mp4',
-    'above': f'{name}_above.png',
-    'plots': plotted,
+    'flight': media.film(f'{name}_flight.mp4', flight),
+    'above': media.image(f'{name}_above.png', inspection.above),
+    'plots': [
+      (_over_offset(media, f'{name}_{number}.svg', series, score), score)
+      for number, (score, series) in enumerate(inspection.curves.items())
+    ],
     'scores': inspection.scores,
   }
 
 
-def _shift(film, media, index, shift):
-  name = f'shift_{index}.mp4'
-  count = len(next(iter(shift.frames.values())))
-  film(name, _above_each_other(shift.frames, [''] * count))
+def _shift(media, index, shift):
+  name = f'shift_{index}'
   side = 'left' if shift.offset >= 0 else 'right'
-  plot = None
-  if shift.psnr:
-    plot = f'shift_{index}.svg'
-    plots.curves(media / plot, shift.psnr, 'lateral offset in m', 'PSNR in dB')
   return {
     'name': shift.name,
-    'video': name,
+    'video': media.film(f'{name}.mp4', _above_each_other(shift.frames)),
     'caption': f'The cameras {_number(abs(shift.offset), 1)} m to the {side} '
     f'of the recorded path, from top to bottom: {_list(shift.frames)}; '
     f'{_cameras(shift.cameras)}.',
-    'plot': plot,
+    'plot': _over_offset(media, f'{name}.svg', shift.psnr, 'PSNR in dB')
+    if shift.psnr
+    else None,
   }
+
+
+def _over_offset(media, name, series, label):
+  return media.draw(name, plots.curves, series, 'lateral offset in m', label)
 
 
 def _cameras(names):
@@ -641,8 +303,9 @@ def _cameras(names):
   return f'cameras {_list(names)} from left to right'
 
 
-def _above_each_other(frames, marks):
+def _above_each_other(frames, marks=None):
   """Labelled panoramas; `marks` `[N]` go behind the labels."""
+  marks = marks or [''] * len(next(iter(frames.values())))
   return videos.stack(
     [
       videos.caption(
@@ -658,46 +321,56 @@ def _above_each_other(frames, marks):
 def _scenarios(media, scenarios):
   if scenarios is None:
     return None
-  plots.bars(media / 'scenarios.svg', scenarios.counts, 'number of edits')
-  plot = None
-  if any(len(values) for values in scenarios.difficulty.values()):
-    plot = 'difficulty.svg'
-    plots.histogram(
-      media / plot,
+  is_rated = any(map(len, scenarios.difficulty.values()))
+  return {
+    'plot': media.draw(
+      'scenarios.svg', plots.bars, scenarios.counts, 'number of edits'
+    ),
+    'told': [
+      {
+        'sentence': sentence,
+        'counts': ', '.join(f'{name} {n}' for name, n in told.counts.items()),
+        'image': None
+        if told.image is None
+        else media.image(f'told_{index}.png', told.image),
+        'name': told.name,
+      }
+      for index, (sentence, told) in enumerate(scenarios.sentences.items())
+    ],
+    'balance': media.draw(
+      'balance.svg',
+      plots.shares,
+      scenarios.balance,
+      'share of demonstrations',
+    )
+    if scenarios.balance
+    else None,
+    'total': sum(scenarios.counts.values()),
+    'difficulty': media.draw(
+      'difficulty.svg',
+      plots.histogram,
       scenarios.difficulty,
       scenarios.difficulty_label,
       'accepted scenarios',
     )
-  if scenarios.balance:
-    plots.shares(
-      media / 'balance.svg', scenarios.balance, 'share of demonstrations'
-    )
-  told = []
-  for index, (sentence, one) in enumerate(scenarios.sentences.items()):
-    reasons = (f'{name} {count}' for name, count in one.counts.items())
-    item = {'sentence': sentence, 'counts': ', '.join(reasons), 'image': None}
-    if one.image is not None:
-      item |= {'image': f'told_{index}.png', 'name': one.name}
-      videos.write_image(media / item['image'], one.image)
-    told.append(item)
-  return {
-    'plot': 'scenarios.svg',
-    'told': told,
-    'balance': 'balance.svg' if scenarios.balance else None,
-    'total': sum(scenarios.counts.values()),
-    'difficulty': plot,
+    if is_rated
+    else None,
     'difficulty_label': scenarios.difficulty_label,
   }
 
 
 def _curve(media, index, curve):
-  name = f'curve_{index}.svg'
-  plots.curves(media / name, curve.series, curve.x_label, curve.y_label)
-  return {'title': curve.title, 'caption': curve.caption, 'plot': name}
+  plot = media.draw(
+    f'curve_{index}.svg',
+    plots.curves,
+    curve.series,
+    curve.x_label,
+    curve.y_label,
+  )
+  return {'title': curve.title, 'caption': curve.caption, 'plot': plot}
 
 
-def _showcase(film, index, showcase):
-  name = f'drive_{index}.mp4'
+def _showcase(media, index, showcase):
   drives = [drive for drive, _ in showcase.drives.values()]
   columns = []
   for label, (drive, views) in showcase.drives.items():
@@ -709,116 +382,43 @@ def _showcase(film, index, showcase):
       f'{label} · {i * types.TIME_STEP:.1f} s · {speed[i]:.1f} m/s'
       for i in range(len(seen))
     ]
-    lines[-1] += f' · {_outcome(_score_of(drive))}'
+    lines[-1] += f' · {comparison.outcome(drive)}'
     columns.append(videos.caption(videos.stack([seen, above], 0), lines))
-  film(name, videos.beside(columns))
   return {
     'name': showcase.name,
-    'video': name,
+    'video': media.film(f'drive_{index}.mp4', videos.beside(columns)),
     'caption': f'{showcase.caption} {_list(showcase.drives)}, from left to '
     f'right. Each: {_cameras(showcase.cameras)}; the drive from above; the '
     'reward terms of each decision, green gained, red lost, and their sums.',
   }
 
 
-def _outcome(score):
-  """How a drive ended, in words; `score` gives that of a name."""
-  for name, words in (
-    ('at_fault_collision', 'collision, at fault'),
-    ('dynamic_collision', 'collision, not at fault'),
-    ('static_collision', 'hit an obstacle'),
-    ('position_deviation', 'too far from the path'),
-    ('heading_deviation', 'turned off the path'),
-    ('off_road', 'left the road'),
-  ):
-    if score(name):
-      return words
-  return 'no incident'
-
-
-def _score_of(drive):
-  return lambda name: metrics.METRICS[name].function(drive)
-
-
-# Scores in a row of the list of drives; and those that sort it, worst first:
-# the first in which two drives differ decides.
-_TOLD = ('closed_loop_score', 'progress', 'time_to_collision')
-_ORDER = (
-  'at_fault_collision',
-  'collision',
-  'deviation',
-  'off_road',
-  'closed_loop_score',
-  'progress',
-  'time_to_collision',
-  'average_deviation',
-)
-
-
-def _badness(scores, i):
-  """Key of drive `i` that is least for the worst; no score is no worse."""
-  return tuple(
-    np.nan_to_num(
-      scores[name][i]
-      if metrics.METRICS[name].higher_is_better
-      else -scores[name][i],
-      nan=np.inf,
-    )
-    for name in _ORDER
-  )
-
-
-def _all_drives(media, driving, scored):
+def _drives(media, driving, compared):
   """Rows of all drives, worst first, each with its animation from above."""
-  found = []
-  for world in scored['worlds']:
-    for policy in scored['policies']:
-      scores = scored['scores'][world, policy]
-      drives = jax.tree.map(np.asarray, driving.drives[world][policy])
-      for i in range(scored['count']):
-        row = _row(trees.take(drives, i), scores, i, driving)
-        found.append(
-          (_badness(scores, i), row | {'world': world, 'policy': policy})
-        )
-  found.sort(key=lambda pair: pair[0])
-  rows = [row for _, row in found]
-  for rank, row in enumerate(rows):
-    row['animation'] = f'drive_{rank}.svg'
-    animation.write(
-      media / row['animation'],
-      row['drive'],
-      driving.maps[int(driving.scenes[row['scenario']])],
-      f'{row["policy"]} in {row["world"]}, scenario {row["scenario"]}, '
-      f'{row["behaviour"]}: {row["outcome"]}',
-    )
-  return rows
-
-
-def _row(drive, scores, i, driving):
-  scenario = int(drive.scenario)
-  return {
-    'drive': drive,
-    'scenario': scenario,
-    'behaviour': driving.behaviours[int(drive.behaviour)].replace('_', ' '),
-    'outcome': _outcome(lambda name: scores[name][i]),
-    'seconds': (int(drive.valid.sum()) - 1) * types.TIME_STEP,
-    **{name: scores[name][i] for name in _TOLD},
-  }
-
-
-def _worst(media, driving, scored, drives):
-  """The drives of the last policy in the last world, worst first."""
-  world, policy = scored['worlds'][-1], scored['policies'][-1]
-  rows = [
-    row | {'picture': None}
-    for row in drives
-    if (row['world'], row['policy']) == (world, policy)
+  return [
+    row
+    | {
+      'animation': media.draw(
+        f'drive_{rank}.svg',
+        animation.write,
+        row['drive'],
+        row['lane_map'],
+        f'{row["policy"]} in {row["world"]}, scenario {row["scenario"]}, '
+        f'{row["behaviour"]}: {row["outcome"]}',
+      )
+    }
+    for rank, row in enumerate(comparison.ranked(driving, compared))
   ]
-  for rank, row in enumerate(rows[: driving.num_worst]):
-    row['picture'] = f'worst_{rank}.png'
+
+
+def _worst(media, driving, compared, drives):
+  """Pictures of drives of the last policy in the last world, worst first."""
+  world, policy = compared.worlds[-1], compared.policies[-1]
+  mine = [x for x in drives if (x['world'], x['policy']) == (world, policy)]
+  rows = []
+  for rank, row in enumerate(mine[: driving.num_worst]):
     frame = top_view.fit_frame([row['drive']], 480, 200)
-    lane_map = driving.maps[int(driving.scenes[row['scenario']])]
-    videos.write_image(
-      media / row['picture'], top_view.picture(row['drive'], lane_map, frame)
-    )
+    image = top_view.picture(row['drive'], row['lane_map'], frame)
+    picture = media.image(f'worst_{rank}.png', image)
+    rows.append(row | {'picture': picture})
   return {'world': world, 'policy': policy, 'rows': rows}

@@ -19,6 +19,7 @@ import pytest
 
 from rdrl import trees
 from rdrl import types
+from rdrl.report import content as content_lib
 from rdrl.report import page
 from rdrl.report import top_view
 from tests.report.drives import lane_map
@@ -108,12 +109,12 @@ def content(num_drives=6):
   }
   offsets = [0.0, 1.0, 2.0, 3.0]
   steps = np.arange(0, 200, 10)
-  return page.Content(
+  return content_lib.Content(
     title='A made-up run',
     facts={'preset': 'quickstart', 'seed': 0},
     timing={'fit': 12.5},
     reconstructions=[
-      page.Reconstruction(
+      content_lib.Reconstruction(
         name='street 1',
         cameras=CAMERAS,
         frames={'recorded': _images(9, 0), 'reconstructed': _images(9, 1)},
@@ -125,7 +126,7 @@ def content(num_drives=6):
       )
     ],
     shifts=[
-      page.Shift(
+      content_lib.Shift(
         name='street 1',
         cameras=CAMERAS,
         offset=3.0,
@@ -142,7 +143,7 @@ def content(num_drives=6):
         },
       )
     ],
-    scenarios=page.Scenarios(
+    scenarios=content_lib.Scenarios(
       counts={'accepted': 40, 'overlap': 7, 'unavoidable': 3},
       difficulty={'cut in': [1.0, 1.5, 3.0], 'hard brake': [2.0, 2.5]},
       difficulty_label='required deceleration in m/s²',
@@ -152,7 +153,7 @@ def content(num_drives=6):
       },
     ),
     curves=[
-      page.Curve.from_lines(
+      content_lib.Curve.from_lines(
         'Imitation',
         [{'step': int(i), 'loss': float(np.exp(-i / 50))} for i in steps],
         {'loss': 'cross entropy'},
@@ -160,7 +161,7 @@ def content(num_drives=6):
         'Loss on the demonstrations.',
       ),
     ],
-    driving=page.Driving(
+    driving=content_lib.Driving(
       drives={'training simulator': drives, 'ray-cast world': drives},
       maps=[lane_map()],
       scenes=[0] * num_drives,
@@ -168,7 +169,7 @@ def content(num_drives=6):
       num_worst=2,
     ),
     showcases=[
-      page.Showcase(
+      content_lib.Showcase(
         name='Cut-in',
         caption='Scenario 1.',
         cameras=CAMERAS,
@@ -311,7 +312,9 @@ def test_list_of_drives_has_all_of_them_worst_first(full):
 
 
 def test_minimal_content_leaves_every_section_out(tmp_path):
-  index = page.write(tmp_path / 'report', page.Content('Empty', {'seed': 1}))
+  index = page.write(
+    tmp_path / 'report', content_lib.Content('Empty', {'seed': 1})
+  )
   assert '<section' not in index.read_text()
   assert {x for x in links(index) if not x.startswith('data:')} == {
     'metrics.json',
@@ -322,9 +325,9 @@ def test_minimal_content_leaves_every_section_out(tmp_path):
 def test_no_truth_means_no_curve_over_the_offset(tmp_path):
   shift = content().shifts[0]
   frames = {'after refinement': shift.frames['after refinement'][:2]}
-  shift = page.Shift('drive', CAMERAS, 1.0, shift.recorded, frames, {})
+  shift = content_lib.Shift('drive', CAMERAS, 1.0, shift.recorded, frames, {})
   index = page.write(
-    tmp_path / 'report', page.Content('No truth', {}, shifts=[shift])
+    tmp_path / 'report', content_lib.Content('No truth', {}, shifts=[shift])
   )
   assert [x for x in links(index) if x.startswith('media/')] == [
     'media/shift_0.mp4'
@@ -332,20 +335,24 @@ def test_no_truth_means_no_curve_over_the_offset(tmp_path):
 
 
 def test_a_failure_leaves_the_old_report(tmp_path):
-  page.write(tmp_path / 'report', page.Content('Old', {}))
+  page.write(tmp_path / 'report', content_lib.Content('Old', {}))
   driving = content().driving
   worlds = {k: dict(v) for k, v in driving.drives.items()}
   other = worlds['ray-cast world']['PPO']
   worlds['ray-cast world']['PPO'] = other.replace(scenario=other.scenario + 1)
-  wrong = page.Driving(worlds, driving.maps, driving.scenes, ())
+  wrong = content_lib.Driving(worlds, driving.maps, driving.scenes, ())
   with pytest.raises(ValueError, match='PPO in ray-cast world met other'):
-    page.write(tmp_path / 'report', page.Content('New', {}, driving=wrong))
+    page.write(
+      tmp_path / 'report', content_lib.Content('New', {}, driving=wrong)
+    )
   assert [p.name for p in tmp_path.iterdir()] == ['report']
   assert 'Old' in (tmp_path / 'report/index.html').read_text()
 
 
 def test_names_are_escaped(tmp_path):
-  index = page.write(tmp_path / 'r', page.Content('a <b> & c', {'x': '<i>'}))
+  index = page.write(
+    tmp_path / 'r', content_lib.Content('a <b> & c', {'x': '<i>'})
+  )
   assert '<b> &' not in index.read_text()
   assert '<i>' not in index.read_text()
   links(index)
@@ -430,7 +437,7 @@ def test_browser_plays_every_video_without_a_complaint(full, tmp_path):
 def test_an_inspection_shows_its_pictures_and_figures(tmp_path):
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 255, (2, 2, 12, 20, 3), np.uint8)
-  inspection = page.Inspection(
+  inspection = content_lib.Inspection(
     name='street',
     cameras=CAMERAS,
     frames={'recorded': frames, 'depth': frames},
@@ -439,7 +446,7 @@ def test_an_inspection_shows_its_pictures_and_figures(tmp_path):
     scores={'PSNR, dB': 31.25},
     curves={'SSIM': {'street': ([0, 3], [0.95, 0.9])}},
   )
-  content = page.Content('Scene', {}, inspections=[inspection])
+  content = content_lib.Content('Scene', {}, inspections=[inspection])
   path = page.write(tmp_path / 'report', content)
   html = path.read_text()
   media = path.parent / 'media'
