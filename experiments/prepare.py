@@ -72,7 +72,7 @@ _HEEDED = {
   recordings.SETS,
   ('data_dir', 'num_agents', 'num_steps', 'logs', 'map_radius'),
 )
-# Random keys take 32 bits: others would draw what one of these does.
+# Random keys take 32 bits; larger seeds would repeat smaller ones.
 _MAX_SEED = 2**32 - 1
 
 

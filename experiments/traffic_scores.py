@@ -4,19 +4,19 @@ r"""Scores adversaries in recorded traffic: how many are possible, how hard.
   python -m experiments.traffic_scores --womd_dir=womd_scenes \
     --nuscenes_dir=nuscenes_mini_tracks --argoverse2_dir=argoverse2_logs
 
-looks in every recording for adversaries of all families and by an inserted
-car, and lets egos without anything learnt (`rdrl/policy/egos.py`) drive the
-recording and what was accepted, by geometry alone. It prints tables: per data
-set what became of the proposals, how difficult the accepted ones are, and
-collision ratios with and without adversaries. WORKDIR holds a file for each
-recording, so that a run that was killed goes on where it stopped, and
-traffic.json with the ratios. Other adversaries can be told in words,
+proposes adversaries of all families and insertions in every recording, and lets
+rule-based egos (`rdrl/policy/egos.py`) drive the recording and the accepted
+scenarios, without rendering. It prints tables for each data set: outcomes of
+the proposals, difficulty of the accepted ones, and collision ratios with and
+without adversaries. WORKDIR holds a file for each recording, so that a killed
+run resumes, and traffic.json with the ratios. Other adversaries can be given in
+words,
 
   --scenario="the car on the right cuts in hard after two seconds"
 
-of which WORKDIR/scenario_0.png shows the first that was accepted from above,
-with the ego as recorded. The others repeat their tracks, unless
---set=scenario.reactive=True lets them react.
+WORKDIR/scenario_0.png shows the first accepted one from above, with the ego as
+recorded. The others repeat their tracks, unless --set=scenario.reactive=True
+lets them react.
 """
 
 import dataclasses

@@ -136,7 +136,7 @@ def drive(case, num_envs, rounds, tracks, sizes, grid, commands):
   Args:
     case: of `CASES`.
     num_envs: B; environment i is in scene i modulo S.
-    rounds: episodes one after the other.
+    rounds: number of episodes in sequence.
     tracks: `[S, T, A]`.
     sizes: `[S, A, 3]` metres.
     grid: `[S]` metres to the road's edge.

@@ -87,7 +87,7 @@ class Watch:
   """Replaces a jitted step and times every call.
 
   Attributes:
-    step: what it calls, which returns a state and metrics.
+    step: the function that it calls, which returns a state and metrics.
     compiled: `timing.Compilations`.
     count: from the arguments of a call to how many steps it does.
     times: seconds of each call.

@@ -115,7 +115,7 @@ def hard_brake(mover, time, draw, config):
 
 
 def lane_change(mover, time, draw, config):
-  """Changes to the ego's lane at unchanged speed, whoever is there."""
+  """Changes to the ego's lane at unchanged speed, whatever the gap."""
   duration = draw('change_time')
   d = profiles.quintic(
     time,

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""A scene as planning sees it: paths, and where everybody is along them."""
+"""A scene as planning sees it: paths, and agents along them."""
 
 from flax import struct
 import jax

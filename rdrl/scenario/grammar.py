@@ -26,7 +26,7 @@ _VEHICLE, _WALKER, _CYCLIST = (
   (types.CYCLIST,),
 )
 
-# Who: classes, and range of lengths in metres.
+# Agents: classes, and range of lengths in metres.
 WHO = {
   'car': (_VEHICLE, (0.0, 6.5)),
   'vehicle': (_VEHICLE, (0.0, _INF)),
@@ -46,7 +46,7 @@ WHO = {
   'child': (_WALKER, (0.0, _INF)),
 }
 
-# Where: range of a feature of `plan.FEATURES` at the trigger.
+# Places: range of a feature of `plan.FEATURES` at the trigger.
 WHERE = {
   'on the right': {'d': (-_INF, 0.0)},
   'on my right': {'d': (-_INF, 0.0)},
@@ -75,7 +75,7 @@ ADJECTIVES = {
   'oncoming': 'oncoming',
 }
 
-# What: the family.
+# Verbs: the family.
 VERBS = {
   'cuts in': 'cut_in',
   'cut in': 'cut_in',
@@ -130,7 +130,7 @@ SEVERITY = {
   'dart_out': {'walk_speed': 1, 'time_to_arrival': -1},
 }
 
-# How: share of the ranges of the parameters in `SEVERITY`.
+# Adverbs: share of the ranges of the parameters in `SEVERITY`.
 HOW = {
   'hard': (2 / 3, 1.0),
   'sharply': (2 / 3, 1.0),
@@ -378,8 +378,8 @@ class _Reading:
     family = VERBS[self._verb]
     if self._who and WHO[self._who][0] == _WALKER:
       family = _OF_WALKERS.get(family, family)
-    # An oncoming car that crosses or drifts, or a parked car that merges, is of
-    # the family of who it is only where the verb could be meant so.
+    # The adjective decides the family, as of an oncoming car that drifts or a
+    # parked car that merges, if the verb allows it.
     for adjective in self._adjectives:
       own = ADJECTIVES[adjective]
       meant = {

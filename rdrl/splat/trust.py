@@ -54,7 +54,7 @@ class Discrepancy:
   of light that passes all Gaussians.
 
   Attributes:
-    level: `[N]`, 0 for a Gaussian that nobody saw.
+    level: `[N]`, 0 for a Gaussian that no view shows.
     weights: `[4]`.
     noise: `[]` root of the mean squared error, for `deviations`.
   """

@@ -317,7 +317,7 @@ def _moments(traffic, config):
 
 
 def _scale(traffic, moments, config):
-  """Root mean square of the actions of who moves, `[2]`."""
+  """Root mean square `[2]` of the actions of moving agents."""
   rows = np.linspace(0, len(moments.scene) - 1, 64 * _LOOKS).astype(int)
 
   def sums(view):

@@ -26,7 +26,7 @@ from rdrl.splat.raster import tiles
 
 @struct.dataclass
 class Rendered:
-  """What a camera sees.
+  """A rendered image.
 
   Attributes:
     color: `[H, W, 3]`, over the background.
@@ -240,7 +240,7 @@ def with_capacity(
     cameras: `[C]` views that are typical of those to come.
     node_poses: see `render`.
     node_valid: see `render`.
-    margin: room over what the fullest of these views needs.
+    margin: factor on the capacity that the fullest of these views needs.
 
   Returns:
     A `RenderConfig`; its `entries_per_gaussian` has two digits, so that similar
