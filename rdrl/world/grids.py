@@ -8,6 +8,7 @@ import numpy as np
 from rdrl import logs
 from rdrl import types
 from rdrl.world import raycast
+from rdrl.world import road as road_lib
 from rdrl.world import street as street_lib
 
 # The drivable area is rasterised finer by this odd factor before distances are
@@ -18,9 +19,9 @@ _FINE = 3
 @jax.jit
 def _is_drivable(street, xy):
   x, y = xy[..., 0], xy[..., 1]
-  _, d, _ = street_lib.road_coordinates(street.road, x, y)
-  side_s, side_d = street_lib.side_coordinates(street.road, x, y)
-  return street_lib.drivable_distance(d, side_s, side_d) > 0
+  _, d, _ = road_lib.road_coordinates(street.road, x, y)
+  side_s, side_d = road_lib.side_coordinates(street.road, x, y)
+  return road_lib.drivable_distance(d, side_s, side_d) > 0
 
 
 @jax.jit
@@ -75,7 +76,7 @@ def truth_grids(street: street_lib.Street):
   inside = np.asarray(_is_drivable(street, fine))
   distance = logs.distance_grid(inside, fine[0, 0], cell / _FINE).values
   drivable = distance[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
-  ground = np.where(drivable > 0, 0, street_lib.KERB_HEIGHT)
+  ground = np.where(drivable > 0, 0, road_lib.KERB_HEIGHT)
   values = (drivable, np.asarray(_clearance(street, xy)), ground)
   return tuple(
     types.Grid(values=x.astype(np.float32), origin=xy[0, 0], cell=cell)

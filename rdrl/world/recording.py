@@ -8,6 +8,7 @@ import numpy as np
 from rdrl import geometry
 from rdrl import trees
 from rdrl import types
+from rdrl.world import road as road_lib
 from rdrl.world import shading
 from rdrl.world import street as street_lib
 from rdrl.world import traffic
@@ -76,7 +77,7 @@ def _paths(street):
   begin, target = np.asarray(street.lane_change)
   u = np.clip((s[0] - begin) / _LANE_CHANGE_LENGTH, 0, 1)
   d[0] += (target - d[0]) * (10 * u**3 - 15 * u**4 + 6 * u**5)
-  xy, _ = street_lib.road_point(street.road, s, d)
+  xy, _ = road_lib.road_point(street.road, s, d)
   length = np.linalg.norm(xy[:, 1:] - xy[:, :-1], axis=-1)
   before = np.searchsorted(along, 0.0)
   progress = length[:, :before].sum(-1)
@@ -92,7 +93,7 @@ def _drive(street, paths, progress):
   is_raised = (street.classes == types.PEDESTRIAN) | (
     street.classes == types.CYCLIST
   )
-  floor = jnp.where(is_raised, street_lib.KERB_HEIGHT, 0.0)
+  floor = jnp.where(is_raised, road_lib.KERB_HEIGHT, 0.0)
   agents = types.AgentState(
     xy=xy,
     z=floor + street.sizes[:, 2] / 2,

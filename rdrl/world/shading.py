@@ -16,7 +16,9 @@ import jax.numpy as jnp
 from rdrl import geometry
 from rdrl import trees
 from rdrl import types
+from rdrl.world import cast
 from rdrl.world import raycast
+from rdrl.world import road as road_lib
 from rdrl.world import street as street_lib
 
 # Names of the labels that `survey` returns.
@@ -137,7 +139,7 @@ def agent_scenery(street, agents: types.AgentState, sizes, classes):
     Frusta `[2 (A - 1)]` and ellipsoids `[4 (A - 1)]` with their colours
     `[N, 3]` and patterns `[N]`, agent after agent.
   """
-  style = jnp.asarray(street_lib.BODY_STYLES)[street.style]
+  style = jnp.asarray(cast.BODY_STYLES)[street.style]
 
   def one(agent, size, kind, style, paint):
     walks, rides = kind == types.PEDESTRIAN, kind == types.CYCLIST
@@ -342,11 +344,11 @@ def _ground(street, origin, directions):
   def plane(height):
     t = (height - origin[2]) / down
     x, y = origin[0] + t * dx, origin[1] + t * dy
-    _, d, _ = street_lib.road_coordinates(street.road, x, y)
-    side_s, side_d = street_lib.side_coordinates(street.road, x, y)
-    return t, street_lib.drivable_distance(d, side_s, side_d)
+    _, d, _ = road_lib.road_coordinates(street.road, x, y)
+    side_s, side_d = road_lib.side_coordinates(street.road, x, y)
+    return t, road_lib.drivable_distance(d, side_s, side_d)
 
-  high, edge_high = plane(street_lib.KERB_HEIGHT)
+  high, edge_high = plane(road_lib.KERB_HEIGHT)
   low, edge_low = plane(0.0)
   raised = edge_high < 0
   kerb = ~raised & (edge_low < 0)
@@ -360,9 +362,9 @@ def _ground(street, origin, directions):
 def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
   """Packed albedo and normal x, y, z of the ground that each ray meets."""
   x, y = xy
-  s, d, heading = street_lib.road_coordinates(street.road, x, y)
-  side_s, side_d = street_lib.side_coordinates(street.road, x, y)
-  edge = street_lib.drivable_distance(d, side_s, side_d)
+  s, d, heading = road_lib.road_coordinates(street.road, x, y)
+  side_s, side_d = road_lib.side_coordinates(street.road, x, y)
+  edge = road_lib.drivable_distance(d, side_s, side_d)
   dx, dy, dz = directions
   across = depth * pixel
   along = across / jnp.clip(-dz, 0.02, 1)
@@ -378,11 +380,11 @@ def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
   middle = _noise(s / 2.3, d / 1.1, seed + 1) * _fade(coarse, 3.0)
   broad = _noise(s / 9, d / 4, seed + 2)
 
-  on_main = jnp.abs(d) < street_lib.HALF_WIDTH
-  lane = d / street_lib.LANE_WIDTH
-  in_lane = (lane - jnp.floor(lane) - 0.5) * street_lib.LANE_WIDTH
+  on_main = jnp.abs(d) < road_lib.HALF_WIDTH
+  lane = d / road_lib.LANE_WIDTH
+  in_lane = (lane - jnp.floor(lane) - 0.5) * road_lib.LANE_WIDTH
   track = jnp.exp(-(((jnp.abs(in_lane) - 0.8) / 0.35) ** 2))
-  in_lanes = jnp.abs(d) < street_lib.HALF_CARRIAGEWAY
+  in_lanes = jnp.abs(d) < road_lib.HALF_CARRIAGEWAY
   patch_s, patch_d = jnp.floor(s / 6.5), jnp.floor(lane * 2)
   patch = _hash(patch_s.astype(jnp.int32), patch_d.astype(jnp.int32), seed + 3)
   patched = jnp.where(on_main & (patch > 0.9), 1.0, 0.0)
@@ -393,7 +395,7 @@ def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
   asphalt = _scale([1.0, 1.0, 1.04], shade)
 
   away = jnp.abs(s - street.road.junction)
-  clear = jnp.where(away > street_lib.STOP_LINE, 1.0, 0.0)
+  clear = jnp.where(away > road_lib.STOP_LINE, 1.0, 0.0)
 
   def stripe(at, half):
     return _inside(half - jnp.abs(d - at), width_d)
@@ -404,18 +406,18 @@ def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
 
   long_dash = dashes(s, width_s, 6.0, 3.0)
   short_dash = dashes(s, width_s, 9.0, 3.0)
-  edge_line = street_lib.HALF_CARRIAGEWAY
+  edge_line = road_lib.HALF_CARRIAGEWAY
   lines = stripe(0.0, 0.10) * long_dash
   lines += (stripe(3.5, 0.07) + stripe(-3.5, 0.07)) * short_dash
   lines += stripe(edge_line, 0.07) + stripe(-edge_line, 0.07)
   bay = _inside(0.06 - jnp.abs(s - 6.2 * jnp.round(s / 6.2)), width_s)
   lines += bay * jnp.where(in_lanes | ~on_main, 0.0, 0.7)
   lines *= clear
-  near, far = street_lib.CROSSWALK
+  near, far = road_lib.CROSSWALK
   zebra = _inside((far - near) / 2 - jnp.abs(away - (near + far) / 2), width_s)
   lines += zebra * dashes(d, width_d, 1.0, 0.5)
   toward = (s - street.road.junction) * d > 0
-  stop = _inside(0.2 - jnp.abs(away - street_lib.STOP_LINE - 0.2), width_s)
+  stop = _inside(0.2 - jnp.abs(away - road_lib.STOP_LINE - 0.2), width_s)
   lines += stop * jnp.where(toward & in_lanes, 1.0, 0.0)
   lines *= jnp.where(on_main, 1.0, 0.0)
   side_line = _inside(0.07 - jnp.abs(side_d), width_s) * dashes(
@@ -443,14 +445,14 @@ def _ground_surface(street, xy, directions, depth, pixel, kerb, raised):
   pavement = _mix(pavement, kerbstone, _inside(edge + 0.2, coarse))
   lawn = 1 + 0.35 * middle + 0.25 * fine + 0.3 * broad
   grass = _scale([0.085, 0.13, 0.045], lawn)
-  verge = _inside(-edge - street_lib.PAVEMENT_WIDTH, coarse)
+  verge = _inside(-edge - road_lib.PAVEMENT_WIDTH, coarse)
   pavement = _mix(pavement, grass, verge)
 
   colour = _select(raised, pavement, road)
   colour = _select(kerb, kerbstone, colour)
   # The face of a kerb looks at the road that it bounds.
   inward = -jnp.sign(d)
-  on_side = jnp.abs(d) > street_lib.HALF_WIDTH + 0.3
+  on_side = jnp.abs(d) > road_lib.HALF_WIDTH + 0.3
   facing_x = jnp.where(
     on_side,
     jnp.sign(side_d) * jnp.cos(street.road.junction_heading),

@@ -13,8 +13,9 @@ from rdrl import geometry
 from rdrl import trees
 from rdrl import types
 from rdrl import world
+from rdrl.world import cast
+from rdrl.world import road as road_lib
 from rdrl.world import shading
-from rdrl.world import street as street_lib
 from rdrl.world import traffic
 
 SEEDS = range(6)
@@ -46,12 +47,12 @@ def test_it_rides_freely_beside_the_road(drives):
     speed = np.asarray(tracks.speed[:, CYCLIST])
     assert 4 <= speed[0] <= 6
     np.testing.assert_allclose(speed, speed[0], atol=0.5)
-    s, d, _ = street_lib.road_coordinates(
+    s, d, _ = road_lib.road_coordinates(
       street.road, *jnp.moveaxis(tracks.xy[:, CYCLIST], -1, 0)
     )
     assert np.all(np.diff(s) > 0)
-    edge = street_lib.HALF_WIDTH + street_lib.PAVEMENT_WIDTH
-    assert np.all((d - 0.3 > -edge) & (d + 0.3 < -street_lib.HALF_WIDTH))
+    edge = road_lib.HALF_WIDTH + road_lib.PAVEMENT_WIDTH
+    assert np.all((d - 0.3 > -edge) & (d + 0.3 < -road_lib.HALF_WIDTH))
 
 
 def test_nobody_collides(drives):
@@ -143,7 +144,7 @@ def test_a_car_follows_a_cyclist_in_its_lane():
     speed=jnp.array([9.0, 5]),
     valid=jnp.ones(2, bool),
   )
-  sizes = jnp.array([street_lib.EGO_SIZE, street_lib.CYCLIST_SIZE])
+  sizes = jnp.array([cast.EGO_SIZE, cast.CYCLIST_SIZE])
   along = jnp.linspace(0, 400, 101)
   paths = jnp.stack(
     [jnp.stack([along, jnp.full(101, y)], -1) for y in (0.0, -1.0)]

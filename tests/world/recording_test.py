@@ -11,7 +11,7 @@ from rdrl import geometry
 from rdrl import logs
 from rdrl import types
 from rdrl import world
-from rdrl.world import street as street_lib
+from rdrl.world import road as road_lib
 
 SEEDS = range(8)
 TINY = world.Config(
@@ -50,13 +50,13 @@ def test_nobody_collides(drives):
 
 
 def test_the_ego_stays_on_its_lanes(drives):
-  invert = jax.jit(street_lib.road_coordinates)
+  invert = jax.jit(road_lib.road_coordinates)
   for street, tracks in drives:
     corners = geometry.box_corners(
       tracks.xy[:, 0], tracks.yaw[:, 0], street.sizes[0]
     )
     _, d, _ = invert(street.road, corners[..., 0], corners[..., 1])
-    assert np.all((d < 0) & (d > -street_lib.HALF_CARRIAGEWAY))
+    assert np.all((d < 0) & (d > -road_lib.HALF_CARRIAGEWAY))
 
 
 def test_the_expert_drives_like_one(drives):
@@ -80,14 +80,14 @@ def test_the_expert_drives_like_one(drives):
 def test_every_third_street_makes_the_ego_overtake(drives):
   for seed, (street, tracks) in enumerate(drives):
     xy = tracks.xy[jnp.array([0, -1]), 0]
-    _, d, _ = street_lib.road_coordinates(street.road, xy[:, 0], xy[:, 1])
+    _, d, _ = road_lib.road_coordinates(street.road, xy[:, 0], xy[:, 1])
     shift = abs(float(d[1] - d[0]))
     assert shift == pytest.approx(3.5 if seed % 3 == 1 else 0.0, abs=0.15)
 
 
 def test_adversaries_are_at_hand(drives):
   """A lead in the lane and a car beside it, near enough to cut in."""
-  invert = jax.jit(street_lib.road_coordinates)
+  invert = jax.jit(road_lib.road_coordinates)
   for street, tracks in drives:
     xy = tracks.xy[0]
     s, d, _ = invert(street.road, xy[:, 0], xy[:, 1])

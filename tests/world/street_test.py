@@ -9,7 +9,7 @@ import pytest
 from rdrl import geometry
 from rdrl import trees
 from rdrl import world
-from rdrl.world import street as street_lib
+from rdrl.world import road as road_lib
 
 SEEDS = range(4)
 
@@ -46,18 +46,18 @@ def test_another_traversal_has_other_light_and_traffic_on_the_same_street():
       np.testing.assert_array_equal(a, b)
   for a, b in zip(leaves(first.light), leaves(second.light), strict=True):
     assert np.any(a != b)
-  assert abs(first.start[0, 1] - second.start[0, 1]) == street_lib.LANE_WIDTH
+  assert abs(first.start[0, 1] - second.start[0, 1]) == road_lib.LANE_WIDTH
   assert np.all(first.start[:, 0] != second.start[:, 0])
   assert trees.stack([first, second]).centre.shape == (2, 2)
 
 
 def test_road_coordinates_invert_road_points(streets):
   rng = np.random.default_rng(0)
-  s = rng.uniform(5, street_lib.ROAD_LENGTH - 5, 500)
+  s = rng.uniform(5, road_lib.ROAD_LENGTH - 5, 500)
   d = rng.uniform(-14, 14, 500)
-  invert = jax.jit(street_lib.road_coordinates)
+  invert = jax.jit(road_lib.road_coordinates)
   for street in streets:
-    xy, heading = street_lib.road_point(street.road, s, d)
+    xy, heading = road_lib.road_point(street.road, s, d)
     got = invert(street.road, *jnp.asarray(xy.T, jnp.float32))
     np.testing.assert_allclose(got[0], s, atol=2e-3)
     np.testing.assert_allclose(got[1], d, atol=2e-3)
@@ -99,7 +99,7 @@ def test_lanes_lie_on_the_drivable_area_and_buildings_do_not(streets):
 def test_crosswalks_and_stop_lines_bound_the_junction(streets):
   for street in streets:
     crosswalks = street.map.crosswalks.xy.mean(1)
-    middle = (street_lib.CROSSWALK[0] + street_lib.CROSSWALK[1]) / 2
+    middle = (road_lib.CROSSWALK[0] + road_lib.CROSSWALK[1]) / 2
     np.testing.assert_allclose(
       np.linalg.norm(crosswalks, axis=-1), middle, atol=0.1
     )
@@ -125,18 +125,18 @@ def test_grids_agree_with_the_street(streets):
   sample = jax.jit(jax.vmap(geometry.sample_grid, (None, 0)))
 
   def at(grid, s, d):
-    xy, _ = street_lib.road_point(street.road, s, d)
+    xy, _ = road_lib.road_point(street.road, s, d)
     return np.asarray(sample(grid, jnp.asarray(xy, jnp.float32)))
 
   # Away from the junction the kerb is the nearest edge of the road.
   s = np.linspace(95, 125, 40)
-  half = street_lib.HALF_WIDTH
+  half = road_lib.HALF_WIDTH
   for d in (-8.0, -5.25, 5.25, 8.0):
     np.testing.assert_allclose(at(drivable, s, d), half - abs(d), atol=0.15)
     assert np.all(at(ground, s, d) == 0)
   np.testing.assert_allclose(at(drivable, s, half + 1.5), -1.5, atol=0.15)
   np.testing.assert_allclose(
-    at(ground, s, half + 1.5), street_lib.KERB_HEIGHT, atol=1e-6
+    at(ground, s, half + 1.5), road_lib.KERB_HEIGHT, atol=1e-6
   )
   # A trunk or pole is a disc: its middle is a radius deep.
   cylinders = street.static.cylinders
