@@ -141,6 +141,33 @@ def pixel_rays(camera: types.Camera):
   return world_from_camera[:3, 3], directions
 
 
+def ray_box(origin, directions, box_from_world, size):
+  """Where rays enter and leave a box, of an origin that they share.
+
+  Args:
+    origin: `[3]` in the world.
+    directions: `[..., 3]` in the world.
+    box_from_world: `[4, 4]`.
+    size: `[3]` metres.
+
+  Returns:
+    Entry and exit `[...]` in units of the directions, where a ray misses with
+    an entry not before its exit; and the cosine `[...]` between a ray and the
+    normal of the face that it enters.
+  """
+  start = transform_points(box_from_world, origin)
+  rays = jnp.einsum(
+    'ij,...j->...i', box_from_world[:3, :3], directions, precision=_HIGHEST
+  )
+  # A ray that is parallel to a face must not divide by zero.
+  rays = jnp.where(jnp.abs(rays) < 1e-6, 1e-6, rays)
+  one, other = (-size / 2 - start) / rays, (size / 2 - start) / rays
+  near, far = jnp.minimum(one, other), jnp.maximum(one, other)
+  face = jnp.argmax(near, -1)[..., None]
+  across = jnp.abs(jnp.take_along_axis(rays, face, -1))[..., 0]
+  return jnp.max(near, -1), jnp.min(far, -1), across / safe_norm(rays)
+
+
 def mount_cameras(camera_from_ego, intrinsics, ego, height, width):
   """Cameras `[C]` of an ego `AgentState` with fields of shape `[]`.
 

@@ -325,5 +325,29 @@ def test_no_point_lies_in_a_polygon_of_padding():
   assert not geometry.points_in_polygon(np.zeros(2), polygon, nothing)
 
 
+def test_a_ray_enters_a_box_where_its_face_is():
+  turned = types.AgentState(
+    xy=jnp.array([10.0, 0.0]),
+    z=jnp.float32(1),
+    yaw=jnp.float32(jnp.pi / 2),
+    speed=jnp.float32(0),
+    valid=True,
+  )
+  box_from_world = geometry.inverse(geometry.world_from_box(turned))
+  directions = jnp.array(
+    [[1.0, 0, 0], [2.0, 0, 0], [1.0, 0, 0.2], [0, 1.0, 0], [-1.0, 0, 0]]
+  )
+  enter, leave, facing = geometry.ray_box(
+    jnp.array([0.0, 0, 1]), directions, box_from_world, jnp.array([2.0, 4, 3])
+  )
+  meets = enter < leave
+  np.testing.assert_array_equal(meets, [True, True, False, False, True])
+  np.testing.assert_allclose(enter[:2], [8, 4], rtol=1e-5)
+  np.testing.assert_allclose(leave[:2], [12, 6], rtol=1e-5)
+  # It lies behind the last ray.
+  np.testing.assert_allclose([enter[4], leave[4]], [-12, -8], rtol=1e-5)
+  np.testing.assert_allclose(facing[:2], 1, atol=1e-5)
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

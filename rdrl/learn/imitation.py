@@ -337,7 +337,7 @@ def imitate(policy, demonstrations, config, key, directory=None):
   Returns:
     The trained `Policy`, in host memory.
   """
-  optimizer = _optimizer(config)
+  optimizer = training.averaged.adamw(config)
   # Copies, since training donates its state.
   params = jax.tree.map(jnp.copy, policy.params)
   state = (params, optimizer.init(params))
@@ -402,7 +402,7 @@ def _step(state, demonstrations, key, i, config, network):
     return loss, jnp.mean(error, 0)
 
   (loss, error), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params)
-  updates, optimizer_state = _optimizer(config).update(
+  updates, optimizer_state = training.averaged.adamw(config).update(
     gradient, optimizer_state, params
   )
   metrics = {
@@ -411,13 +411,3 @@ def _step(state, demonstrations, key, i, config, network):
     'longitudinal_error_m': error[1] * anchors.LONGITUDINAL_SPACING,
   }
   return (optax.apply_updates(params, updates), optimizer_state), metrics
-
-
-def _optimizer(config):
-  schedule = optax.cosine_decay_schedule(
-    config.learning_rate, config.num_steps, alpha=0.02
-  )
-  return optax.chain(
-    optax.clip_by_global_norm(1.0),
-    optax.adamw(schedule, weight_decay=config.weight_decay),
-  )

@@ -37,23 +37,10 @@ def box_raster(camera, agents, sizes, classes):
   box_from_world = geometry.inverse(geometry.world_from_box(agents))
 
   def meet(box_from_world, size, valid):
-    start = geometry.transform_points(box_from_world, origin)
-    ray = jnp.einsum(
-      'ij,hwj->hwi',
-      box_from_world[:3, :3],
-      directions,
-      precision=jax.lax.Precision.HIGHEST,
+    enter, leave, facing = geometry.ray_box(
+      origin, directions, box_from_world, size
     )
-    # A ray that is parallel to a face must not divide by zero.
-    ray = jnp.where(jnp.abs(ray) < 1e-6, 1e-6, ray)
-    one, other = (-size / 2 - start) / ray, (size / 2 - start) / ray
-    near, far = jnp.minimum(one, other), jnp.maximum(one, other)
-    enter = jnp.max(near, -1)
-    hit = valid & (enter > 0.1) & (enter < jnp.min(far, -1))
-    facing = jnp.abs(
-      jnp.take_along_axis(ray, jnp.argmax(near, -1)[..., None], -1)
-    )
-    facing = facing[..., 0] / geometry.safe_norm(ray)
+    hit = valid & (enter > 0.1) & (enter < leave)
     return jnp.where(hit, enter, jnp.inf), facing
 
   drawn = agents.valid & (jnp.arange(len(sizes)) > 0)

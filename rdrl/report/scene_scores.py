@@ -195,18 +195,10 @@ def _boxes(cameras, agents, sizes):
   """`box_depths` of one moment."""
 
   def one(camera, agent, size):
-    origin, rays = geometry.pixel_rays(camera)
-    to_box = geometry.inverse(geometry.world_from_box(agent))
-    start = geometry.transform_points(to_box, origin)
-    along = jnp.matmul(
-      rays, to_box[:3, :3].T, precision=jax.lax.Precision.HIGHEST
+    box_from_world = geometry.inverse(geometry.world_from_box(agent))
+    entry, leave, _ = geometry.ray_box(
+      *geometry.pixel_rays(camera), box_from_world, size
     )
-    along = jnp.where(jnp.abs(along) < 1e-9, 1e-9, along)
-    ends = (
-      jnp.stack([-size / 2 - start, size / 2 - start]) / along[..., None, :]
-    )
-    entry = jnp.max(jnp.min(ends, -2), -1)
-    leave = jnp.min(jnp.max(ends, -2), -1)
     is_hit = (entry < leave) & (entry > 0) & agent.valid
     return jnp.where(is_hit, entry, jnp.inf)
 

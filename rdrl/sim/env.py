@@ -448,18 +448,16 @@ class Env:
     lane = road.lane(
       ego.xy, ego.yaw, sizes[0], trees.take(self.scenes.map, scene)
     )
-    events = events_lib.detect(
-      agents,
-      sizes,
-      offset,
-      heading,
-      sample('occupancy'),
-      sample('drivable'),
-      is_edited,
-      config,
-      self.scenes.classes[scene],
-      (lane['has_lane'], lane['in_lane']),
+    place = events_lib.Place(
+      offset=offset,
+      heading=heading,
+      has_lane=lane['has_lane'],
+      in_lane=lane['in_lane'],
+      occupancy=sample('occupancy'),
+      drivable=sample('drivable'),
     )
+    classes = self.scenes.classes[scene]
+    events = events_lib.detect(agents, sizes, classes, place, is_edited, config)
     runs_light = self._runs_light(
       scene, trees.take(before.agents, 0), ego, sizes[0], before.step
     )

@@ -6,6 +6,9 @@ metrics/evaluation_metrics/common/no_ego_at_fault_collisions.py), here and in
 scores of the human driver.
 """
 
+from collections.abc import Callable
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -159,36 +162,48 @@ def _is_end_on(ego, ego_size, other, other_size, ahead, aside):
   return since_lengthwise <= since_sideways
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where the ego is, beside its path, in its lane and among what stands.
+
+  Attributes:
+    offset: `[]` metres to the left of its reference path.
+    heading: `[]` rad, of the path beside it.
+    has_lane: `[]` bool, whether the map has a lane there; if not, the lane runs
+      along the reference path.
+    in_lane: `[]` bool, whether the whole ego is in that lane.
+    occupancy: function of world points `[..., 2]`: metres to the nearest static
+      obstacle, negative inside.
+    drivable: function of world points `[..., 2]`: metres to the edge of the
+      drivable area, positive inside.
+  """
+
+  offset: types.Array
+  heading: types.Array
+  has_lane: types.Array
+  in_lane: types.Array
+  occupancy: Callable
+  drivable: Callable
+
+
 def detect(
   agents: types.AgentState,
   sizes,
-  path_offset,
-  path_heading,
-  occupancy,
-  drivable,
+  classes,
+  place: Place,
   is_edited,
   config: Config,
-  classes=None,
-  lane=None,
-):
+) -> types.Events:
   """Detects the `Events` `[]` of one moment.
 
   Args:
     agents: `[A]`, the ego first.
     sizes: `[A, 3]` metres.
-    path_offset: `[]` metres of the ego to the left of its reference path.
-    path_heading: `[]` rad, heading of the path beside the ego.
-    occupancy: function of world points `[..., 2]`: metres to the nearest static
-      obstacle, negative inside.
-    drivable: function of world points `[..., 2]`: metres to the edge of the
-      drivable area, positive inside.
+    classes: `[A]` int32.
+    place: of the ego.
     is_edited: `[]` bool, whether another agent was edited; then the ego may use
       all of the road.
     config: limits.
-    classes: `[A]` int32; None: all are road users.
-    lane: pair of `[]` bool: whether the map has a lane at the ego, and whether
-      the whole ego is in it. Without a lane, or if None, the lane runs along
-      the reference path.
   """
   ego = trees.take(agents, 0)
   size = sizes[0]
@@ -215,25 +230,26 @@ def detect(
     jnp.where(ahead > 0, types.FRONT, types.REAR),
     jnp.where(aside > 0, types.LEFT, types.RIGHT),
   )
-  drift = geometry.wrap_angle(ego.yaw - path_heading)
-  in_lane = is_in_lane(path_offset, drift, size, config.lane_width)
-  if lane is not None:
-    has_lane, in_mapped_lane = lane
-    in_lane = jnp.where(has_lane, in_mapped_lane, in_lane)
-  is_off_road = contact.off_road(ego_box, drivable)[0]
+  drift = geometry.wrap_angle(ego.yaw - place.heading)
+  in_lane = jnp.where(
+    place.has_lane,
+    place.in_lane,
+    is_in_lane(place.offset, drift, size, config.lane_width),
+  )
+  is_off_road = contact.off_road(ego_box, place.drivable)[0]
   in_lane &= ~is_off_road
   at_fault = jnp.any(met & is_blamed(agents, sizes, classes, in_lane))
 
   points, local = outline(ego.xy, ego.yaw, size)
-  clearance = occupancy(points)
+  clearance = place.occupancy(points)
   worst = jnp.argmin(clearance)
   static_collision = (clearance[worst] < 0) & (
-    jnp.abs(path_offset) > config.static_deviation
+    jnp.abs(place.offset) > config.static_deviation
   )
   position_deviation = jnp.where(
     is_edited,
     is_off_road,
-    jnp.abs(path_offset) > config.position_limit,
+    jnp.abs(place.offset) > config.position_limit,
   )
   heading_deviation = jnp.abs(drift) > config.heading_limit
 
@@ -248,7 +264,7 @@ def detect(
     at_fault=at_fault,
     front=side_of(is_met, ahead),
     obstacle_side=side_of(static_collision, jnp.asarray(local)[worst, 1]),
-    position_side=side_of(position_deviation, path_offset),
+    position_side=side_of(position_deviation, place.offset),
     heading_side=side_of(heading_deviation, drift),
     side=jnp.where(is_met, met_side, types.NO_SIDE).astype(jnp.int32),
     closing_speed=jnp.where(is_met, closing_speed, 0.0),

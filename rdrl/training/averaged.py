@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""AdamW with warm-up and cosine decay that also averages its parameters.
+"""AdamW with a cosine decay, alone or with averages of the parameters.
 
 The averages are those of diffusion models (Ho et al., arXiv 2006.11239), which
 sample with them.
@@ -50,14 +50,24 @@ def step(state: State, gradient, i, config) -> State:
 
 
 def _optimizer(config):
-  schedule = optax.warmup_cosine_decay_schedule(
-    init_value=0.0,
-    peak_value=config.learning_rate,
-    warmup_steps=max(config.num_steps // 20, 1),
-    decay_steps=max(config.num_steps, 2),
-    end_value=0.02 * config.learning_rate,
+  return adamw(config, max(config.num_steps // 20, 1))
+
+
+def adamw(config, num_warmup=0) -> optax.GradientTransformation:
+  """AdamW of clipped gradients; its rate decays to a fiftieth by a cosine.
+
+  Args:
+    config: with `num_steps`, `learning_rate` (the highest) and `weight_decay`.
+    num_warmup: steps in which the rate grows from 0.
+  """
+  rate = config.learning_rate
+  decay = optax.cosine_decay_schedule(
+    rate, max(config.num_steps - num_warmup, 1), alpha=0.02
   )
+  if num_warmup:
+    warmup = optax.linear_schedule(0.0, rate, num_warmup)
+    decay = optax.join_schedules([warmup, decay], [num_warmup])
   return optax.chain(
     optax.clip_by_global_norm(1.0),
-    optax.adamw(schedule, weight_decay=config.weight_decay),
+    optax.adamw(decay, weight_decay=config.weight_decay),
   )

@@ -29,17 +29,21 @@ def _detect(
     speed=speed,
     valid=jnp.ones(2, bool),
   )
+  place = events.Place(
+    offset=y[0],
+    heading=0.0,
+    has_lane=has_lane,
+    in_lane=in_lane,
+    occupancy=lambda xy: 8 - jnp.abs(xy[..., 1]),
+    drivable=lambda xy: 5 - jnp.abs(xy[..., 1]),
+  )
   return events.detect(
     agents,
     jnp.array([CAR, CAR]),
-    y[0],
-    0.0,
-    lambda xy: 8 - jnp.abs(xy[..., 1]),
-    lambda xy: 5 - jnp.abs(xy[..., 1]),
+    jnp.stack([types.VEHICLE, kind]),
+    place,
     is_edited,
     sim.Config(),
-    jnp.stack([types.VEHICLE, kind]),
-    (has_lane, in_lane),
   )
 
 
