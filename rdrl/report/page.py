@@ -12,7 +12,6 @@ import json
 import math
 import pathlib
 
-import jinja2
 import numpy as np
 
 from rdrl import training
@@ -22,9 +21,11 @@ from rdrl.report import comparison
 from rdrl.report import media as media_lib
 from rdrl.report import overview
 from rdrl.report import plots
+from rdrl.report import templates
 from rdrl.report import top_view
 from rdrl.report import videos
 from rdrl.report.content import Content
+from rdrl.report.templates import number
 
 
 def write(path, content: Content, encoded=None):
@@ -55,18 +56,10 @@ def _build(folder, content, encoded):
   compared = comparison.compare(content.driving) if content.driving else None
   _write_json(folder / 'metrics.json', _figures(content, compared))
   _write_json(folder / 'timing.json', {'seconds': dict(content.timing)})
-  environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  environment.filters['number'] = _number
 
   def render(name, template, **fields):
-    text = environment.get_template(template).render(
-      title=content.title, facts=content.facts, **fields
+    text = templates.render(
+      template, title=content.title, facts=content.facts, **fields
     )
     (folder / name).write_text(text, encoding='utf-8')
 
@@ -142,16 +135,6 @@ def _plain(x):
   return float(f'{float(x):.5g}') if math.isfinite(x) else None
 
 
-def _number(x, digits=2, sign=False):
-  """A number as text, a dash where there is none."""
-  if x is None or not math.isfinite(x):
-    return '–'
-  text = f'{x:+.{digits}f}' if sign else f'{x:.{digits}f}'
-  if float(text) == 0:
-    text = text.lstrip('+-')
-  return text.replace('-', '−')
-
-
 def _list(names):
   """'a', 'a and b', 'a, b and c'."""
   names = list(names)
@@ -170,7 +153,7 @@ def _tiles(content, compared):
   if headlines:
     tiles.append(
       {
-        'value': f'{_number(np.mean(headlines), 1)} dB',
+        'value': f'{number(np.mean(headlines), 1)} dB',
         'label': 'PSNR of held-out frames on the recorded path',
         'note': _count(len(headlines)),
       }
@@ -181,9 +164,9 @@ def _tiles(content, compared):
     offset = content.shifts[0].offset
     tiles.append(
       {
-        'value': f'{_number(after - before, 1, True)} dB',
-        'label': f'gained by refinement {_number(offset, 1)} m off the path',
-        'note': f'{_number(before, 1)} → {_number(after, 1)} dB, '
+        'value': f'{number(after - before, 1, True)} dB',
+        'label': f'gained by refinement {number(offset, 1)} m off the path',
+        'note': f'{number(before, 1)} → {number(after, 1)} dB, '
         f'{_count(len(pairs))}',
       }
     )
@@ -193,7 +176,7 @@ def _tiles(content, compared):
       ratios = [figures[world][p]['collision']['mean'] for p in policies]
       tiles.append(
         {
-          'value': ' → '.join(f'{_number(100 * r, 1)} %' for r in ratios),
+          'value': ' → '.join(f'{number(100 * r, 1)} %' for r in ratios),
           'label': f'drives with a collision: {" → ".join(policies)}',
           'note': world,
         }
@@ -203,10 +186,10 @@ def _tiles(content, compared):
       interval = gap['collision']
       tiles.append(
         {
-          'value': f'{_number(100 * interval["mean"], 1, True)} points',
+          'value': f'{number(100 * interval["mean"], 1, True)} points',
           'label': f'sim-to-real gap in collisions of {policies[-1]}',
-          'note': f'{_number(100 * interval["low"], 1)} to '
-          f'{_number(100 * interval["high"], 1)}, 95 % interval',
+          'note': f'{number(100 * interval["low"], 1)} to '
+          f'{number(100 * interval["high"], 1)}, 95 % interval',
         }
       )
   return tiles
@@ -283,7 +266,7 @@ def _shift(media, index, shift):
   return {
     'name': shift.name,
     'video': media.film(f'{name}.mp4', _above_each_other(shift.frames)),
-    'caption': f'The cameras {_number(abs(shift.offset), 1)} m to the {side} '
+    'caption': f'The cameras {number(abs(shift.offset), 1)} m to the {side} '
     f'of the recorded path, from top to bottom: {_list(shift.frames)}; '
     f'{_cameras(shift.cameras)}.',
     'plot': _over_offset(media, f'{name}.svg', shift.psnr, 'PSNR in dB')
