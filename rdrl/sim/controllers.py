@@ -51,12 +51,15 @@ def step(env, scenario: types.Scenario, state: types.SimState):
       env.lights(scenario.scene, now),
       config.idm,
     )
-  common = {
-    'dt': types.TIME_STEP,
-    'config': config.idm,
-    'stop_gap': stop_gap,
-  }
-  first = agents, sizes, paths.xy, paths.valid, progress
+  followers = traffic.Followers(
+    agents,
+    sizes,
+    paths.xy,
+    paths.valid,
+    progress,
+    paths.desired_speed,
+    stop_gap,
+  )
 
   def merge(controlled, driven, driven_progress, moved, moved_progress):
     height = geometry.sample_grid(env.scenes.ground, driven.xy, scenario.scene)
@@ -68,32 +71,23 @@ def step(env, scenario: types.Scenario, state: types.SimState):
   moved = track, next_due
   if types.IDM in env.controllers:
     controlled = is_free & (scenario.controller == types.IDM)
-    driven = traffic.step_along_paths(
-      *first, paths.desired_speed, controlled, **common
-    )
+    driven = traffic.step_along_paths(followers, controlled, config.idm)
     moved = merge(controlled, *driven, *moved)
   if types.YIELD in env.controllers:
     controlled = is_free & (scenario.controller == types.YIELD)
     *driven, is_back = traffic.step_on_schedule(
-      *first,
-      paths.desired_speed,
+      followers,
       jax.tree.map(lambda *x: jnp.stack(x), recorded, track),
       env.paths.progress[index, jnp.stack([now, now + 1])],
       controlled,
-      schedule=config.schedule,
-      **common,
+      config.idm,
+      config.schedule,
     )
     moved = merge(controlled & ~is_back, *driven, *moved)
   if types.LANE_CHANGE in env.controllers:
     controlled = is_free & (scenario.controller == types.LANE_CHANGE)
     *driven, lateral = traffic.step_changing_lanes(
-      *first,
-      lateral,
-      paths.lanes,
-      paths.desired_speed,
-      controlled,
-      mobil=config.mobil,
-      **common,
+      followers, lateral, paths.lanes, controlled, config.idm, config.mobil
     )
     moved = merge(controlled, *driven, *moved)
   agents, progress = moved

@@ -105,15 +105,10 @@ def _drive(street, paths, progress):
 
   def step(carry, _):
     agents, progress = carry
-    moved = traffic.step_along_paths(
-      agents,
-      street.sizes,
-      paths,
-      valid,
-      progress,
-      street.desired_speed,
-      street.desired_speed > 0,
+    followers = traffic.Followers(
+      agents, street.sizes, paths, valid, progress, street.desired_speed
     )
+    moved = traffic.step_along_paths(followers, street.desired_speed > 0)
     return moved, agents
 
   _, tracks = jax.lax.scan(

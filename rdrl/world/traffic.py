@@ -30,6 +30,8 @@ _HALF_WHEELBASE = 1.4
 # within which the agent is on it; lateral distances between which a lane is the
 # next one.
 _SHORTEST, _SLACK, _LANE = 0.5, 0.1, (2.0, 5.0)
+# Metres around a follower within which a box ahead is in its way.
+_MARGIN = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +133,57 @@ def idm_acceleration(speed, gap, lead_speed, desired_speed, config=IdmConfig()):
 
 
 @struct.dataclass
+class Followers:
+  """Agents on their paths, and how they would like to go on.
+
+  Attributes:
+    agents: `[A]` now, the ego and everybody else who can be a lead included.
+    sizes: `[A, 3]` metres.
+    paths: `[A, P, 2]`.
+    paths_valid: `[A, P]` bool, true for a prefix; agents with fewer than two
+      points or a path shorter than 0.5 m stand still.
+    progress: `[A]` metres along its path of each agent.
+    desired_speed: `[A]` m/s.
+    stop_gap: `[A]` metres from the front bumper to where each has to stop, see
+      `light_gap`; nowhere where None.
+  """
+
+  agents: types.AgentState
+  sizes: types.Array
+  paths: types.Array
+  paths_valid: types.Array
+  progress: types.Array
+  desired_speed: types.Array
+  stop_gap: types.Array | None = None
+
+  def each(self, function, *rows):
+    """Applies a function of index, path, valid, progress, line and rows."""
+    line = self.stop_gap
+    if line is None:
+      line = jnp.full(self.progress.shape, jnp.inf)
+    return jax.vmap(function)(
+      jnp.arange(len(self.sizes)),
+      self.paths,
+      self.paths_valid,
+      self.progress,
+      line,
+      *rows,
+    )
+
+  def moved(self, controlled, has_path, xy, yaw, speed, progress):
+    """Agents and progress `[A]` after a step, and who of them moved `[A]`."""
+    agents = self.agents
+    moves = controlled & agents.valid & has_path
+    stands = controlled & agents.valid & ~has_path
+    agents = agents.replace(
+      xy=jnp.where(moves[:, None], xy, agents.xy),
+      yaw=jnp.where(moves, yaw, agents.yaw),
+      speed=jnp.where(moves, speed, jnp.where(stands, 0.0, agents.speed)),
+    )
+    return agents, jnp.where(moves, progress, self.progress), moves
+
+
+@struct.dataclass
 class Beside:
   """Everybody as seen along one path.
 
@@ -197,12 +250,11 @@ def lead_on_path(
   path_valid,
   self_index,
   self_progress,
-  lateral_margin=0.3,
 ):
   """The nearest agent ahead whose box reaches into a path.
 
   An agent is in the way where its box comes closer to the path than half the
-  width of the follower plus a margin.
+  width of the follower plus 0.3 m.
 
   Args:
     agents: `[A]`.
@@ -211,7 +263,6 @@ def lead_on_path(
     path_valid: `[P]` bool, true for a prefix of at least two points.
     self_index: `[]` int, which agent follows.
     self_progress: `[]` metres along the path of the follower's middle.
-    lateral_margin: metres.
 
   Returns:
     Gap `[]` in metres between the boxes along the path, infinite where nobody
@@ -220,7 +271,7 @@ def lead_on_path(
   seen = look_along(agents, sizes, path, path_valid)
   others = agents.valid & (jnp.arange(len(sizes)) != self_index)
   half_length, half_width = sizes[self_index, 0] / 2, sizes[self_index, 1] / 2
-  reach = half_width + lateral_margin
+  reach = half_width + _MARGIN
   return _lead(seen, others, self_progress, half_length, -reach, reach)
 
 
@@ -295,84 +346,47 @@ def _path_length(path, path_valid):
   return jnp.sum(jnp.where(path_valid[1:], step, 0))
 
 
-def _ballistic(speed, acceleration, dt):
+def _ballistic(speed, acceleration):
   """Speed and distance after a step that stops at speed zero.
 
   Treiber, Kanagaraj, "Comparing numerical integration schemes for
   time-continuous car-following models", 2015.
   """
-  new_speed = jnp.maximum(speed + acceleration * dt, 0.0)
-  return new_speed, (speed + new_speed) / 2 * dt
+  new_speed = jnp.maximum(speed + acceleration * types.TIME_STEP, 0.0)
+  return new_speed, (speed + new_speed) / 2 * types.TIME_STEP
 
 
-def _no_line(stop_gap, agents):
-  return jnp.full(agents.speed.shape, jnp.inf) if stop_gap is None else stop_gap
-
-
-def step_along_paths(
-  agents: types.AgentState,
-  sizes,
-  paths,
-  paths_valid,
-  progress,
-  desired_speed,
-  controlled,
-  dt=types.TIME_STEP,
-  config=IdmConfig(),
-  lateral_margin=0.3,
-  stop_gap=None,
-):
-  """Moves agents along their paths for one step.
+def step_along_paths(now: Followers, controlled, config=IdmConfig()):
+  """Moves agents along their paths for one step of `types.TIME_STEP`.
 
   Args:
-    agents: `[A]` now, the ego and everybody else who can be a lead included.
-    sizes: `[A, 3]` metres.
-    paths: `[A, P, 2]`.
-    paths_valid: `[A, P]` bool, true for a prefix; agents with fewer than two
-      points or a path shorter than 0.5 m stand still.
-    progress: `[A]` metres along its path of each agent.
-    desired_speed: `[A]` m/s.
+    now: before the step.
     controlled: `[A]` bool; the others come back unchanged.
-    dt: seconds.
     config: parameters of the driver model.
-    lateral_margin: metres, see `lead_on_path`.
-    stop_gap: `[A]` metres from the front bumper to where each has to stop, see
-      `light_gap`; nowhere where None.
 
   Returns:
     `AgentState` `[A]` and progress `[A]` after the step.
   """
+  agents = now.agents
 
-  def step_one(index, path, path_valid, progress, desired_speed, stop_gap):
+  def step_one(index, path, path_valid, progress, stop_gap, desired_speed):
     gap, lead_speed = lead_on_path(
-      agents, sizes, path, path_valid, index, progress, lateral_margin
+      agents, now.sizes, path, path_valid, index, progress
     )
     speed = agents.speed[index]
     acceleration = jnp.minimum(
       idm_acceleration(speed, gap, lead_speed, desired_speed, config),
       idm_acceleration(speed, stop_gap, 0.0, desired_speed, config),
     )
-    new_speed, distance = _ballistic(speed, acceleration, dt)
+    new_speed, distance = _ballistic(speed, acceleration)
     xy, yaw = pose_on_path(path, path_valid, progress + distance)
     has_path = _path_length(path, path_valid) > _SHORTEST
-    return xy, yaw, new_speed, progress + distance, has_path
+    return has_path, xy, yaw, new_speed, progress + distance
 
-  xy, yaw, speed, new_progress, has_path = jax.vmap(step_one)(
-    jnp.arange(len(sizes)),
-    paths,
-    paths_valid,
-    progress,
-    desired_speed,
-    _no_line(stop_gap, agents),
+  agents, progress, _ = now.moved(
+    controlled, *now.each(step_one, now.desired_speed)
   )
-  moves = controlled & agents.valid & has_path
-  stands = controlled & agents.valid & ~has_path
-  agents = agents.replace(
-    xy=jnp.where(moves[:, None], xy, agents.xy),
-    yaw=jnp.where(moves, yaw, agents.yaw),
-    speed=jnp.where(moves, speed, jnp.where(stands, 0.0, agents.speed)),
-  )
-  return agents, jnp.where(moves, new_progress, progress)
+  return agents, progress
 
 
 def _yield_acceleration(
@@ -401,20 +415,12 @@ def _yield_acceleration(
 
 
 def step_on_schedule(
-  agents: types.AgentState,
-  sizes,
-  paths,
-  paths_valid,
-  progress,
-  desired_speed,
+  followers: Followers,
   recorded: types.AgentState,
   recorded_progress,
   controlled,
-  dt=types.TIME_STEP,
   config=IdmConfig(),
   schedule=ScheduleConfig(),
-  lateral_margin=0.3,
-  stop_gap=None,
 ):
   """Moves agents as recorded, unless somebody is in their way.
 
@@ -425,26 +431,20 @@ def step_on_schedule(
   recorded, and who is late drives on as IDM does.
 
   Args:
-    agents: `[A]` now, the ego and everybody else who can be a lead included.
-    sizes: `[A, 3]` metres.
-    paths: `[A, P, 2]`.
-    paths_valid: `[A, P]` bool, true for a prefix of at least two.
-    progress: `[A]` metres along its path of each agent.
-    desired_speed: `[A]` m/s, the greatest that was recorded.
+    followers: before the step; the greatest speed that was recorded is desired,
+      and an agent on its record does not mind where it has to stop.
     recorded: `[2, A]` where the record has everybody now and after the step.
     recorded_progress: `[2, A]` metres along the paths, of the same two steps.
     controlled: `[A]` bool; the others come back unchanged.
-    dt: seconds.
     config: parameters of the driver model.
     schedule: parameters of giving way and coming back.
-    lateral_margin: metres, see `lead_on_path`.
-    stop_gap: `[A]` metres, see `step_along_paths`; an agent on its record does
-      not mind it.
 
   Returns:
     `AgentState` `[A]` and progress `[A]` after the step, and `[A]` bool, who is
     exactly where the record has it after the step, if it has it at all.
   """
+  agents, sizes = followers.agents, followers.sizes
+  desired_speed = followers.desired_speed
   now, following = trees.take(recorded, 0), trees.take(recorded, 1)
   due, next_due = recorded_progress
   is_recorded = (
@@ -454,9 +454,9 @@ def step_on_schedule(
     & (jnp.abs(agents.speed - now.speed) < schedule.speed_tolerance)
   )
 
-  def step_one(index, path, path_valid, progress, due, next_due, stop_gap):
+  def step_one(index, path, path_valid, progress, stop_gap, due, next_due):
     half_length, half_width = sizes[index, 0] / 2, sizes[index, 1] / 2
-    reach = half_width + lateral_margin
+    reach = half_width + _MARGIN
     others = jnp.arange(len(sizes)) != index
     speed = agents.speed[index]
     is_on_time = now.valid[index] & (
@@ -497,7 +497,7 @@ def step_on_schedule(
     )
     planned = jnp.abs(following.speed[index])
     # Where it would be by itself at the end of the step, against the record.
-    late = next_due - progress - planned * dt
+    late = next_due - progress - planned * types.TIME_STEP
     wanted = jnp.where(
       following.valid[index],
       jnp.minimum(
@@ -508,19 +508,21 @@ def step_on_schedule(
     )
     acceleration = jnp.minimum(
       jnp.clip(
-        (wanted - speed) / dt,
+        (wanted - speed) / types.TIME_STEP,
         -config.comfortable_deceleration,
         config.max_acceleration,
       ),
       yielding,
     )
-    new_speed, distance = _ballistic(speed, acceleration, dt)
+    new_speed, distance = _ballistic(speed, acceleration)
     xy, yaw = pose_on_path(path, path_valid, progress + distance)
     is_back = (
       is_on_time
       & (jnp.abs(progress - due) < _SLACK)
       & (jnp.abs(speed - jnp.abs(now.speed[index])) < schedule.speed_tolerance)
-      & ((yielding * dt > planned - speed) | ~following.valid[index])
+      & (
+        (yielding * types.TIME_STEP > planned - speed) | ~following.valid[index]
+      )
     )
     stands = _path_length(path, path_valid) <= _SHORTEST
     xy = jnp.where(stands, agents.xy[index], xy)
@@ -529,51 +531,28 @@ def step_on_schedule(
     distance = jnp.where(stands, 0.0, distance)
     return xy, yaw, new_speed, progress + distance, is_back
 
-  xy, yaw, speed, new_progress, is_back = jax.vmap(step_one)(
-    jnp.arange(len(sizes)),
-    paths,
-    paths_valid,
-    progress,
-    due,
-    next_due,
-    _no_line(stop_gap, agents),
+  xy, yaw, speed, new_progress, is_back = followers.each(
+    step_one, due, next_due
   )
   moves = controlled & agents.valid
   is_back &= moves
-  departs = moves & ~is_back
-
-  def choose(driven, field):
-    rows = (-1,) + (1,) * (driven.ndim - 1)
-    kept = jnp.where(
-      is_back.reshape(rows), getattr(following, field), getattr(agents, field)
-    )
-    return jnp.where(departs.reshape(rows), driven, kept)
-
-  agents = agents.replace(
-    xy=choose(xy, 'xy'),
-    z=jnp.where(is_back, following.z, agents.z),
-    yaw=choose(yaw, 'yaw'),
-    speed=choose(speed, 'speed'),
-  )
+  driven = agents.replace(xy=xy, yaw=yaw, speed=speed)
+  kept = trees.where(is_back, following.replace(valid=agents.valid), agents)
   new_progress = jnp.where(is_back, next_due, new_progress)
-  return agents, jnp.where(moves, new_progress, progress), is_back
+  return (
+    trees.where(moves & ~is_back, driven, kept),
+    jnp.where(moves, new_progress, followers.progress),
+    is_back,
+  )
 
 
 def step_changing_lanes(
-  agents: types.AgentState,
-  sizes,
-  paths,
-  paths_valid,
-  progress,
+  now: Followers,
   lateral,
   lanes,
-  desired_speed,
   controlled,
-  dt=types.TIME_STEP,
   config=IdmConfig(),
   mobil=MobilConfig(),
-  lateral_margin=0.3,
-  stop_gap=None,
 ):
   """Moves agents along their paths or the lanes beside them for one step.
 
@@ -583,34 +562,29 @@ def step_changing_lanes(
   Until a change is over, whoever is ahead in either lane is a lead.
 
   Args:
-    agents: `[A]` now, the ego and everybody else who can be a lead included.
-    sizes: `[A, 3]` metres.
-    paths: `[A, P, 2]`.
-    paths_valid: `[A, P]` bool, true for a prefix of at least two.
-    progress: `[A]` metres along its path of each agent.
+    now: before the step.
     lateral: `[A, 3]` metres to the left of its path, their rate in m/s, and
       metres where it is going.
     lanes: `[A, P, K]` metres to the left of each point of a path of the lanes
       that go its way, infinite where there are fewer.
-    desired_speed: `[A]` m/s.
     controlled: `[A]` bool; the others come back unchanged.
-    dt: seconds.
     config: parameters of the driver model.
     mobil: parameters of the changes.
-    lateral_margin: metres, see `lead_on_path`.
-    stop_gap: `[A]` metres, see `step_along_paths`.
 
   Returns:
     `AgentState` `[A]`, progress `[A]` and lateral `[A, 3]` after the step.
   """
 
-  def step_one(index, path, path_valid, progress, lateral, lanes, stop_gap):
+  agents, sizes, desired_speed = now.agents, now.sizes, now.desired_speed
+  dt = types.TIME_STEP
+
+  def step_one(index, path, path_valid, progress, stop_gap, lateral, lanes):
     offset, rate, target = lateral
     speed, desired = agents.speed[index], desired_speed[index]
     length, width = sizes[index, 0], sizes[index, 1]
     others = agents.valid & (jnp.arange(len(sizes)) != index)
     seen = look_along(agents, sizes, path, path_valid)
-    reach = width / 2 + lateral_margin
+    reach = width / 2 + _MARGIN
 
     def idm(gap, lead_speed, speed=speed, desired=desired):
       return idm_acceleration(speed, gap, lead_speed, desired, config)
@@ -691,7 +665,7 @@ def step_changing_lanes(
     low = jnp.minimum(offset, new_target) - reach
     high = jnp.maximum(offset, new_target) + reach
     acceleration = jnp.minimum(idm(*lead(low, high)), idm(stop_gap, 0.0))
-    new_speed, distance = _ballistic(speed, acceleration, dt)
+    new_speed, distance = _ballistic(speed, acceleration)
     pull = mobil.frequency * (new_target - offset) - 2 * rate
     limit = mobil.max_slope * new_speed
     new_rate = jnp.clip(rate + mobil.frequency * pull * dt, -limit, limit)
@@ -707,32 +681,14 @@ def step_changing_lanes(
     normal = jnp.stack([-jnp.sin(yaw), jnp.cos(yaw)])
     slip = jnp.arcsin(new_rate / jnp.maximum(new_speed, mobil.min_speed))
     return (
+      _path_length(path, path_valid) > _SHORTEST,
       xy + new_offset * normal,
       geometry.wrap_angle(yaw + slip),
       new_speed,
       new_progress,
       jnp.stack([new_offset, new_rate, new_target]),
-      _path_length(path, path_valid) > _SHORTEST,
     )
 
-  xy, yaw, speed, new_progress, new_lateral, has_path = jax.vmap(step_one)(
-    jnp.arange(len(sizes)),
-    paths,
-    paths_valid,
-    progress,
-    lateral,
-    lanes,
-    _no_line(stop_gap, agents),
-  )
-  moves = controlled & agents.valid & has_path
-  stands = controlled & agents.valid & ~has_path
-  agents = agents.replace(
-    xy=jnp.where(moves[:, None], xy, agents.xy),
-    yaw=jnp.where(moves, yaw, agents.yaw),
-    speed=jnp.where(moves, speed, jnp.where(stands, 0.0, agents.speed)),
-  )
-  return (
-    agents,
-    jnp.where(moves, new_progress, progress),
-    jnp.where(moves[:, None], new_lateral, lateral),
-  )
+  *motion, new_lateral = now.each(step_one, lateral, lanes)
+  agents, progress, moves = now.moved(controlled, *motion)
+  return agents, progress, jnp.where(moves[:, None], new_lateral, lateral)

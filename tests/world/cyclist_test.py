@@ -151,11 +151,12 @@ def test_a_car_follows_a_cyclist_in_its_lane():
   )
 
   def step(carry, _):
-    moved = traffic.step_along_paths(
-      *(carry[0], sizes, paths, jnp.ones((2, 101), bool), carry[1]),
-      jnp.array([10.0, 5]),
-      jnp.ones(2, bool),
+    agents, progress = carry
+    valid, desired = jnp.ones((2, 101), bool), jnp.array([10.0, 5])
+    followers = traffic.Followers(
+      agents, sizes, paths, valid, progress, desired
     )
+    moved = traffic.step_along_paths(followers, jnp.ones(2, bool))
     return moved, moved[0]
 
   _, history = jax.lax.scan(step, (agents, agents.xy[:, 0]), length=400)

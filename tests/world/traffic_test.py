@@ -38,9 +38,10 @@ def queue(x, speed, y=None):
 def follow(agents, sizes, paths, valid, desired, controlled):
   def step(carry, _):
     agents, progress = carry
-    return traffic.step_along_paths(
-      agents, sizes, paths, valid, progress, desired, controlled
-    ), agents
+    followers = traffic.Followers(
+      agents, sizes, paths, valid, progress, desired
+    )
+    return traffic.step_along_paths(followers, controlled), agents
 
   carry = agents, agents.xy[:, 0]
   (agents, _), history = jax.lax.scan(step, carry, length=600)
@@ -114,9 +115,11 @@ def test_poses_on_a_circle_are_tangent_and_extend_straight():
 def test_an_agent_without_a_path_stands_still():
   agents, sizes, paths, valid = queue([3.0], [4.0])
   paths = jnp.zeros_like(paths) + agents.xy[:, None]
-  moved, progress = jax.jit(traffic.step_along_paths)(
-    agents, sizes, paths, valid, jnp.zeros(1), jnp.full(1, 9.0), jnp.array([1])
+  followers = traffic.Followers(
+    agents, sizes, paths, valid, jnp.zeros(1), jnp.full(1, 9.0)
   )
+  step = jax.jit(traffic.step_along_paths)
+  moved, progress = step(followers, jnp.array([True]))
   np.testing.assert_array_equal(moved.xy, agents.xy)
   np.testing.assert_array_equal(moved.yaw, agents.yaw)
   assert float(moved.speed[0]) == 0 and float(progress[0]) == 0
@@ -152,13 +155,11 @@ def repeat(record, lead_x):
       speed=agents.speed.at[1].set(speed),
     )
     times = jnp.stack([t, t + 1])
+    followers = traffic.Followers(
+      agents, sizes, paths, valid, done, record.speed.max(0)
+    )
     after, done, is_back = traffic.step_on_schedule(
-      agents,
-      sizes,
-      paths,
-      valid,
-      done,
-      record.speed.max(0),
+      followers,
       trees.take(record, times),
       progress[times],
       jnp.array([True, False]),
@@ -219,9 +220,10 @@ def change(agents, paths, valid, desired, lanes):
     agents = agents.replace(
       xy=agents.xy.at[1:, 0].add(agents.speed[1:] * types.TIME_STEP)
     )
-    carry = traffic.step_changing_lanes(
-      agents, sizes, paths, valid, progress, lateral, lanes, desired, controlled
+    followers = traffic.Followers(
+      agents, sizes, paths, valid, progress, desired
     )
+    carry = traffic.step_changing_lanes(followers, lateral, lanes, controlled)
     return carry, carry
 
   carry = agents, agents.xy[:, 0], jnp.zeros((len(desired), 3))
