@@ -76,20 +76,9 @@ def hugsim_terms(drive):
   clearance = drive.road.clearance
   ground = (clearance[:, :4] > 0) | (clearance[:, 4:] > 0)
   grounded = jnp.mean(ground, -1) >= _HUGSIM_GROUND
-  agents = drive.agents
-  ego = trees.take(agents, (slice(None), slice(1)))
-  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
   soon = jnp.zeros(len(drive.valid), bool)
   for steps in _HUGSIM_STEPS:
-    way = ego.speed * steps * types.TIME_STEP
-    meets = geometry.boxes_overlap(
-      ego.xy + way[..., None] * heading,
-      ego.yaw,
-      drive.sizes[:1],
-      agents.xy,
-      agents.yaw,
-      drive.sizes,
-    )
+    meets = signals.would_meet(drive, steps, drive.agents)
     soon |= jnp.any(meets & signals.others(drive), -1)
   motion = signals.motion(drive)
   low, high = nuplan.LONGITUDINAL_ACCELERATION

@@ -25,7 +25,6 @@ the ego did, so that EC compares each state of a window with that 0.5 s before.
 import jax
 import jax.numpy as jnp
 
-from rdrl import geometry
 from rdrl import trees
 from rdrl import types
 from rdrl.report import nuplan
@@ -98,25 +97,14 @@ def soon_meets(drive, ego_steps, other_steps):
     other_steps: how many steps later the others are looked at where they were;
       false where the drive ended before.
   """
-  agents = drive.agents
   later = jnp.minimum(
     jnp.arange(len(drive.valid)) + other_steps, signals.last(drive)
   )
   there = jnp.arange(len(drive.valid)) + other_steps <= signals.last(drive)
-  ego = trees.take(agents, (slice(None), slice(1)))
-  other = trees.take(agents, later)
-  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
-  way = ego.speed * ego_steps * types.TIME_STEP
-  meets = geometry.boxes_overlap(
-    ego.xy + way[..., None] * heading,
-    ego.yaw,
-    drive.sizes[:1],
-    other.xy,
-    other.yaw,
-    drive.sizes,
-  )
+  other = trees.take(drive.agents, later)
+  meets = signals.would_meet(drive, ego_steps, other)
   counts = trees.take(signals.others(drive), later) & there[:, None]
-  counts &= jnp.abs(ego.speed) >= _STOPPED
+  counts &= jnp.abs(drive.agents.speed[:, :1]) >= _STOPPED
   return meets & counts & signals.concerns(drive, other.xy)
 
 

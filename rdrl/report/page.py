@@ -77,7 +77,7 @@ def _build(folder, content, encoded):
     render(
       'index.html',
       'page.html',
-      tiles=_tiles(content, compared),
+      tiles=list(_tiles(content, compared)),
       overview=_overview(media, content),
       inspections=each(_inspection, content.inspections),
       reconstructions=each(_reconstruction, content.reconstructions),
@@ -144,55 +144,46 @@ def _list(names):
 
 
 def _tiles(content, compared):
-  tiles = []
+  """Value, label and note of each headline."""
   headlines = [
     list(next(iter(r.psnr.values())).values())[-1]
     for r in content.reconstructions
     if r.psnr
   ]
   if headlines:
-    tiles.append(
-      {
-        'value': f'{number(np.mean(headlines), 1)} dB',
-        'label': 'PSNR of held-out frames on the recorded path',
-        'note': _count(len(headlines)),
-      }
+    yield (
+      f'{number(np.mean(headlines), 1)} dB',
+      'PSNR of held-out frames on the recorded path',
+      _count(len(headlines)),
     )
   pairs = [pair for s in content.shifts if (pair := _at_offset(s))]
   if pairs:
     before, after = np.mean(pairs, 0)
     offset = content.shifts[0].offset
-    tiles.append(
-      {
-        'value': f'{number(after - before, 1, True)} dB',
-        'label': f'gained by refinement {number(offset, 1)} m off the path',
-        'note': f'{number(before, 1)} → {number(after, 1)} dB, '
-        f'{_count(len(pairs))}',
-      }
+    yield (
+      f'{number(after - before, 1, True)} dB',
+      f'gained by refinement {number(offset, 1)} m off the path',
+      f'{number(before, 1)} → {number(after, 1)} dB, {_count(len(pairs))}',
     )
-  if compared:
-    figures, policies = compared.figures, compared.policies
-    for world in compared.worlds:
-      ratios = [figures[world][p]['collision']['mean'] for p in policies]
-      tiles.append(
-        {
-          'value': ' → '.join(f'{number(100 * r, 1)} %' for r in ratios),
-          'label': f'drives with a collision: {" → ".join(policies)}',
-          'note': world,
-        }
-      )
-    for world in compared.worlds[1:]:
-      gap = figures[f'{world} - {compared.worlds[0]}'][policies[-1]]
-      interval = gap['collision']
-      tiles.append(
-        {
-          'value': f'{number(100 * interval["mean"], 1, True)} points',
-          'label': f'sim-to-real gap in collisions of {policies[-1]}',
-          'note': f'{number(100 * interval["low"], 1)} to '
-          f'{number(100 * interval["high"], 1)}, 95 % interval',
-        }
-      )
-  return tiles
+  if not compared:
+    return
+  figures, policies = compared.figures, compared.policies
+  first, *others = compared.worlds
+  for world in compared.worlds:
+    ratios = [100 * figures[world][p]['collision']['mean'] for p in policies]
+    yield (
+      ' → '.join(f'{number(ratio, 1)} %' for ratio in ratios),
+      f'drives with a collision: {" → ".join(policies)}',
+      world,
+    )
+  for world in others:
+    interval = figures[f'{world} - {first}'][policies[-1]]['collision']
+    gap, low, high = (100 * interval[k] for k in ('mean', 'low', 'high'))
+    yield (
+      f'{number(gap, 1, True)} points',
+      f'sim-to-real gap in collisions of {policies[-1]}',
+      f'{number(low, 1)} to {number(high, 1)}, 95 % interval',
+    )
 
 
 def _overview(media, content):

@@ -200,6 +200,21 @@ def others(drive):
   return drive.agents.valid & (jnp.arange(len(drive.sizes)) > 0)
 
 
+def would_meet(drive, steps, agents):
+  """Which agents `[S, A]` the ego meets `steps` on at its velocity, bool."""
+  ego = trees.take(drive.agents, (slice(None), slice(1)))
+  heading = jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)], -1)
+  way = ego.speed * steps * types.TIME_STEP
+  return geometry.boxes_overlap(
+    ego.xy + way[..., None] * heading,
+    ego.yaw,
+    drive.sizes[:1],
+    agents.xy,
+    agents.yaw,
+    drive.sizes,
+  )
+
+
 def met(drive):
   """Which agents the ego's box overlaps, `[S, A]` bool."""
   agents = drive.agents

@@ -2,14 +2,17 @@
 """The Cousin Trajectory Generator: variations of the ego's recorded motion.
 
 ReconDreamer-RL (arXiv 2508.08170) names it and gives no formulas; these are
-ours. The interface is that of `adversaries`, with the ego's recorded motion in
-place of a mover.
+ours. As those of `adversaries`, plans are functions of who moves, here of
+`Recorded`, of the seconds `[T]` since the trigger, not negative, of a
+`plan.Draw` and of a `scenario.Config`.
 """
 
+from flax import struct
 import jax
 import jax.numpy as jnp
 
 from rdrl import types
+from rdrl.scenario import junctions
 from rdrl.scenario import profiles
 from rdrl.scenario.plan import Plan
 
@@ -17,35 +20,44 @@ from rdrl.scenario.plan import Plan
 _STRAIGHT, TURNED = 1e-4, 10.0
 
 
-def lateral_shift(s, d, branch, trigger, time, draw, config):
-  """Shifts the recorded motion to the side; every second time also back.
+@struct.dataclass
+class Recorded:
+  """The recorded motion of the ego, and where it could have turned off.
 
-  Args:
-    s: `[T]` metres along the recorded path.
+  Attributes:
+    s: `[T]` metres along its path; plans of another lane mean that of `branch`.
     d: `[T]` metres to its left.
-    branch: `junctions.Branches` `[]`, another lane.
-    trigger: `[]` int32 step.
-    time: `[T]` seconds since the trigger, not negative.
-    draw: `plan.Draw`.
-    config: `scenario.Config`.
+    trigger: `[]` int32 step at which the edit begins.
+    branch: `[]`, another lane.
   """
+
+  s: types.Array
+  d: types.Array
+  trigger: types.Array
+  branch: junctions.Branches
+
+
+def lateral_shift(ego, time, draw, config):
+  """The recorded motion, moved to the side, and every second time back."""
   duration = draw('shift_time')
   target = config.shift * (2 * draw('level') - 1)
   returns = draw('coin') < 0.5
   away = profiles.ease(time / duration)
   away -= returns * profiles.ease((time - duration) / duration)
-  return Plan(s=s, d=d + target * away, duration=duration * (1 + returns))
+  return Plan(
+    s=ego.s, d=ego.d + target * away, duration=duration * (1 + returns)
+  )
 
 
-def speed_change(s, d, branch, trigger, time, draw, config):
-  """Scales the recorded speed. Arguments as in `lateral_shift`."""
+def speed_change(ego, time, draw, config):
+  """Scales the recorded speed."""
   change = draw('speed_factor') - 1
   factors = 1 + change * profiles.smooth(time / config.speed_time)
-  return Plan(s=_at_speed(s, trigger, factors), d=d, duration=config.speed_time)
+  return Plan(s=_at_speed(ego, factors), d=ego.d, duration=config.speed_time)
 
 
-def stop_and_creep(s, d, branch, trigger, time, draw, config):
-  """Stops, waits, creeps and drives on. Arguments as in `lateral_shift`."""
+def stop_and_creep(ego, time, draw, config):
+  """Stops, waits, creeps and drives on."""
   stop, wait, creep = (
     draw(name) for name in ('stop_time', 'stop_wait', 'creep_time')
   )
@@ -58,31 +70,26 @@ def stop_and_creep(s, d, branch, trigger, time, draw, config):
     + share * profiles.smooth((time - moves_again) / config.speed_time)
     + (1 - share) * profiles.smooth((time - goes_on) / stop)
   )
-  return Plan(s=_at_speed(s, trigger, factors), d=d, duration=goes_on + stop)
+  return Plan(s=_at_speed(ego, factors), d=ego.d, duration=goes_on + stop)
 
 
-def interpolation(s, d, branch, trigger, time, draw, config):
-  """Interpolates between the recorded motion and one shifted and scaled.
-
-  Arguments as in `lateral_shift`.
-  """
+def interpolation(ego, time, draw, config):
+  """Interpolates between the recorded motion and one shifted and scaled."""
   share = draw('level')
   side = jnp.where(draw('coin') < 0.5, -1.0, 1.0)
   duration = draw('shift_time')
   away = side * config.shift * profiles.ease(time / duration)
-  other = speed_change(s, d, branch, trigger, time, draw, config)
+  other = speed_change(ego, time, draw, config)
   return Plan(
-    s=(1 - share) * s + share * other.s,
-    d=d + share * away,
+    s=(1 - share) * ego.s + share * other.s,
+    d=ego.d + share * away,
     duration=jnp.maximum(duration, config.speed_time),
   )
 
 
-def other_lane(s, d, branch, trigger, time, draw, config):
-  """Drives the recorded speeds along another lane, slower in its bends.
-
-  Arguments as in `lateral_shift`; s and d are along the path of the branch.
-  """
+def other_lane(ego, time, draw, config):
+  """Drives the recorded speeds along another lane, slower in its bends."""
+  branch, trigger = ego.branch, ego.trigger
   bend = jnp.maximum(branch.curvature, _STRAIGHT)
   slowest = config.turn_acceleration / bend
 
@@ -94,20 +101,20 @@ def other_lane(s, d, branch, trigger, time, draw, config):
     place += jnp.where(begun, step, recorded)
     return place, place
 
-  begun = jnp.arange(len(s) - 1) >= trigger
-  _, places = jax.lax.scan(drive, s[0], (jnp.diff(s), begun))
-  s = jnp.append(s[:1], places)
+  begun = jnp.arange(len(ego.s) - 1) >= trigger
+  _, places = jax.lax.scan(drive, ego.s[0], (jnp.diff(ego.s), begun))
+  s = jnp.append(ego.s[:1], places)
   turned = s > branch.parting + TURNED
   after = jnp.where(turned, time, time[-1]).min()
   fades = 1 - profiles.ease(time / config.speed_time)
-  return Plan(s=s, d=d[trigger] * fades, duration=after)
+  return Plan(s=s, d=ego.d[trigger] * fades, duration=after)
 
 
-def _at_speed(s, trigger, factors):
+def _at_speed(ego, factors):
   """s `[T]` after scaling recorded speeds by factors `[T]` from the trigger."""
-  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(s)
+  moved = (factors[1:] + factors[:-1]) / 2 * jnp.diff(ego.s)
   gone = jnp.append(0, jnp.cumsum(moved))
-  return s[trigger] + gone - gone[trigger]
+  return ego.s[ego.trigger] + gone - gone[ego.trigger]
 
 
 PLANS = (

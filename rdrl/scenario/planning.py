@@ -163,13 +163,11 @@ def _since(task, step):
 def _plan(task, cast, mover, branch):
   """`Plan` of the behaviour; only its own is computed."""
   time = _since(task, cast.trigger)
-  s, d = task.context.ego.s[:, 0], task.context.ego.d[:, 0]
+  along = task.context.ego
+  ego = cousins.Recorded(along.s[:, 0], along.d[:, 0], cast.trigger, branch)
   drawn = jnp.maximum(time, 0), task.draw, task.config
   plans = [functools.partial(plan, mover, *drawn) for plan in adversaries.PLANS]
-  plans += [
-    functools.partial(plan, s, d, branch, cast.trigger, *drawn)
-    for plan in cousins.PLANS
-  ]
+  plans += [functools.partial(plan, ego, *drawn) for plan in cousins.PLANS]
 
   def as_floats(plan):
     return lambda: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), plan())
