@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import training
 from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
@@ -111,7 +112,7 @@ def prepare(scene: types.Scene) -> Context:
   branches = junctions.branches(trees.take(paths, 0), moved.sum(), lanes)
   grids = scene.drivable, scene.occupancy, scene.ground
   parts = tracks, scene.sizes, scene.classes, paths, branches, *grids
-  return _prepare(*jax.tree.map(jnp.asarray, parts))
+  return _prepare(*parts)
 
 
 def _along(path, tracks):
@@ -160,7 +161,7 @@ def _crossing(ego_path, path):
   return jnp.where(exists, ego_s, jnp.inf), jnp.where(exists, own_s, jnp.inf)
 
 
-@jax.jit
+@training.compiling.quick_jit
 def _prepare(
   tracks, sizes, classes, paths, branches, drivable, occupancy, ground
 ):
