@@ -337,11 +337,8 @@ def imitate(policy, demonstrations, config, key, directory=None):
   Returns:
     The trained `Policy`, in host memory.
   """
-  optimizer = training.averaged.adamw(config)
-  # Copies, since training donates its state.
-  params = jax.tree.map(jnp.copy, policy.params)
-  state = (params, optimizer.init(params))
-  demonstrations = jax.tree.map(jnp.asarray, demonstrations)
+  state = _start(policy.params, config)
+  demonstrations = jax.device_put(demonstrations)
 
   def step(state, i, count):
     return _steps(state, i, count, demonstrations, key, config, policy.config)
@@ -355,6 +352,14 @@ def imitate(policy, demonstrations, config, key, directory=None):
     on_cpu=_ON_CPU,
   )
   return policy.replace(params=jax.device_get(params))
+
+
+@functools.partial(training.compiling.quick_jit, static_argnames='config')
+def _start(params, config):
+  # A copy, since training donates its state.
+  return jax.tree.map(jnp.copy, params), training.averaged.adamw(config).init(
+    params
+  )
 
 
 def draw(demonstrations, key, batch_size, brightness):

@@ -143,13 +143,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
       f'ppo.num_minibatches is {config.num_minibatches}, which does not divide'
       f' sim.horizon = {env.config.horizon}'
     )
-  params = jax.tree.map(jnp.copy, policy.params)
-  state = training.mesh.replicate(
-    (params, _optimizer(config).init(params)), mesh
-  )
-  fixed = training.mesh.replicate(
-    (policy, env, jax.tree.map(jnp.asarray, demonstrations)), mesh
-  )
+  state = training.mesh.replicate(_start(policy.params, config), mesh)
+  fixed = training.mesh.replicate((policy, env, demonstrations), mesh)
   weights = jnp.asarray(_scenario_weights(env.scenarios, config))
 
   def step(state, i, count):
@@ -166,6 +161,12 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     save_every=10,
   )
   return policy.replace(params=jax.device_get(params))
+
+
+@functools.partial(training.compiling.quick_jit, static_argnames='config')
+def _start(params, config):
+  # A copy, since training donates its state.
+  return jax.tree.map(jnp.copy, params), _optimizer(config).init(params)
 
 
 def _scenario_weights(scenarios, config):

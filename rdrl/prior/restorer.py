@@ -158,7 +158,7 @@ def train(clips, config, key, directory=None):
     jnp.zeros(1),
   )
   state = training.averaged.start(params, config)
-  clips = jax.tree.map(jnp.asarray, clips)
+  clips = jax.device_put(clips)
 
   def step(state, i, count):
     return _steps(state, i, count, clips, scale, step_key, config, crop)
@@ -189,8 +189,7 @@ def posterior(prior, degraded, reference, condition, key):
   their number. Arguments as in `restore`.
   """
   keys = jax.random.split(key, len(degraded))
-  known = map(jnp.asarray, (degraded, reference, condition))
-  return _posterior(prior, (*known, keys))
+  return _posterior(prior, (degraded, reference, condition, keys))
 
 
 @jax.jit

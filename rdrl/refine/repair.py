@@ -11,6 +11,7 @@ weighs each restored pixel by how far it can be trusted, as FaithFusion does
 """
 
 import dataclasses
+import functools
 import pathlib
 
 from flax import struct
@@ -22,6 +23,7 @@ from rdrl import geometry
 from rdrl import prior as priors
 from rdrl import ranges
 from rdrl import splat
+from rdrl import training
 from rdrl import trees
 from rdrl import types
 from rdrl.refine import views
@@ -133,7 +135,9 @@ def training_clips(log, snapshots, config, key, *, render_config):
     steps = windows[int(draw[0] * len(windows))]
     camera_index = int(draw[1] * num_cameras)
     known = views.render_clip(
-      _perturb(scene, noise_key, config) if number % 2 else scene,
+      scene.replace(gaussians=_perturb(scene.gaussians, noise_key, config))
+      if number % 2
+      else scene,
       recording,
       trees.take(log.cameras, (steps, camera_index)),
       steps,
@@ -224,48 +228,50 @@ def _restored(scene, log, usable, prior, offsets, config, key, render_config):
   for offset in offsets:
     for start in starts:
       steps = np.minimum(start + window, num_steps - 1)
-      cameras = views.shifted_cameras(scene, offset, steps)
+      cameras = jax.device_get(views.shifted_cameras(scene, offset, steps))
       free = is_free(scene, offset, steps)
       for camera_index in range(num_cameras):
         camera = jax.tree.map(lambda x, c=camera_index: x[:, c], cameras)
-        degraded, reference, condition = views.render_clip(
-          scene,
-          recording,
-          camera,
-          steps,
-          camera_index,
-          views.references(
-            log.tracks, usable, steps, camera_index, num_cameras, config, 0.0
-          ),
-          render_config,
+        known = jax.device_get(
+          views.render_clip(
+            scene,
+            recording,
+            camera,
+            steps,
+            camera_index,
+            views.references(
+              log.tracks, usable, steps, camera_index, num_cameras, config, 0.0
+            ),
+            render_config,
+          )
         )
-        number = len(clips)
-        restored, deviation = priors.posterior(
-          prior,
-          degraded[None],
-          reference[None],
-          condition[None],
-          jax.random.fold_in(key, number),
+        restored, deviation = jax.device_get(
+          priors.posterior(
+            prior,
+            *(x[None] for x in known),
+            jax.random.fold_in(key, len(clips)),
+          )
         )
-        alpha = condition[..., views.CHANNELS.index('alpha')] / 255
-        doubt = jnp.mean(deviation[0], -1) / config.doubt
-        weight = alpha * jnp.exp(-(doubt**2)) * free[:, None, None]
+        degraded, reference, condition = known
+        alpha = condition[..., views.CHANNELS.index('alpha')] / np.float32(255)
+        doubt = np.mean(deviation[0], -1) / config.doubt
+        weight = alpha * np.exp(-(doubt**2)) * free[:, None, None]
         clip = {
           'degraded': degraded,
           'reference': reference,
-          'restored': jnp.round(255 * restored[0]).astype(jnp.uint8),
+          'restored': np.round(255 * restored[0]).astype(np.uint8),
           'weight': config.view_weight * weight,
           'offset': np.float32(offset),
           'steps': steps.astype(np.int32),
           'camera_index': np.int32(camera_index),
         }
-        clips.append((camera, jax.tree.map(np.asarray, clip)))
+        clips.append((camera, clip))
   return trees.stack([c for c, _ in clips]), trees.stack([c for _, c in clips])
 
 
-def _perturb(scene, key, config):
-  """`scene` with the errors that Gaussians have in views that none recorded."""
-  gaussians = scene.gaussians
+@functools.partial(training.compiling.quick_jit, static_argnames='config')
+def _perturb(gaussians, key, config):
+  """Gaussians with the errors that they have in views that none recorded."""
   keys = jax.random.split(key, 6)
   strength = jax.random.uniform(keys[0])
 
@@ -274,24 +280,27 @@ def _perturb(scene, key, config):
 
   size = jnp.exp(jnp.mean(gaussians.log_scales, -1, keepdims=True))
   dropped = jax.random.uniform(keys[4], gaussians.node.shape)
-  return scene.replace(
-    gaussians=gaussians.replace(
-      means=gaussians.means
-      + config.position_noise * size * noise(keys[1], gaussians.means),
-      log_scales=gaussians.log_scales
-      + config.scale_noise * noise(keys[2], gaussians.log_scales),
-      sh=gaussians.sh + config.color_noise * noise(keys[3], gaussians.sh),
-      opacity_logits=jnp.where(
-        dropped < strength * config.drop, -10.0, gaussians.opacity_logits
-      ),
-    )
+  return gaussians.replace(
+    means=gaussians.means
+    + config.position_noise * size * noise(keys[1], gaussians.means),
+    log_scales=gaussians.log_scales
+    + config.scale_noise * noise(keys[2], gaussians.log_scales),
+    sh=gaussians.sh + config.color_noise * noise(keys[3], gaussians.sh),
+    opacity_logits=jnp.where(
+      dropped < strength * config.drop, -10.0, gaussians.opacity_logits
+    ),
   )
 
 
 def is_free(scene, offset, steps):
   """`[F]` whether the shifted ego is clear of agents and static obstacles."""
-  agents = jax.tree.map(lambda x: jnp.asarray(x)[steps], scene.tracks)
-  sizes = jnp.asarray(scene.sizes)
+  agents = jax.tree.map(lambda x: np.asarray(x)[steps], scene.tracks)
+  offset = np.float32(offset)
+  return np.asarray(_is_free(agents, scene.sizes, scene.occupancy, offset))
+
+
+@training.compiling.quick_jit
+def _is_free(agents, sizes, occupancy, offset):
   ego_yaw = agents.yaw[:, :1]
   left = jnp.stack([-jnp.sin(ego_yaw), jnp.cos(ego_yaw)], -1)
   ego_xy = agents.xy[:, :1] + offset * left
@@ -299,7 +308,7 @@ def is_free(scene, offset, steps):
     ego_xy, ego_yaw, sizes[:1], agents.xy, agents.yaw, sizes
   )
   hits &= agents.valid & (jnp.arange(len(sizes)) > 0)
-  clear = geometry.sample_grid(scene.occupancy, ego_xy[:, 0]) > 0
+  clear = geometry.sample_grid(occupancy, ego_xy[:, 0]) > 0
   return ~jnp.any(hits, -1) & clear
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from rdrl import geometry
 from rdrl import splat
+from rdrl import training
 from rdrl import trees
 from rdrl import types
 from rdrl.refine import conditions
@@ -75,37 +76,44 @@ def shifted_cameras(scene, offset, steps):
   Returns:
     `Camera` `[S, C]`.
   """
-  ego = jax.tree.map(lambda x: jnp.asarray(x)[steps, 0], scene.tracks)
+  ego = jax.tree.map(lambda x: np.asarray(x)[steps, 0], scene.tracks)
+  return _shifted(
+    scene.camera_from_ego,
+    scene.intrinsics,
+    ego,
+    np.float32(offset),
+    scene.height,
+    scene.width,
+  )
+
+
+@functools.partial(
+  training.compiling.quick_jit, static_argnames=('height', 'width')
+)
+def _shifted(camera_from_ego, intrinsics, ego, offset, height, width):
   left = jnp.stack([-jnp.sin(ego.yaw), jnp.cos(ego.yaw)], -1)
   ego = ego.replace(xy=ego.xy + offset * left)
-
-  def mount(ego):
-    return geometry.mount_cameras(
-      scene.camera_from_ego, scene.intrinsics, ego, scene.height, scene.width
+  cameras = jax.vmap(
+    lambda ego: geometry.mount_cameras(
+      camera_from_ego, intrinsics, ego, height, width
     )
-
-  cameras = jax.vmap(mount)(ego)
-  shape = (len(ego.yaw), *scene.intrinsics.shape)
-  return cameras.replace(intrinsics=jnp.broadcast_to(scene.intrinsics, shape))
+  )(ego)
+  shape = (len(ego.yaw), *intrinsics.shape)
+  return cameras.replace(intrinsics=jnp.broadcast_to(intrinsics, shape))
 
 
 def recording(scene, log, render_config):
   """The `Recording` of a log, depths rendered from `scene`."""
-  lines = jax.tree.map(jnp.asarray, conditions.lane_grid(scene.map))
-  scene = jax.tree.map(jnp.asarray, scene)
+  lines, scene = jax.device_put((conditions.lane_grid(scene.map), scene))
   depth = [
     _depths(scene, lines, *_at(log, step), render_config)
     for step in range(len(log.times))
   ]
-  depth = jnp.stack(depth)
+  depth = np.stack(jax.device_get(depth))
   if log.ego_mask is not None:
-    depth = jnp.where(log.ego_mask, _HIDDEN, depth)
-  return Recording(
-    images=jnp.asarray(log.images),
-    depth=depth,
-    cameras=jax.tree.map(jnp.asarray, log.cameras),
-    lines=lines,
-  )
+    depth = np.where(log.ego_mask, np.float32(_HIDDEN), depth)
+  images, depth, cameras = jax.device_put((log.images, depth, log.cameras))
+  return Recording(images=images, depth=depth, cameras=cameras, lines=lines)
 
 
 def references(tracks, usable, steps, camera_index, num_cameras, config, least):

@@ -35,7 +35,7 @@ def rendered(scene, cameras, agents, config, with_surface=False, steps=None):
   Steps `[S]` of the tracks say when bodies are seen that deform over time;
   without them they are seen undeformed.
   """
-  scene = jax.tree.map(jnp.asarray, scene)
+  scene = jax.device_put(scene)
   times = None if steps is None else np.float32(types.TIME_STEP * steps)
   return by_moment(
     lambda camera, agents, time: splat.render_moment(

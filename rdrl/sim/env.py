@@ -169,7 +169,7 @@ class Env:
     _check(scenes, scenarios, config)
     found = np.unique(np.asarray(scenarios.controller)).tolist()
     env = cls(
-      scenes=jax.tree.map(jnp.asarray, stack.scenes(scenes)),
+      scenes=jax.device_put(stack.scenes(scenes)),
       scenarios=scenarios,
       paths=None,
       renderer=renderer,
@@ -177,7 +177,7 @@ class Env:
       controllers=frozenset([*found, *controllers]) - {types.REPLAY},
       backs=backs or _backs(scenarios),
     )
-    return jax.tree.map(jnp.asarray, env.with_scenarios(scenarios))
+    return jax.device_put(env.with_scenarios(scenarios))
 
   def with_scenarios(self, scenarios):
     """Replaces the scenarios, inside or outside of a compiled program.

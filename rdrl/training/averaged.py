@@ -5,10 +5,14 @@ The averages are those of diffusion models (Ho et al., arXiv 2006.11239), which
 sample with them.
 """
 
+import functools
+
 from flax import struct
 import jax
 import jax.numpy as jnp
 import optax
+
+from rdrl.training import compiling
 
 
 @struct.dataclass
@@ -20,6 +24,7 @@ class State:
   optimizer_state: optax.OptState
 
 
+@functools.partial(compiling.quick_jit, static_argnames='config')
 def start(params, config) -> State:
   """The state before the first step.
 
@@ -28,8 +33,9 @@ def start(params, config) -> State:
     config: with `num_steps`, `learning_rate` (the highest), `weight_decay` and
       `ema_decay`.
   """
+  # Copies, because steps may donate the state.
   return State(
-    params=params,
+    params=jax.tree.map(jnp.copy, params),
     average=jax.tree.map(jnp.copy, params),
     optimizer_state=_optimizer(config).init(params),
   )

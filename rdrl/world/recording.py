@@ -196,7 +196,7 @@ def record(
       )
     street = street.replace(config=config)
   config = street.config
-  tracks = drive(street)
+  tracks = jax.device_get(drive(street))
   camera_from_ego, intrinsics = camera_rig(config)
   images, poses, lidar, lidar_valid = [], [], [], []
   for step in range(config.num_steps):
@@ -220,7 +220,7 @@ def record(
     cameras=cameras,
     camera_from_ego=camera_from_ego,
     times=np.arange(config.num_steps) * types.TIME_STEP,
-    tracks=jax.tree.map(np.asarray, tracks),
+    tracks=tracks,
     sizes=np.asarray(street.sizes),
     classes=np.asarray(street.classes),
     lidar=np.stack(lidar),

@@ -824,7 +824,7 @@ class Renderer:
   def create(cls, streets, sizes, classes, supersample=1):
     """A renderer of a list of streets built with one config."""
     return cls(
-      streets=jax.tree.map(jnp.asarray, trees.stack(streets)),
+      streets=jax.device_put(trees.stack(streets)),
       sizes=jnp.asarray(sizes, jnp.float32),
       classes=jnp.asarray(classes, jnp.int32),
       supersample=supersample,

@@ -52,7 +52,7 @@ class Renderer:
         for scene in scenes
       ]
     )
-    stacked = jax.tree.map(jnp.asarray, stacked)
+    stacked = jax.device_put(stacked)
     return cls(stacked, height=height, width=width, config=config)
 
   def __call__(self, scene_index, cameras: types.Camera, agents, time=None):

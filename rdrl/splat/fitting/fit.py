@@ -266,6 +266,7 @@ def _results(start, state, config):
   """`FitResult` of each traversal."""
   results = []
   drivable, occupancy, surface = start.rasters
+  taken = jax.device_get(state.snapshots)
   for v, one in enumerate(start.traversals):
     mine = start.traversal == v
     first, count = start.first_agent[v], len(one.sizes) - 1
@@ -294,7 +295,7 @@ def _results(start, state, config):
       bodies=start.bodies,
     )
     snapshots = tuple(
-      _scene(scene, *trees.take(state.snapshots, i), v, (first, count))
+      _scene(scene, *trees.take(taken, i), v, (first, count))
       for i in range(len(config.fit.snapshot_fractions))
     )
     scene = _scene(scene, state.trained, state.node, v, (first, count))
@@ -493,8 +494,7 @@ def _pool(
       extra,
     )
   since = np.arange(len(traversal)) - np.searchsorted(traversal, traversal)
-  return jax.tree.map(
-    jnp.asarray,
+  return jax.device_put(
     optimise.Pool(
       views=looks,
       depth_pixel=pixels,
@@ -584,7 +584,7 @@ def evaluate(scene, log, config: RenderConfig):
     `Rendered`, the largest of a frame.
   """
   scores = {'psnr': [], 'ssim': [], 'psnr_lidar': [], 'overflow': []}
-  scene = jax.tree.map(jnp.asarray, scene)
+  scene = jax.device_put(scene)
   street = np.ones(log.images.shape[1:4], bool)
   if log.ego_mask is not None:
     street &= ~log.ego_mask
@@ -593,7 +593,8 @@ def evaluate(scene, log, config: RenderConfig):
       scene,
       *trees.take((log.cameras, log.tracks), t),
       config,
-      time=jnp.float32(t * types.TIME_STEP),
+      False,
+      np.float32(t * types.TIME_STEP),
     )
     images = rendered.color
     truth = np.asarray(log.images[t], np.float32) / 255

@@ -160,6 +160,7 @@ def harmonics(trained, traversal):
   return shared + jnp.stack(residuals)[traversal]
 
 
+@functools.partial(training.compiling.quick_jit, static_argnames='config')
 def initial_state(gaussians, sky, exposure, pool, config):
   """`FitState` before the first step, in new arrays.
 
