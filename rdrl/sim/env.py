@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdrl import geometry
+from rdrl import training
 from rdrl import trees
 from rdrl import types
 from rdrl.sim import anchors
@@ -120,7 +121,9 @@ def _check(scenes, scenarios, config):
     )
 
 
-_of_scenarios = jax.jit(paths_lib.of_scenarios, static_argnums=2)
+_of_scenarios = training.compiling.quick_jit(
+  paths_lib.of_scenarios, static_argnums=2
+)
 
 
 @struct.dataclass
