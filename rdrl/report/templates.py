@@ -38,9 +38,9 @@ def _environment():
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  environment.filters |= {
-    'number': number,
-    'short': short,
-    'hex': lambda color: f'#{bytes(color).hex()}',
-  }
+  environment.filters.update(
+    number=number,
+    short=short,
+    hex=lambda color: f'#{bytes(color).hex()}',
+  )
   return environment
