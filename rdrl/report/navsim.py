@@ -88,6 +88,7 @@ def _traffic_light(drive, inside):
   return 1.0 * ~jnp.any(ran & inside, -1)
 
 
+@jax.jit
 def soon_meets(drive, ego_steps, other_steps):
   """Whether the ego would meet each agent that concerns it, `[S, A]` bool.
 

@@ -11,6 +11,7 @@ Rules of the road need `Drive.road`; scores that ask for one are NaN of a record
 without it. What a map does not know, such as a speed limit, is not broken.
 """
 
+import jax
 import jax.numpy as jnp
 
 from rdrl import types
@@ -69,6 +70,7 @@ def progress(drive):
   )
 
 
+@jax.jit
 def within_comfort(drive):
   """Which states keep all six bounds of nuPlan's ego_is_comfortable, `[S]`."""
   motion = signals.motion(drive)

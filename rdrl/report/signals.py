@@ -132,6 +132,7 @@ class Motion:
   lateral_jerk: types.Array
 
 
+@jax.jit
 def motion(drive) -> Motion:
   """`Motion` of quadratics fitted to 15 states around each.
 
@@ -215,6 +216,7 @@ def would_meet(drive, steps, agents):
   )
 
 
+@jax.jit
 def met(drive):
   """Which agents the ego's box overlaps, `[S, A]` bool."""
   agents = drive.agents
@@ -243,6 +245,7 @@ def leaves_lane(drive):
   return (road.has_lane & ~road.in_lane) | (drive.drivable < 0)
 
 
+@jax.jit
 def concerns(drive, xy):
   """Whether the ego should mind agents at points `[S, A, 2]`: `[S, A]` bool.
 
@@ -256,6 +259,7 @@ def concerns(drive, xy):
   )
 
 
+@jax.jit
 def time_to_collision(drive, counts):
   """Least seconds until the ego meets an agent, infinite where it meets none.
 
@@ -307,6 +311,7 @@ def _reach(axes, yaw, size):
   ) / 2
 
 
+@jax.jit
 def fault(drive):
   """1, or 0.5 or 0 where the ego is at fault in a collision.
 
