@@ -119,6 +119,11 @@ def flag(name, default=None) -> Flag:
   return Flag(name, default)
 
 
+def sentences(flag):
+  """A tuple of the sentences of a flag, each in one line."""
+  return tuple(' '.join(sentence.split()) for sentence in flag.value)
+
+
 def numbers(flag, kind):
   """Parses a list flag to a tuple of numbers.
 

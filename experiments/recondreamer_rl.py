@@ -59,7 +59,7 @@ def _resolved(flag):
 
 def main():
   config = training.config.override(presets.get(_PRESET.value), _SET.value)
-  sentences = (*config.scenario.sentences, *_SCENARIO.value)
+  sentences = config.scenario.sentences + shared.sentences(_SCENARIO)
   config = dataclasses.replace(
     config,
     scenario=dataclasses.replace(config.scenario, sentences=sentences),

@@ -70,13 +70,16 @@ def main():
   training.mesh.start()
   wanted = (_ACCEPTED.value,) * len(scenario.ADVERSARIES)
   replays = pipeline.Config(scenario=scenario.Config(reactive=False))
+  config = training.config.override(replays, _SET.value).scenario
   config = dataclasses.replace(
-    training.config.override(replays, _SET.value).scenario,
+    config,
     num_proposals=_PROPOSALS.value,
-    sentences=tuple(_SCENARIO.value),
+    sentences=config.sentences + shared.sentences(_SCENARIO),
     accepted_per_sentence=_ACCEPTED.value,
     num_accepted=(1, *wanted, *(0,) * len(scenario.COUSINS)),
   )
+  if wrong := scenario.grammar.misfit(config):
+    raise training.config.ConfigError(f'--scenario: {wrong}')
   options = traffic.Options(num_agents=_AGENTS.value - 1)
   todo = recordings.asked_for(_DIRS, _LIMIT.value, options)
   workdir = pathlib.Path(_WORKDIR.value)
@@ -95,10 +98,11 @@ def main():
     return found
 
   found = recordings.scored(todo, workdir, score)
+  ones = [one for part in found.values() for one in part.values()]
   for number, sentence in enumerate(config.sentences):
-    path = workdir / f'scenario_{number}.png'
-    seen = f'see {path}' if path.exists() else 'accepted in no recording'
-    print(f'{sentence}: {seen}')
+    count = sum(one['reasons'][sentence]['accepted'] > 0 for one in ones)
+    seen = f', see {workdir}/scenario_{number}.png' if count else ''
+    print(f'{sentence}: accepted in {count} recordings{seen}')
   summary = {}
   for name, ones in found.items():
     ones = list(ones.values())

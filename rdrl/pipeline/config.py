@@ -91,11 +91,8 @@ class Config:
         'ppo.num_minibatches',
         f'a divisor of sim.horizon, {self.sim.horizon}',
       )
-    for sentence in self.scenario.sentences:
-      try:
-        scenario.grammar.parse(sentence, self.scenario)
-      except ValueError as error:
-        yield 'scenario.sentences', f'what can be read, but {error}'
+    if wrong := scenario.grammar.misfit(self.scenario):
+      yield 'scenario.sentences', f'what can be read, but {wrong}'
     if self.scenario.first_start < self.sim.decision_steps:
       yield (
         'scenario.first_start',

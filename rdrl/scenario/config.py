@@ -266,6 +266,8 @@ class Config:
       yield 'num_accepted', f'one for each of {BEHAVIOURS}'
     if not set(self.held_out) <= set(ADVERSARIES):
       yield 'held_out', f'some of {ADVERSARIES}'
+    if len(set(self.sentences)) < len(self.sentences):
+      yield 'sentences', 'all different'
     if self.yield_share + self.lane_change_share > 1:
       yield 'yield_share', 'at most 1 together with lane_change_share'
     for name, values in self.limits:

@@ -373,12 +373,16 @@ def expand(scene, scene_index, config, key, adversary=None):
     keep(BEHAVIOURS[behaviour], drawn, behaviours, most, behaviour)
     if adversary is not None and behaviour < planning.FIRST_COUSIN:
       usable = np.flatnonzero(can_redraw(scene, drawn, adversary.model.config))
-      sources += [(trees.take(drawn, row), behaviour) for row in usable]
+      sources += [
+        (place, behaviour, trees.take(drawn, row))
+        for place, row in enumerate(usable)
+      ]
   if sources and config.num_redrawn:
-    # Every so many, so that all behaviours are among them.
-    sources = sources[:: -(-len(sources) // (2 * config.num_redrawn))]
-    begun = trees.stack([proposal for proposal, _ in sources])
-    behaviours = np.array([behaviour for _, behaviour in sources], np.int32)
+    # The first of each behaviour, then the second, as not all are accepted.
+    sources = sorted(sources, key=lambda source: source[:2])
+    sources = sources[: 2 * config.num_redrawn]
+    behaviours = np.array([behaviour for _, behaviour, _ in sources], np.int32)
+    begun = trees.stack([proposal for *_, proposal in sources])
     drawn = redraw(
       scene,
       begun,

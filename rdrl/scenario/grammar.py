@@ -15,6 +15,7 @@ import re
 
 import numpy as np
 
+from rdrl import ranges
 from rdrl import types
 from rdrl.scenario import config as config_lib
 from rdrl.scenario import plan
@@ -242,7 +243,12 @@ FILLERS = frozenset(
   )
 )
 
-_TOKEN = re.compile(r'\d+(?:\.\d+)?|m/s\^?2?|[a-z]+|[^\sa-z\d.,;:!?-]')
+# Characters of a sentence.
+_LONGEST = 300
+# A sign stands before a number; a hyphen between words is none.
+_TOKEN = re.compile(
+  r'(?<!\S)-?\d*\.?\d+|\d+(?:\.\d+)?|m/s\^?2?|[a-z]+|[^\sa-z\d.,;:!?-]'
+)
 
 
 def parse(sentence, config=None):
@@ -263,6 +269,16 @@ def parse(sentence, config=None):
   return _Reading(sentence, config).result()
 
 
+def misfit(config):
+  """What is wrong with the sentences of a `scenario.Config`, or None."""
+  for sentence in config.sentences:
+    try:
+      parse(sentence, config)
+    except ValueError as error:
+      return str(error)
+  return None
+
+
 class _Reading:
   """One sentence, read from left to right."""
 
@@ -273,6 +289,11 @@ class _Reading:
     self._adjectives, self._also = [], []
     self._donor = False
     self._features, self._quantities = {}, []
+    if len(sentence) > _LONGEST:
+      raise ValueError(
+        f'sentence {sentence[:40]!r}...: {len(sentence)} characters, at most'
+        f' {_LONGEST}'
+      )
     self._words = _TOKEN.findall(str(sentence).lower())
     unknown = []
     at = 0
@@ -364,7 +385,7 @@ class _Reading:
     return end + 1 - at
 
   def _number(self, at):
-    if at < len(self._words) and self._words[at][0].isdigit():
+    if at < len(self._words) and self._words[at][-1].isdecimal():
       return float(self._words[at]), 1
     phrase, words = self._phrase(at, NUMBERS)
     return NUMBERS.get(phrase), words
@@ -416,15 +437,26 @@ class _Reading:
         shares = HOW[self._how]
         first, last = shares if sign > 0 else (1 - shares[1], 1 - shares[0])
         put(name, low + first * (high - low), low + last * (high - low))
+    said = {}
+
+    def say(name, low, high, phrase):
+      if name in said:
+        self._fail(f'{phrase!r} contradicts {said[name]!r}')
+      said[name] = phrase
+      wrong = ranges.misfit((low, high), config_lib.PARAMETERS[name].allowed)
+      if wrong:
+        self._fail(f'{phrase!r}: {name} has to be {wrong}')
+      put(name, low, high)
+
     for phrase in self._also:
       if family not in _ALSO_FAMILIES.get(phrase, (family,)):
         self._fail(f'{phrase!r} says nothing about {self._verb!r}')
       for name, limits in ALSO[phrase].items():
-        put(name, *limits)
+        say(name, *limits, phrase)
     for lead, unit, low, high, phrase in self._quantities:
       names = QUANTITIES[lead, unit]
       name = names.get(family, names.get('*'))
       if name is None:
         self._fail(f'{phrase!r} says nothing about {self._verb!r}')
-      put(name, low, high)
+      say(name, low, high, phrase)
     return family, constraint

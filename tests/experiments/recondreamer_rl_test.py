@@ -37,7 +37,7 @@ def test_what_cannot_be_run_is_refused_at_once(tmp_path):
     ('--set=policy.num_heads=7', ('policy.num_heads=7', 'width, 96')),
     (f'--seed={2**63}', (f'seed={2**63}',)),
     ('stray', ('stray: not a flag',)),
-    ('--adversary=/nowhere', ('/nowhere/config.json',)),
+    ('--adversary=/nowhere', ('/nowhere: no work directory',)),
     ('--scenario=the cow moos', ('the cow moos', "'cow', 'moos'")),
   )
   lines = programs.outcomes(

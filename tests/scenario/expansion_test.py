@@ -638,6 +638,9 @@ def test_sentences_add_scenarios_and_change_no_other(traffic):
   ):
     wrong = dataclasses.replace(config, sentences=('the cow moos',))
     scenario.expand(traffic, 0, wrong, key)
+  with pytest.raises(ValueError, match=r'sentences=.*: expected all different'):
+    twice = dataclasses.replace(config, sentences=(hard, hard))
+    scenario.expand(traffic, 0, twice, key)
 
 
 def test_a_track_of_somebody_else_is_checked_like_one_of_our_own(traffic):

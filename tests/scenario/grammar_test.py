@@ -147,6 +147,10 @@ def test_a_sentence_gives_the_scenario_that_it_describes(
     ('the car cuts in by 2 m', "'by 2 m' says nothing about 'cuts in'"),
     ('the parked car brakes', "'parked' contradicts 'brakes'"),
     ('', 'says not what anybody does'),
+    ('the car brakes after -5 seconds', "'after -5 seconds': onset has to be"),
+    ('the car brakes after ² seconds', "'²'"),
+    ('the car brakes at once after 1 second', "second' contradicts 'at once'"),
+    ('the car ' * 40 + 'brakes', '326 characters, at most 300'),
   ],
 )
 def test_nonsense_is_an_error_that_names_it(sentence, message):
@@ -165,6 +169,11 @@ def test_every_family_can_be_asked_for():
   for family, names in grammar.SEVERITY.items():
     for name in names:
       assert family in scenario.PARAMETERS[name].behaviours, (family, name)
+
+
+def test_a_number_may_begin_with_its_point_and_words_have_hyphens():
+  _, constraint = grammar.parse('the right-hand car brakes after .5 seconds')
+  np.testing.assert_allclose(_parameter(constraint, 'onset'), [0.5, 0.5])
 
 
 @pytest.mark.slow

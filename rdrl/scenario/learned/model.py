@@ -11,6 +11,7 @@ without noise among the noisy ones.
 
 import dataclasses
 import functools
+import json
 import pathlib
 
 from flax import struct
@@ -73,51 +74,53 @@ class Adversary:
 
 
 @struct.dataclass
-class _Weights:
-  """Parts of a `Model` in a checkpoint.
+class _Kept:
+  """A `Model` as a checkpoint has it.
 
   Attributes:
     params: see `Model`.
     scale: see `Model`.
+    config: static, fields of `learned.Config` as JSON.
   """
 
   params: dict
   scale: types.Array
+  config: str = struct.field(pytree_node=False)
 
 
 def save(model: Model, workdir):
-  """Saves a trained model for `load`, in the folder `model`.
+  """Keeps a trained model for `load`, in a folder `model`.
 
   Raises:
     OSError: if the directory cannot be written.
   """
-  weights = _Weights(params=model.params, scale=model.scale)
+  kept = _Kept(
+    params=jax.device_get(model.params),
+    scale=jax.device_get(model.scale),
+    config=json.dumps(training.config.flatten(model.config)),
+  )
   step = model.config.num_steps
-  training.checkpoints.save(workdir / 'model', step, jax.device_get(weights))
+  training.checkpoints.save(workdir / 'model', step, kept)
 
 
 def load(workdir) -> Model:
-  """Loads the model of a run of `experiments.train_adversary`.
+  """What a run of `experiments.train_adversary` trained.
 
   Raises:
     FileNotFoundError: if it holds no model.
-    training.config.ConfigError: if its `config.json` is of another experiment.
     training.checkpoints.CheckpointError: if the model is damaged.
   """
-  workdir = pathlib.Path(workdir)
-  path = workdir / 'config.json'
-  found = training.config.read(path)
-  config = training.config.override(
-    config_lib.Config(),
-    [
-      f'{name.removeprefix("model.")}={value!r}'
-      for name, value in found.items()
-      if name.startswith('model.')
-    ],
-    f'{path}: model.',
+  path = pathlib.Path(workdir) / 'model'
+  if training.checkpoints.latest_step(path) is None:
+    raise FileNotFoundError(
+      f'{workdir}: no work directory of a train_adversary that has ended'
+    )
+  kept = training.checkpoints.read(path, _Kept)
+  return Model(
+    params=kept.params,
+    scale=kept.scale,
+    config=config_lib.Config(**json.loads(kept.config)),
   )
-  kept = training.checkpoints.read(workdir / 'model', _Weights)
-  return Model(params=kept.params, scale=kept.scale, config=config)
 
 
 @struct.dataclass
