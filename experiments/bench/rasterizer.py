@@ -211,7 +211,7 @@ def _peak():
     exponent = jnp.matmul(
       coefficients, blocks.monomials(), precision=jax.lax.Precision.HIGHEST
     )
-    return jnp.sum(blocks.opacity(exponent, 0.999), -1)
+    return jnp.sum(blocks.opacity(exponent), -1)
 
   median_ms, _ = timing.median_ms(
     opacities, coefficients, repeats=10 * _REPEATS.value
