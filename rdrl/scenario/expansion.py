@@ -51,6 +51,11 @@ def proposals(context, behaviours, keys, config, constraint=None):
     (behaviours, keys),
     _CHUNK,
   )
+  return _judged(context, behaviours, drawn, config)
+
+
+def _judged(context, behaviours, drawn, config):
+  """Proposals `[n]` with their difficulty; those judged that may yet pass."""
   is_adversary = behaviours < planning.FIRST_COUSIN
   open_rows = np.flatnonzero((drawn.reason == 0) & is_adversary)
   if not len(open_rows):
@@ -248,11 +253,12 @@ def can_redraw(scene, proposals, config):
   )
 
 
-def redraw(scene, proposals, behaviours, adversary, config, key):
+def redraw(scene, context, proposals, behaviours, adversary, config, key):
   """What a learned adversary makes of proposals, checked like any other.
 
   Args:
     scene: `Scene`.
+    context: of it, from `prepare`.
     proposals: `Proposal` `[n]` in host memory, n at least 1, of which it can.
     behaviours: `[n]` int32, of the proposals.
     adversary: `learned.Adversary`.
@@ -280,15 +286,15 @@ def redraw(scene, proposals, behaviours, adversary, config, key):
   drawn = trees.stack(drawn)
   last = drawn.track.valid.shape[1] - 1
   horizon = adversary.model.config.future_steps
-  drawn = drawn.replace(release=np.minimum(drawn.trigger + horizon, last))
-  context = context_lib.prepare(scene)
+  drawn = drawn.replace(
+    release=np.minimum(drawn.trigger + horizon, last),
+    difficulty=np.zeros_like(drawn.difficulty),
+  )
   config = _without_counts(config)
   drawn = trees.map_batches(
     lambda rows: _recheck(context, *rows, config), (behaviours, drawn), _JUDGED
   )
-  return trees.map_batches(
-    lambda rows: _judge(context, *rows, config), (behaviours, drawn), _JUDGED
-  )
+  return _judged(context, behaviours, drawn, config)
 
 
 @functools.partial(jax.jit, static_argnames='config')
@@ -385,6 +391,7 @@ def expand(scene, scene_index, config, key, adversary=None):
     begun = trees.stack([proposal for *_, proposal in sources])
     drawn = redraw(
       scene,
+      context,
       begun,
       behaviours,
       adversary,
