@@ -12,9 +12,8 @@ from rdrl import trees
 from rdrl import types
 from rdrl.scenario import frenet
 from rdrl.scenario import junctions
+from rdrl.scenario import smoothing
 
-# m/s above which an agent moves.
-_MOVING = 0.5
 # Least angle in rad at which paths cross.
 _CROSSING_ANGLE = 0.35
 # Metres beside a path within which Frenet coordinates are unique enough to find
@@ -46,10 +45,10 @@ class Context:
   """A scene as planning sees it.
 
   Attributes:
-    tracks: `[T, A]` as recorded.
+    tracks: `[T, A]` as recorded, or as `smoothing` has them.
     sizes: `[A, 3]` metres.
     classes: `[A]` int32.
-    paths: `[A]` recorded path of each agent; the ego's is the first.
+    paths: `[A]` path of each agent's track; the ego's is the first.
     branches: `[B]` paths of the ego along other lanes.
     ego: all agents along the ego's path.
     own: each agent along its own path.
@@ -92,10 +91,14 @@ class Context:
 def prepare(scene: types.Scene) -> Context:
   """Prepares a scene for `propose`.
 
+  Tracks that no vehicle can have driven are smoothed first, so that what is
+  planned on them, and what is driven of them, can be driven. The scene keeps
+  them as they were recorded, which is where its pictures are from.
+
   Raises:
     ValueError: if the ego is not valid throughout.
   """
-  tracks = jax.tree.map(np.asarray, scene.tracks)
+  tracks = smoothing.smooth(scene.tracks, scene.sizes, scene.classes)
   if not tracks.valid[:, 0].all():
     step = int(np.argmin(tracks.valid[:, 0]))
     raise ValueError(f'scene.tracks.valid of the ego is False at step {step}')
@@ -187,7 +190,9 @@ def _prepare(
     ego_reach=reach,
     crossing=crossing_own,
     crossing_arrival=arrival(reach, along.speed[-1, 0], crossing_ego),
-    parked=~jnp.any(tracks.valid & (jnp.abs(tracks.speed) > _MOVING), 0),
+    parked=~jnp.any(
+      tracks.valid & (jnp.abs(tracks.speed) > smoothing.MOVING), 0
+    ),
     free=seen == 0,
     clearance=jnp.where(seen > 0, clearance, sizes[:, 2] / 2),
     drivable=drivable,

@@ -36,6 +36,14 @@ class Recorded:
   trigger: types.Array
   branch: junctions.Branches
 
+  def aside(self, s):
+    """Metres `[T]` to the left of the path where the recording was at s `[T]`.
+
+    Who drives at another speed is there at another time; and who stands does
+    not move to the side.
+    """
+    return jnp.interp(s, jax.lax.cummax(self.s), self.d)
+
 
 def lateral_shift(ego, time, draw, config):
   """The recorded motion, moved to the side, and every second time back."""
@@ -53,7 +61,8 @@ def speed_change(ego, time, draw, config):
   """Scales the recorded speed."""
   change = draw('speed_factor') - 1
   factors = 1 + change * profiles.smooth(time / config.speed_time)
-  return Plan(s=_at_speed(ego, factors), d=ego.d, duration=config.speed_time)
+  s = _at_speed(ego, factors)
+  return Plan(s=s, d=ego.aside(s), duration=config.speed_time)
 
 
 def stop_and_creep(ego, time, draw, config):
@@ -70,7 +79,8 @@ def stop_and_creep(ego, time, draw, config):
     + share * profiles.smooth((time - moves_again) / config.speed_time)
     + (1 - share) * profiles.smooth((time - goes_on) / stop)
   )
-  return Plan(s=_at_speed(ego, factors), d=ego.d, duration=goes_on + stop)
+  s = _at_speed(ego, factors)
+  return Plan(s=s, d=ego.aside(s), duration=goes_on + stop)
 
 
 def interpolation(ego, time, draw, config):
@@ -80,9 +90,10 @@ def interpolation(ego, time, draw, config):
   duration = draw('shift_time')
   away = side * config.shift * profiles.ease(time / duration)
   other = speed_change(ego, time, draw, config)
+  s = (1 - share) * ego.s + share * other.s
   return Plan(
-    s=(1 - share) * ego.s + share * other.s,
-    d=ego.d + share * away,
+    s=s,
+    d=ego.aside(s) + share * away,
     duration=jnp.maximum(duration, config.speed_time),
   )
 

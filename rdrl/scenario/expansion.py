@@ -390,7 +390,7 @@ def expand(scene, scene_index, config, key, adversary=None):
     behaviours = np.array([behaviour for _, behaviour, _ in sources], np.int32)
     begun = trees.stack([proposal for *_, proposal in sources])
     drawn = redraw(
-      scene,
+      scene.replace(tracks=context.tracks),
       context,
       begun,
       behaviours,

@@ -208,10 +208,10 @@ def test_every_reason_to_reject_is_reachable(road, drawn):
   grid = alone.occupancy
   walled = alone.replace(occupancy=grid.replace(values=grid.values - 5.5))
   assert 'occupancy' in reasons('lateral_shift', walled)
-  # A recording that stumbles.
+  # A recording that stumbles as hard as a car can, and harder when faster.
   shaken = road.straight(0, -1.75, 10)
-  shaken['xy'][1::4, 0] += 0.04
-  assert 'jerk' in reasons('lateral_shift', _scene(road, shaken))
+  shaken['xy'][:, 0] += 0.043 * np.sin(np.arange(101) * np.pi / 4)
+  assert 'jerk' in reasons('speed_change', _scene(road, shaken))
   # A road that goes uphill by 40 %.
   height = 0.4 * np.maximum(np.arange(640) * 0.5 - 60, 0)
   height = np.tile(height, (len(alone.ground.values), 1)).astype(np.float32)
@@ -319,6 +319,31 @@ def test_whatever_the_traffic_accepted_adversaries_keep_the_limits(
   found = scenario.proposals(context, behaviours + 1, keys, CONFIG)
   for index in np.flatnonzero(found.reason == 0):
     _check_accepted(scene, trees.take(found, index))
+
+
+def test_drives_whose_steps_are_not_in_time_have_cousins(road):
+  """Steps .1 or .11 s apart, as those of KITTI, are jerk of 100 m/s^3."""
+  late = 0.01 * np.random.default_rng(0).integers(0, 2, 101)
+  ego = road.straight(0, -1.75, 12)
+  ego['xy'][:, 0] += 12 * late
+  scene = _scene(road, ego)
+  for cousin in ('lateral_shift', 'speed_change', 'stop_and_creep'):
+    found = _propose(scene, cousin)
+    assert np.sum(found.reason == 0) >= 16, cousin
+
+
+def test_who_stands_does_not_move_to_the_side_as_the_recording_did(road):
+  ego = road.straight(0, -1.75, 10)
+  ego['xy'][:, 1] += 0.4 * np.sin(ego['xy'][:, 0] / 30)
+  recorded = cousins.Recorded(
+    s=jnp.asarray(ego['xy'][:, 0]),
+    d=jnp.asarray(ego['xy'][:, 1]),
+    trigger=jnp.int32(5),
+    branch=None,
+  )
+  s = jnp.minimum(recorded.s, 40.0)
+  np.testing.assert_allclose(recorded.aside(s)[40:], recorded.d[40], atol=1e-4)
+  np.testing.assert_allclose(recorded.aside(recorded.s), recorded.d, atol=1e-4)
 
 
 def test_accepted_is_hit_by_one_manoeuvre_and_avoided_by_another(drawn):
