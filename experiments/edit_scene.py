@@ -19,7 +19,7 @@ Remove agent 3 and park a car of the bank at x, y, yaw in degrees:
 
 Insert a car of the bank 8 m ahead of agent 2 and 3.5 m to its left:
 
-  python -m experiments.edit_scene --workdir=runs/scene --num_agents=13 \
+  python -m experiments.edit_scene --workdir=runs/scene --num_agents=17 \
     --insert=red-van --bank=runs/bank --follow=2 --shift=8,3.5,0 \
     --out=runs/edited
 

@@ -68,7 +68,7 @@ class Config:
   train_seeds: tuple[ranges.Seed, ...] = (1, 2)
   test_seeds: tuple[ranges.Seed, ...] = (102,)
   num_traversals: ranges.Count = 1
-  num_agents: ranges.Count = 12
+  num_agents: ranges.Count = 16
   num_test_drives: ranges.Count = 64
   kitti_num_lidar: ranges.Count = 32768
   ego_masks: tuple[str, ...] = ()

@@ -24,6 +24,10 @@ _INSERTION = BEHAVIOURS.index('insertion')
 _LOOKS = 16
 # Seconds before a crossing car is where both paths cross, and its m/s then.
 _CROSSING_TIME, _CROSSING_SPEED = (1.0, 8.0), (0.5, 20.0)
+# What places a donor, how many places it looks at, and at how many moments
+# between its arrival and one second after the trigger.
+_PLACE = ('side', 'place', 'place_aside', 'place_speed', 'time_to_arrival')
+_PLACES, _MOMENTS = 12, 5
 # m/s of a donor that moves, and of one that crosses.
 _DONOR_SPEED, _DONOR_CROSSES = 2.0, (3.0, 12.0)
 
@@ -352,9 +356,64 @@ def _recorded(task, cast):
   )
 
 
-def _donated(task, cast):
-  """The path of its plan, and `Mover` of a donor where its role puts it."""
-  context, role, draw = task.context, task.role, task.draw
+@struct.dataclass
+class _Place:
+  """Where a donor is at the trigger, along and beside the ego's path.
+
+  Attributes:
+    s: `[]` metres along it.
+    aside: `[]` metres to the left of the ego.
+    side: `[]` -1 right of the ego, +1 left.
+    speed: `[]` m/s.
+    point: `[2]` of the path at s.
+    across: `[2]` direction of one that crosses.
+    distance: `[]` metres before the point if it crosses.
+    duration: `[]` seconds until it is there.
+  """
+
+  s: types.Array
+  aside: types.Array
+  side: types.Array
+  speed: types.Array
+  point: types.Array
+  across: types.Array
+  distance: types.Array
+  duration: types.Array
+
+
+def settle(task: Task, cast: Cast) -> Task:
+  """The task with a draw that puts a donor where there is room.
+
+  Looks at some places in turn, as its role has them, and takes the first one
+  where the donor meets nobody as it arrives; the first of all if there is none.
+  """
+  context = task.context
+  size = context.sizes[cast.agent] + 2 * task.config.margin
+  last = cast.trigger + round(1 / types.TIME_STEP)
+  share = jnp.linspace(0, 1, _MOMENTS)
+  first = cast.start - task.config.first_start
+  steps = first + jnp.round(share * (last - first)).astype(jnp.int32)
+  steps = jnp.clip(steps, 0, task.last)
+  others = jax.tree.map(lambda x: x[steps], context.tracks)
+  theirs = geometry.boxes(others.xy, others.yaw, context.sizes)
+  agents = jnp.arange(len(context.sizes))
+  counts = others.valid & ((agents != 0) | task.config.avoid_ego)
+
+  def has_room(number):
+    place = _place(task, cast, task.draw.moved_on(_PLACE, number))
+    xy, yaw = jax.vmap(lambda step: _pose(task, cast, place, step))(steps)
+    mine = geometry.boxes(xy[:, None], yaw[:, None], size)
+    gap = geometry.separation(mine, theirs)
+    return jnp.min(jnp.where(counts, gap, jnp.inf)) >= 0
+
+  free = jax.vmap(has_room)(jnp.arange(_PLACES))
+  number = jnp.where(task.donor, jnp.argmax(free), 0)
+  return dataclasses.replace(task, draw=task.draw.moved_on(_PLACE, number))
+
+
+def _place(task, cast, draw):
+  """`_Place` of a draw."""
+  context, role = task.context, task.role
   _, asked_d, asked_speed, _ = task.constraint.features
   ego = trees.take(context.ego, (cast.trigger, 0))
   side = jnp.where(draw('side') < 0.5, -1.0, 1.0)
@@ -364,36 +423,69 @@ def _donated(task, cast):
     draw('time_to_arrival') * ego.speed + task.half_lengths[cast.agent],
     draw.within('place', *role.donor_s),
   )
-  aside = side * draw.within('place_aside', *role.donor_d)
   speed = jnp.maximum(
     ego.speed + draw.within('place_speed', *role.donor_speed), _DONOR_SPEED
   )
   speed = jnp.where(role.timed, 0.0, jnp.clip(speed, *asked_speed))
+  crosses = task.has_family('crossing')
+  speed = jnp.where(crosses, jnp.clip(speed, *_DONOR_CROSSES), speed)
 
   point, tangent = frenet.evaluate(context.path, s)
-  # From the side, at a right angle.
-  across = -side * jnp.stack([-tangent[1], tangent[0]])
   arrival = context_lib.ego_arrival(context, s)
   duration = arrival - cast.trigger * types.TIME_STEP + draw('arrival_offset')
   duration = jnp.clip(duration, *_CROSSING_TIME)
-  crossing_speed = jnp.clip(speed, *_DONOR_CROSSES)
-  distance = crossing_speed * duration
+  return _Place(
+    s=s,
+    aside=side * draw.within('place_aside', *role.donor_d),
+    side=side,
+    speed=speed,
+    point=point,
+    # From the side, at a right angle.
+    across=-side * jnp.stack([-tangent[1], tangent[0]]),
+    distance=speed * duration,
+    duration=duration,
+  )
 
+
+def _pose(task, cast, place, step):
+  """xy `[2]` and yaw `[]` of a donor in steady motion at a step `[]`."""
+  moved = (step - cast.trigger) * types.TIME_STEP * place.speed
+  crosses, reverses = task.has_family('crossing'), task.has_family('oncoming')
+  path = task.context.path
+  d = task.context.ego.d[cast.trigger, 0] + place.aside
+  moved_s = jnp.where(reverses, -moved, moved)
+  xy, yaw = frenet.from_frenet(path, place.s + moved_s, d)
+  across_yaw = jnp.arctan2(place.across[1], place.across[0])
+  across_xy = place.point + (moved - place.distance) * place.across
+  # Who walks faces the path that it will cross.
+  turn = jnp.where(task.has_family('dart_out'), jnp.pi / 2, 0.0)
+  return (
+    jnp.where(crosses, across_xy, xy),
+    jnp.where(crosses, across_yaw, yaw + turn),
+  )
+
+
+def _donated(task, cast):
+  """The path of its plan, and `Mover` of a donor where its role puts it."""
+  context = task.context
+  place = _place(task, cast, task.draw)
   crosses, reverses = task.has_family('crossing'), task.has_family('oncoming')
   path = trees.where(reverses, frenet.reverse(context.path), context.path)
-  path = trees.where(crosses, frenet.straight(point, across), path)
+  across = frenet.straight(place.point, place.across)
+  path = trees.where(crosses, across, path)
   sign = jnp.where(reverses, -1.0, 1.0)
+  d = sign * (context.ego.d[cast.trigger, 0] + place.aside)
   zero = jnp.zeros(())
   return path, _mover(
     task,
     cast,
-    s=jnp.where(crosses, -distance, sign * s),
-    d=jnp.where(crosses, 0.0, sign * (ego.d + aside)),
-    speed=jnp.where(crosses, crossing_speed, speed),
+    s=jnp.where(crosses, -place.distance, sign * place.s),
+    d=jnp.where(crosses, 0.0, d),
+    speed=place.speed,
     lateral_speed=zero,
     acceleration=zero,
-    toward=-sign * side,
-    apart=jnp.abs(aside),
-    crossing=distance,
-    crossing_time=duration,
+    toward=-sign * place.side,
+    apart=jnp.abs(place.aside),
+    crossing=place.distance,
+    crossing_time=place.duration,
   )

@@ -68,6 +68,23 @@ class Draw:
     low, high = self.range(name)
     return low + (high - low) * self._uniform[PARAMETERS.index(name)]
 
+  def moved_on(self, names, steps):
+    """A draw in which some parameters moved on, around their range.
+
+    Args:
+      names: of the parameters.
+      steps: `[]` int32, how often; 0 leaves all as they are. Many in a row
+        spread evenly, each parameter for itself.
+    """
+    ratio = np.zeros(len(PARAMETERS), np.float32)
+    # Powers of the root of x^(n+1) = x + 1, which spread n numbers evenly.
+    root = 2.0
+    for _ in range(30):
+      root = (1 + root) ** (1 / (len(names) + 1))
+    for power, name in enumerate(names, 1):
+      ratio[PARAMETERS.index(name)] = root**-power
+    return Draw(self._parameters, (self._uniform + steps * ratio) % 1.0)
+
   def within(self, name, low, high):
     """Interpolates from low to high by a parameter, clipped to [0, 1]."""
     return low + (high - low) * jnp.clip(self(name), 0, 1)

@@ -103,6 +103,7 @@ def draft(
   choice_key, draw_key = jax.random.split(key)
   task = casting.task(context, behaviour, draw_key, config, constraint)
   cast = casting.choose(task, choice_key)
+  task = casting.settle(task, cast)
   path, mover = casting.mover(task, cast)
   branch = _branch(task)
   path = trees.where(behaviour == _OTHER_LANE, branch.path, path)

@@ -39,12 +39,13 @@ _PAINTS = np.array(
 )
 
 # Who is on the street besides the ego: kind, arc length relative to the ego,
-# offset ('lane' the ego's, 'next' the other lane in its direction), desired
-# speed; ranges are drawn from. More agents repeat the list farther away.
+# offset ('lane' the ego's, 'next' the other lane in its direction, else metres
+# or a side), desired speed; ranges are drawn from. More agents repeat the list
+# farther away.
 _CAST = (
   ('car', (22, 30), 'lane', (6.5, 8.0)),
   ('car', (6, 14), 'next', (7.5, 9.0)),
-  ('car', (-14, -9), 'next', (7.0, 9.5)),
+  ('car', (24, 30), 'next', (7.5, 9.5)),
   ('parked', (24, 30), -1, (0, 0)),
   ('car', (66, 80), 1.75, (7.0, 9.0)),
   ('walker', (16, 24), -1, (1.2, 1.5)),
@@ -54,31 +55,68 @@ _CAST = (
   ('walker', (34, 48), 1, (1.1, 1.4)),
   ('car', (95, 115), 5.25, (6.0, 8.5)),
   ('cyclist', (18, 26), -1, (4.0, 6.0)),
+  ('waiting walker', (41.5, 42.5), -1, (0, 0)),
+  ('waiting cyclist', (60, 63), -1, (0, 0)),
+  ('walker at the crosswalk', None, -1, (0, 0)),
 )
 _REPEAT = 45.0
+# Rows that are otherwise where the ego changes lanes around a slow lead, and
+# where it keeps to the inner lane, so that there too a car can come at it, cut
+# in and pull out, and somebody can cross its way.
+_OVERTAKING = {
+  0: ('car', (36, 42), 'lane', (3.4, 4.0)),
+  1: ('car', (18, 20), 'next', (9.5, 10.5)),
+  2: ('car', (28.5, 30), 'next', (10.0, 11.0)),
+  3: ('parked', (23, 26), -1, (0, 0)),
+  8: ('parked', (33.5, 36), -1, (0, 0)),
+  12: ('waiting walker', (29.5, 30), -1, (0, 0)),
+  13: ('waiting cyclist', (47, 50), -1, (0, 0)),
+}
+_INSIDE = {
+  1: ('car', (14, 18), 'next', (7.5, 9.0)),
+  2: ('car', (26, 30), 'next', (7.5, 9.5)),
+  7: ('car', (-24, -18), 'next', (8.0, 10.0)),
+}
+# Metres from the middle of the road to who waits to cross it: a walker and a
+# cyclist between parked cars, and a walker on the pavement.
+_WAITING = {
+  'waiting walker': road_lib.HALF_CARRIAGEWAY + 0.6,
+  'waiting cyclist': road_lib.HALF_CARRIAGEWAY + 1.3,
+  'walker at the crosswalk': road_lib.HALF_WIDTH + 0.5,
+}
 
 
-def draw(seed, rng, num_agents):
-  """What `Street` says of its agents, the ego first, by the names there."""
+def draw(seed, rng, num_agents, junction):
+  """What `Street` says of its agents, the ego first, by the names there.
+
+  Args:
+    seed: says how the ego drives.
+    rng: of all else.
+    num_agents: the ego and all others.
+    junction: arc length of the middle of the junction.
+  """
   ego_s = rng.uniform(82, 88)
   lane, neighbour = (-1.75, -5.25) if seed % 3 == 2 else (-5.25, -1.75)
   changes = seed % 3 == 1
+  otherwise = ({}, _OVERTAKING, _INSIDE)[seed % 3]
   agents = [_car((ego_s, lane), rng.uniform(8.5, 10.5), 0, _PAINTS[2])]
   agents[0]['sizes'] = np.array(EGO_SIZE)
   for i in range(num_agents - 1):
-    kind, ahead, offset, speeds = _CAST[i % len(_CAST)]
-    s = ego_s + rng.uniform(*ahead) + _REPEAT * (i // len(_CAST))
+    repeat, row = divmod(i, len(_CAST))
+    kind, ahead, offset, speeds = otherwise.get(row, _CAST[row])
+    if kind == 'walker at the crosswalk':
+      s = junction - rng.uniform(*road_lib.CROSSWALK) - repeat
+    else:
+      s = ego_s + rng.uniform(*ahead) + _REPEAT * repeat
     speed = rng.uniform(*speeds)
-    if changes and i == 0:
-      speed = rng.uniform(4.0, 4.8)  # The slow lead that the ego overtakes.
-    if changes and i == 1:
-      s, speed = s + 8, speed + 1  # Leaves room to merge behind it.
-    if kind in ('walker', 'cyclist'):
-      agents.append(_on_the_pavement(kind, s, offset, speed, rng))
+    if kind not in ('car', 'parked'):
+      agents.append(_on_foot_or_bicycle(kind, s, offset, speed, rng))
       continue
     d = {'lane': lane, 'next': neighbour}.get(offset, offset)
     d = offset * road_lib.PARKING_OFFSET if kind == 'parked' else d
-    style = rng.integers(len(BODY_STYLES))
+    # Long cars that pull out beside the ego would meet the kerb.
+    is_short = kind == 'parked' and offset < 0
+    style = rng.integers(2 if is_short else len(BODY_STYLES))
     paint = _PAINTS[rng.integers(len(_PAINTS))]
     agents.append(_car((s, d), speed, style, paint))
   lane_change = np.array([ego_s + 14, neighbour if changes else lane])
@@ -92,6 +130,7 @@ def _car(start, speed, style, paint):
     'start': np.array(start),
     'desired_speed': speed,
     'direction': -1.0 if start[1] > 0 else 1.0,
+    'crosses': False,
     'classes': types.VEHICLE,
     'style': style,
     'sizes': BODY_STYLES[style, :3],
@@ -99,13 +138,16 @@ def _car(start, speed, style, paint):
   }
 
 
-def _on_the_pavement(kind, s, side, speed, rng):
-  walks = kind == 'walker'
+def _on_foot_or_bicycle(kind, s, side, speed, rng):
+  """A walker or cyclist along the pavement, or one who waits to cross."""
+  walks, waits = 'walker' in kind, kind in _WAITING
   d = road_lib.HALF_WIDTH + 2.0 if walks else road_lib.CYCLE_TRACK
+  direction = float(rng.choice([-1, 1]) if walks else -side)
   return {
-    'start': np.array([s, side * d]),
+    'start': np.array([s, side * _WAITING.get(kind, d)]),
     'desired_speed': speed,
-    'direction': float(rng.choice([-1, 1]) if walks else -side),
+    'direction': -float(side) if waits else direction,
+    'crosses': waits,
     'classes': types.PEDESTRIAN if walks else types.CYCLIST,
     'style': 0,
     'sizes': np.array(PEDESTRIAN_SIZE if walks else CYCLIST_SIZE),

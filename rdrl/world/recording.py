@@ -66,14 +66,17 @@ def camera_rig(config: street_lib.Config):
 def _paths(street):
   """Path `[A, P, 2]` of each agent and its progress `[A]` at the start.
 
-  Lanes are kept in road coordinates. The ego's path changes lanes by the
+  Lanes are kept in road coordinates; who crosses goes square to them. The ego's
+  path changes lanes by the
   quintic with no lateral speed or acceleration at either end (Werling et al.,
   "Optimal trajectory generation for dynamic street scenarios", ICRA 2010).
   """
   along = np.linspace(-_PATH_BEHIND, _PATH_AHEAD, _PATH_POINTS)
   start = np.asarray(street.start)
-  s = start[:, :1] + np.asarray(street.direction)[:, None] * along
-  d = np.repeat(start[:, 1:], _PATH_POINTS, 1)
+  moved = np.asarray(street.direction)[:, None] * along
+  crosses = np.asarray(street.crosses)[:, None]
+  s = start[:, :1] + np.where(crosses, 0, moved)
+  d = start[:, 1:] + np.where(crosses, moved, 0)
   begin, target = np.asarray(street.lane_change)
   u = np.clip((s[0] - begin) / _LANE_CHANGE_LENGTH, 0, 1)
   d[0] += (target - d[0]) * (10 * u**3 - 15 * u**4 + 6 * u**5)
@@ -90,9 +93,7 @@ def _drive(street, paths, progress):
   xy, yaw = jax.vmap(traffic.pose_on_path, (0, None, 0))(
     paths, jnp.ones(paths.shape[1], bool), progress
   )
-  is_raised = (street.classes == types.PEDESTRIAN) | (
-    street.classes == types.CYCLIST
-  )
+  is_raised = jnp.abs(street.start[:, 1]) > road_lib.HALF_WIDTH
   floor = jnp.where(is_raised, road_lib.KERB_HEIGHT, 0.0)
   agents = types.AgentState(
     xy=xy,

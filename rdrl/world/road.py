@@ -36,7 +36,7 @@ STOP_LINE = 10.5
 
 # Lanes by the offset of their middle; traffic keeps to the right.
 LANE_OFFSETS = (-1.75, -5.25, 1.75, 5.25)
-PARKING_OFFSET = HALF_CARRIAGEWAY + 1.1
+PARKING_OFFSET = HALF_CARRIAGEWAY + 1.0
 
 
 @struct.dataclass

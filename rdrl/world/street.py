@@ -40,7 +40,7 @@ class Config:
   field_of_view: Annotated[float, ranges.Range(1, 179)] = 70.0
   camera_yaws: tuple[ranges.Degrees, ...] = (0.0, 50.0, -50.0)
   num_steps: Annotated[int, ranges.Range(2, 10**5)] = 101
-  num_agents: Annotated[int, ranges.Range(2, 10**4)] = 12
+  num_agents: Annotated[int, ranges.Range(2, 10**4)] = 16
   num_lidar: ranges.Count = 2048
   lidar_noise: ranges.NotNegative = 0.02
   supersample: ranges.Count = 2
@@ -66,6 +66,7 @@ class Street:
     start: `[A, 2]` road coordinates at the first step.
     desired_speed: `[A]` m/s; 0 parks.
     direction: `[A]` +1 drives towards growing s, -1 against it.
+    crosses: `[A]` bool, faces growing or falling d instead of s.
     lane_change: `[2]` arc length at which the ego begins to change lanes and
       the offset that it goes to, its own where it does not.
     map: the lane map.
@@ -86,6 +87,7 @@ class Street:
   start: types.Array
   desired_speed: types.Array
   direction: types.Array
+  crosses: types.Array
   lane_change: types.Array
   map: types.Map
   centre: types.Array
@@ -118,7 +120,9 @@ def build(seed: int, config: Config = Config(), traversal: int = 0) -> Street:
   static, colour, pattern = roadside.build(road, rng)
   if traversal:
     rng = np.random.default_rng((seed, traversal))
-  agents = cast.draw(seed + traversal, rng, config.num_agents)
+  agents = cast.draw(
+    seed + traversal, rng, config.num_agents, float(road.junction)
+  )
   light = light_lib.draw(traversal, rng)
   duration = (config.num_steps - 1) * types.TIME_STEP
   halfway = float(agents['start'][0, 0]) + 0.5 * duration * 8.0

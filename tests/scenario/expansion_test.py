@@ -422,6 +422,19 @@ def test_an_adversary_does_what_its_name_says(drawn):
       )
 
 
+def test_a_donor_begins_where_there_is_room(road):
+  wall = [road.straight(x, -5.25, 10) for x in range(-12, 31, 6)]
+  scene = _scene(road, road.straight(0, -1.75, 10), *wall)
+  constraint = scenario.unconstrained(CONFIG).replace(donor=np.ones((), bool))
+  found = _propose(scene, 'lane_change', constraint=constraint)
+  rows = np.arange(NUM_DRAWN)
+  assert np.all(found.donor)
+  # The other lane beside the ego is full.
+  assert np.all(found.track.xy[rows, found.trigger, 1] > 0)
+  overlap = found.reason == scenario.REASONS.index('overlap')
+  assert overlap.mean() < 0.2
+
+
 def test_the_nearest_is_taken_at_temperature_zero(road):
   cars = [road.straight(x, -5.25, 10) for x in (8, 16, 24)]
   scene = _scene(road, road.straight(0, -1.75, 10), *cars)

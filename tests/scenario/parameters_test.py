@@ -88,5 +88,24 @@ def test_a_misspelt_name_is_no_parameter():
     CONFIG.limits_of('brakes')
 
 
+def test_a_draw_moves_on_within_the_ranges_of_what_it_moves():
+  names = ('side', 'place', 'place_aside')
+  limits = plan.unconstrained(CONFIG).parameters
+  first = plan.Draw(limits, jnp.full(len(plan.PARAMETERS), 0.3))
+  moved = [first.moved_on(names, step) for step in range(32)]
+  for name in plan.PARAMETERS:
+    values = np.array([draw(name) for draw in moved])
+    low, high = limits[plan.PARAMETERS.index(name)]
+    np.testing.assert_allclose(values[0], first(name), rtol=1e-6)
+    if name not in names:
+      assert len(set(values.tolist())) == 1
+      continue
+    # The first dozen meets every quarter of the range.
+    share = (values[:12] - low) / (high - low)
+    assert np.all(np.histogram(share, 4, (0, 1))[0] > 0)
+  pairs = np.array([[draw(name) for name in names] for draw in moved])
+  assert np.abs(np.corrcoef(pairs.T) - np.eye(3)).max() < 0.3
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

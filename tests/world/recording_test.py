@@ -14,6 +14,7 @@ from rdrl import world
 from rdrl.world import road as road_lib
 
 SEEDS = range(8)
+NUM_AGENTS = world.Config().num_agents
 TINY = world.Config(
   height=12, width=20, num_steps=3, num_lidar=256, supersample=1
 )
@@ -30,7 +31,7 @@ def log():
 
 
 def test_nobody_collides(drives):
-  pairs = np.array(list(itertools.combinations(range(12), 2)))
+  pairs = np.array(list(itertools.combinations(range(NUM_AGENTS), 2)))
 
   @jax.jit
   def overlaps(tracks, sizes):
@@ -99,6 +100,33 @@ def test_adversaries_are_at_hand(drives):
     assert lead.sum() >= 1 and beside.sum() >= 2
 
 
+def test_somebody_waits_to_cross_the_way_of_the_ego(drives):
+  """A walker and a cyclist who face it, and a parked car that may pull out."""
+  invert = jax.jit(road_lib.road_coordinates)
+  for street, tracks in drives:
+    xy = np.asarray(tracks.xy)
+    s, d, heading = map(np.asarray, invert(street.road, xy[..., 0], xy[..., 1]))
+    passed = (s[:, :1] >= s) & (s[0, :1] < s[0])
+    waits = np.asarray(street.desired_speed == 0) & passed.any(0) & (d[0] < 0)
+    turn = np.abs(np.sin(np.asarray(tracks.yaw) - heading))[0]
+    for kind in (types.PEDESTRIAN, types.CYCLIST):
+      faces = waits & (street.classes == kind) & (turn > 0.99)
+      assert faces.any() and np.all(d[0, faces] < -road_lib.HALF_CARRIAGEWAY)
+    parked = waits & (street.classes == types.VEHICLE)
+    assert np.any(parked & (turn < 0.1))
+    np.testing.assert_array_equal(xy[0, waits], xy[-1, waits])
+
+
+def test_all_stand_on_the_road_or_on_the_pavement(drives):
+  invert = jax.jit(road_lib.road_coordinates)
+  for street, tracks in drives:
+    _, d, _ = invert(street.road, *jnp.moveaxis(tracks.xy[0], -1, 0))
+    floor = np.asarray(tracks.z[0] - street.sizes[:, 2] / 2)
+    kerb = np.abs(d) > road_lib.HALF_WIDTH
+    np.testing.assert_allclose(floor, kerb * road_lib.KERB_HEIGHT, atol=1e-6)
+    assert kerb.any()
+
+
 def test_a_seed_repeats_its_log(log):
   again = world.record(world.build(1, TINY))
   for a, b in zip(jax.tree.leaves(log), jax.tree.leaves(again), strict=True):
@@ -141,7 +169,7 @@ def test_the_cast_grows_with_the_budget():
 
 
 def test_recording_refuses_another_number_of_agents():
-  with pytest.raises(ValueError, match=r'street is 12, .* 5$'):
+  with pytest.raises(ValueError, match=rf'street is {NUM_AGENTS}, .* 5$'):
     world.record(world.build(0, TINY), world.Config(num_agents=5))
 
 
