@@ -176,7 +176,29 @@ def scenarios(run, nouns):
       sentence: _told(run, nouns, sentence)
       for sentence in run.config.scenario.sentences
     },
+    residuals=residuals(nouns),
   )
+
+
+def residuals(nouns):
+  """How far references of drives are from the recorded ego.
+
+  Returns:
+    Name of a drive whose places jitter to metres: root of the mean square, and
+    at most.
+  """
+  found = {}
+  for repaired, edited in zip(nouns['refine'], nouns['scenarios'], strict=True):
+    # All but cousins leave the ego's reference alone.
+    alone = scenario.select(edited.variants, ('log', *scenario.ADVERSARIES))
+    if not len(alone.scene):
+      continue
+    recorded = trees.take(repaired.scene.tracks, (slice(None), slice(1)))
+    reference = trees.take(alone.tracks, (0, slice(None), slice(1)))
+    (rms,), (most,) = scenario.smoothing.residual(recorded, reference)
+    if most:
+      found[repaired.recording.name] = float(rms), float(most)
+  return found
 
 
 def _told(run, nouns, sentence):

@@ -109,6 +109,8 @@ class Scenarios:
       imitated; may be empty.
     sentences: each that told of an adversary to what became of it; may be
       empty.
+    residuals: drive to how far its reference is from the recorded ego, in
+      metres: root of the mean square, and at most; may be empty.
   """
 
   counts: Mapping[str, int]
@@ -120,6 +122,9 @@ class Scenarios:
     default_factory=dict
   )
   sentences: Mapping[str, Told] = dataclasses.field(default_factory=dict)
+  residuals: Mapping[str, tuple[float, float]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -330,6 +330,7 @@ def _scenarios(media, scenarios):
     if is_rated
     else None,
     'difficulty_label': scenarios.difficulty_label,
+    'residuals': scenarios.residuals,
   }
 
 

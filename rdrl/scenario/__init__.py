@@ -4,6 +4,7 @@
 from rdrl.scenario import checks
 from rdrl.scenario import frenet
 from rdrl.scenario import grammar
+from rdrl.scenario import smoothing
 from rdrl.scenario.checks import REASONS
 from rdrl.scenario.config import ADVERSARIES
 from rdrl.scenario.config import BEHAVIOURS
@@ -60,6 +61,7 @@ __all__ = [
   'reserve',
   'scenarios',
   'select',
+  'smoothing',
   'unconstrained',
   'weights',
   'without_held_out',

@@ -151,6 +151,7 @@ def content(num_drives=6):
         'before': {'below 0 m/s': 0.9, 'above 0 m/s': 0.1},
         'after': {'below 0 m/s': 0.6, 'above 0 m/s': 0.4},
       },
+      residuals={'drive 7': (0.0283, 0.061)},
     ),
     curves=[
       content_lib.Curve.from_lines(
@@ -235,6 +236,12 @@ def test_same_content_gives_the_same_bytes(full, tmp_path):
   )
   assert 'index.html' in files and set(files) == set(others)
   assert [x for x in files if files[x] != others[x]] == []
+
+
+def test_page_says_how_far_a_reference_is_from_what_was_recorded(full):
+  words = ' '.join(full.read_text().replace('&nbsp;', ' ').split())
+  assert 'recorded places of drive 7 jitter' in words
+  assert '0.028 m from them' in words and 'at most 0.061 m' in words
 
 
 def test_metrics_hold_the_figures_and_no_times(full):
