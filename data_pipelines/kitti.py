@@ -19,7 +19,8 @@ World: x east, y north, z up by gravity; the origin lies on the ground below the
 middle of the car at the first step. Boxes come from the tracklets where there
 is a file of them. Otherwise they are those of what moves in the lidar, see
 `data_pipelines.moving`; `--nofind_moving` leaves the ego alone on the road.
-There is no map, so the lane is the corridor of the driven path.
+There is no map, so the lane is the corridor of the driven path, and the road
+reaches as far to both sides as the lidar has it, see `data_pipelines.road`.
 
 The steps that are kept must keep time, see `data_pipelines.times`, and what the
 sensors stamp at one step must belong together. A step whose sweep is missing,
@@ -39,6 +40,7 @@ import tqdm
 
 from data_pipelines import files
 from data_pipelines import moving
+from data_pipelines import road
 from data_pipelines import times as times_lib
 from rdrl import logs
 from rdrl import trees
@@ -231,11 +233,17 @@ def read_raw(
     classes=classes,
     lidar=np.stack(lidar),
     lidar_valid=np.stack(lidar_valid),
-    map=logs.corridor_map(trees.take(tracks, (slice(None), 0))),
+    map=types.NO_MAP,
     name=drive.name,
   )
   if drive.boxes is None and motion is not None:
     log = moving.find(log, world_from_velodyne[:, :3, 3], motion, num_agents)
+  log = log.replace(
+    map=logs.corridor_map(
+      trees.take(tracks, (slice(None), 0)),
+      edges=lambda lane: road.edges(log, lane),
+    )
+  )
   if num_agents is not None:
     log = logs.pad_agents(log, num_agents, source=str(drive.boxes_file))
   logs.validate(log, str(root))

@@ -10,19 +10,22 @@ NUM_POINTS = 129
 NUM_PIECES = 4
 
 
-def corridor_map(ego, half_width=3.5, ahead=30.0, behind=10.0):
+def corridor_map(ego, half_width=3.5, ahead=30.0, behind=10.0, edges=None):
   """The lane corridor of a driven path.
 
   One lane runs along the path, at equal distances, and goes straight on beyond
-  both ends. The drivable area is the strip within `half_width` of it, in
-  `NUM_PIECES` polygons, because one polygon would have holes where a long drive
-  crosses its own path.
+  both ends. The drivable area is the strip within `half_width` of it, or within
+  its `edges`, in `NUM_PIECES` polygons, because one polygon would have holes
+  where a long drive crosses its own path.
 
   Args:
     ego: `AgentState` with fields of shape `[T]`.
-    half_width: metres from the path to the edge of the drivable area.
+    half_width: metres from the path to the edge of the drivable area, and half
+      the width of the lane.
     ahead: metres by which the lane goes on after the end of the path.
     behind: metres by which it begins before its start.
+    edges: function of the points `[NUM_POINTS, 2]` of the lane to the metres
+      `[NUM_POINTS]` to the right and to the left edge of the drivable area.
 
   Returns:
     A `Map` with lanes `[1, NUM_POINTS]`, boundaries `[2, NUM_POINTS]`, drivable
@@ -50,8 +53,10 @@ def corridor_map(ego, half_width=3.5, ahead=30.0, behind=10.0):
   lane = _resample(path, NUM_POINTS)
   tangent = np.gradient(lane, axis=0)
   tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)
-  left = lane + half_width * tangent[:, ::-1] * [-1, 1]
-  right = lane - half_width * tangent[:, ::-1] * [-1, 1]
+  normal = tangent[:, ::-1] * [-1, 1]
+  to_right, to_left = edges(lane) if edges else (half_width, half_width)
+  left = lane + np.reshape(to_left, (-1, 1)) * normal
+  right = lane - np.reshape(to_right, (-1, 1)) * normal
   step = (NUM_POINTS - 1) // NUM_PIECES
   drivable = [
     np.concatenate([right[i : i + step + 1], left[i : i + step + 1][::-1]])

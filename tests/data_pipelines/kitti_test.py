@@ -537,6 +537,18 @@ def test_the_real_drive_is_whole_and_stands_on_the_ground(real):
     assert np.median(points[near, 2]) == pytest.approx(ground, abs=0.15)
 
 
+def test_the_real_road_reaches_to_its_kerb_and_to_parked_cars(real):
+  lane, (left, right) = real.map.lanes.xy[0], real.map.boundaries.xy
+  driven = slice(20, 90)
+  to_right, to_left = (
+    np.linalg.norm(edge - lane, axis=-1)[driven] for edge in (right, left)
+  )
+  # A tram runs on the right; side streets make it wider.
+  assert np.median(to_right) == pytest.approx(8.5, abs=0.5)
+  assert np.median(to_left) == pytest.approx(8, abs=0.5)
+  assert min(to_right.min(), to_left.min()) > 6.5
+
+
 def test_colours_carried_by_real_lidar_beat_the_copy_of_the_frame_before(real):
   """The floor that any reconstruction has to pass.
 
