@@ -23,8 +23,10 @@ There is no map, so the lane is the corridor of the driven path, and the road
 reaches as far to both sides as the lidar has it, see `data_pipelines.road`.
 
 The steps that are kept must keep time, see `data_pipelines.times`, and what the
-sensors stamp at one step must belong together. A step whose sweep is missing,
-as four of drive 2011_09_26_0009 are, is read without lidar.
+sensors stamp at one step must belong together. The receiver's packet of a step
+is from up to 5 ms before or after its picture, so its pose is moved to the time
+of the picture. A step whose sweep is missing, as four of drive 2011_09_26_0009
+are, is read without lidar.
 """
 
 from collections.abc import Callable
@@ -35,6 +37,7 @@ import re
 from absl import logging
 import jax
 import numpy as np
+from scipy import signal
 from scipy.spatial.transform import Rotation
 import tqdm
 
@@ -97,6 +100,8 @@ class _Drive:
     times_source: where they are from, for messages.
     stamps: by where they are from, `[n]` seconds on the same clock of the other
       sensors; NaN where there are none.
+    pose_stamps: `[T]` seconds on that clock of the poses; NaN where there are
+      none.
     world_from_imu: `[n, 4, 4]` at `[n]` steps, world as described above but for
       its origin.
     pose_source: where the pose of a step is from.
@@ -115,6 +120,7 @@ class _Drive:
   times: np.ndarray
   times_source: str
   stamps: dict[str, np.ndarray]
+  pose_stamps: np.ndarray
   world_from_imu: Callable[[np.ndarray], np.ndarray]
   pose_source: Callable[[int], str]
   velodyne_from_imu: np.ndarray
@@ -190,6 +196,7 @@ def read_raw(
 
   world_from_imu = drive.world_from_imu(steps)
   times_lib.check_way(world_from_imu[:, :3, 3], times, drive.pose_source, start)
+  world_from_imu = _at_times(world_from_imu, drive.pose_stamps[steps], times)
   world_from_velodyne = world_from_imu @ np.linalg.inv(drive.velodyne_from_imu)
   tracks, sizes, classes = _tracks(
     [_part(box, start, end) for box in drive.boxes or []],
@@ -248,6 +255,46 @@ def read_raw(
     log = logs.pad_agents(log, num_agents, source=str(drive.boxes_file))
   logs.validate(log, str(root))
   return log
+
+
+# Seconds that packets of the receiver are apart, the least share that are so,
+# and steps over which cameras are taken to be steady.
+_PACKET, _WHOLE, _STEADY = 0.01, 0.9, 31
+
+
+def _steady(stamps):
+  """Times `[T]` of pictures, given the stamps `[T]` of the nearest packets.
+
+  Cameras are triggered by the lidar's turns, which are steady. Stamps that are
+  not hundredths of a second apart, or far from steady, are taken as they are.
+  """
+  ticks = (stamps - stamps[:1]) / _PACKET
+  window = min(_STEADY, len(stamps) - 1 + len(stamps) % 2)
+  is_whole = np.abs(ticks - np.round(ticks)) < 0.01
+  if window < 5 or np.mean(is_whole) < _WHOLE:
+    return stamps
+  first = stamps[0]
+  times = first + signal.savgol_filter(stamps - first, window, 1)
+  return times if np.abs(times - stamps).max() < _PACKET else stamps
+
+
+def _at_times(poses, stamps, times):
+  """Poses `[n, 4, 4]` stamped `[n]`, moved to times `[n]` nearby.
+
+  By the velocities between the poses around; those without stamps stay.
+  """
+  index = np.arange(len(poses))
+  before, after = np.maximum(index - 1, 0), np.minimum(index + 1, index[-1])
+  span = stamps[after] - stamps[before]
+  known = np.isfinite(stamps) & (span > 0)
+  shift = np.where(known, times - stamps, 0) / np.where(known, span, 1)
+  rotation, place = poses[:, :3, :3], poses[:, :3, 3]
+  turn = rotation[after] @ np.swapaxes(rotation[before], 1, 2)
+  turn = Rotation.from_matrix(turn).as_rotvec() * shift[:, None]
+  moved = poses.copy()
+  moved[:, :3, :3] = Rotation.from_rotvec(turn).as_matrix() @ rotation
+  moved[:, :3, 3] = place + (place[after] - place[before]) * shift[:, None]
+  return moved
 
 
 def _check_together(drive, steps):
@@ -415,9 +462,10 @@ def _read_compact(root, cameras):
   world_from_first[:3, :3] = _rotation(roll, pitch, yaw)
   return _Drive(
     name=root.resolve().name,
-    times=meta['timestamps'].astype(np.float64),
+    times=_steady(meta['timestamps'].astype(np.float64)),
     times_source=f'{path}: times',
     stamps={},
+    pose_stamps=meta['timestamps'].astype(np.float64),
     world_from_imu=lambda steps: world_from_first @ meta['T_w_imu'][steps],
     pose_source=lambda step: f'{path}: T_w_imu',
     velodyne_from_imu=np.linalg.inv(meta['T_w_velo'][0]) @ meta['T_w_imu'][0],
@@ -475,6 +523,14 @@ def _read_original(root, cameras):
     for name in (*cameras[1:], 'velodyne_points', 'oxts')
   ]
   second = np.timedelta64(1, 's')
+
+  def seconds(path):
+    return (_read_stamps(path) - zero) / second
+
+  pose_stamps = np.full(len(stamps), np.nan)
+  if others[-1].exists():
+    known = seconds(others[-1])[: len(stamps)]
+    pose_stamps[: len(known)] = known
   packets = root / 'oxts' / 'data'
   boxes_file = root / 'tracklet_labels.xml'
   return _Drive(
@@ -482,10 +538,9 @@ def _read_original(root, cameras):
     times=(stamps - zero) / second,
     times_source=f'{times_file}: times',
     stamps={
-      f'{path}: times': (_read_stamps(path) - zero) / second
-      for path in others
-      if path.exists()
+      f'{path}: times': seconds(path) for path in others if path.exists()
     },
+    pose_stamps=pose_stamps,
     world_from_imu=lambda steps: _read_oxts(packets, steps),
     pose_source=lambda step: f'{packets / f"{step:010d}.txt"}: oxts',
     velodyne_from_imu=velodyne_from_imu,

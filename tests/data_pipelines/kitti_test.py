@@ -229,6 +229,34 @@ def test_stamps_of_all_sensors_belong_together(drive, tmp_path):
     write_stamps(root, sensor, stamps)
 
 
+def test_poses_are_those_at_the_times_of_pictures(drive, tmp_path):
+  root = drive.original(tmp_path)
+  write_stamps(root, 'oxts', drive.stamps)
+  together = kitti.read_raw(root)
+  # Every second packet is from 4 ms later, when the car was 4 cm further.
+  late = 0.004 * (np.arange(6) % 2)
+  write_stamps(root, 'oxts', drive.stamps + late)
+  apart = kitti.read_raw(root)
+  moved = (apart.tracks.xy - together.tracks.xy)[:, 0]
+  yaw = together.tracks.yaw[:, 0]
+  along = moved[:, 0] * np.cos(yaw) + moved[:, 1] * np.sin(yaw)
+  np.testing.assert_allclose(along[1:-1], -10 * late[1:-1], atol=1e-3)
+  # In a bend of .2 rad/s.
+  turned = (apart.tracks.yaw - together.tracks.yaw)[:, 0]
+  np.testing.assert_allclose(turned[1:-1], -0.2 * late[1:-1], atol=1e-4)
+  np.testing.assert_allclose(apart.times, together.times)
+
+
+def test_pictures_are_steady_where_stamps_are_of_packets():
+  pictures = 1e9 + 0.1035 * np.arange(60) + 0.003
+  packets = np.round(pictures, 2) + 0.004
+  pictures += 0.004
+  assert np.abs(packets - pictures).max() > 0.004
+  np.testing.assert_allclose(kitti._steady(packets), pictures, atol=0.002)
+  for stamps in (pictures, packets + (np.arange(60) > 30), packets[:3]):
+    np.testing.assert_array_equal(kitti._steady(stamps), stamps)
+
+
 def test_a_blank_line_shifts_no_stamp(drive, tmp_path):
   root = drive.original(tmp_path)
   write_stamps(
@@ -535,6 +563,13 @@ def test_the_real_drive_is_whole_and_stands_on_the_ground(real):
     near = (ahead[:, 0] > 3) & (ahead[:, 0] < 9) & (np.abs(ahead[:, 1]) < 1.5)
     ground = ego.z[step] - kitti.EGO_SIZE[2] / 2
     assert np.median(points[near, 2]) == pytest.approx(ground, abs=0.15)
+
+
+def test_the_real_car_does_not_lurch(real):
+  places = real.tracks.xy[:, 0].astype(float)
+  speed = np.linalg.norm(np.diff(places, axis=0), axis=-1) / 0.1
+  # As stamped, every third step or so is a tenth longer.
+  assert np.abs(np.diff(speed)).max() < 0.3
 
 
 def test_the_real_road_reaches_to_its_kerb_and_to_parked_cars(real):
