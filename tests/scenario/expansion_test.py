@@ -322,7 +322,7 @@ def test_whatever_the_traffic_accepted_adversaries_keep_the_limits(
 
 
 def test_drives_whose_steps_are_not_in_time_have_cousins(road):
-  """Steps .1 or .11 s apart, as those of KITTI, are jerk of 100 m/s^3."""
+  """Steps .1 or .11 s apart, as packets of KITTI, are jerk of 100 m/s^3."""
   late = 0.01 * np.random.default_rng(0).integers(0, 2, 101)
   ego = road.straight(0, -1.75, 12)
   ego['xy'][:, 0] += 12 * late

@@ -107,9 +107,8 @@ def test_ego_of_a_built_in_street_stays_and_nobody_moves_by_a_decimetre():
   tracks = jax.device_get(recording.drive(street))
   new = smoothing.smooth(tracks, street.sizes, street.classes)
   _, most = smoothing.residual(tracks, new)
-  assert most[0] == 0
-  # One car brakes by 8 m/s^2 from one step to the next.
-  assert 0 < most.max() < 0.1 and np.sum(most > 0) == 1
+  # Somebody may brake by 8 m/s^2 from one step to the next.
+  assert most[0] == 0 and most.max() < 0.1
 
 
 def test_jitter_goes_and_the_motion_stays():
@@ -248,16 +247,25 @@ def test_places_far_from_the_origin_are_smoothed_alike():
 
 @pytest.mark.slow
 def test_real_drive_has_cousins():
-  """KITTI raw 2011_09_26_drive_0001, whose steps are .1 to .11 s apart."""
+  """KITTI raw 2011_09_26_drive_0001, also with its steps out of time."""
   if not REAL.is_dir():
     pytest.skip(f'no recording at {REAL}; set RDRL_DATA')
   from rdrl import logs
 
   log = kitti.read_raw(REAL, num_lidar=1, motion=None, num_agents=2)
   scene = logs.geometric_scene(log)
+  # By the nearest hundredth of a second, as packets of its receiver are.
+  step = np.arange(len(log.times))
+  late = np.round(0.1035 * step, 2) - 0.1035 * step
+  velocity = np.gradient(log.tracks.xy[:, 0], 0.1035, axis=0)
+  jitter = log.tracks.xy.copy()
+  jitter[:, 0] += velocity * late[:, None]
+  scene = scene.replace(tracks=log.tracks.replace(xy=jitter))
   context = scenario.prepare(scene)
   rms, most = smoothing.residual(scene.tracks, context.tracks)
-  assert rms[0] < 0.04 and most[0] < 0.1
+  assert 0.02 < rms[0] < 0.04 and most[0] < 0.1
+  # It is the drive without the jitter again.
+  assert smoothing.residual(log.tracks, context.tracks)[0][0] < 0.015
   for name in scenario.COUSINS[:4]:
     found = scenario.proposals(
       context,
