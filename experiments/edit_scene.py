@@ -67,7 +67,7 @@ _PLACE = flags.DEFINE_string(
 _OUT = flags.DEFINE_string(
   'out', None, 'Folder of the edited scene or of the scores.'
 )
-_BANK = flags.DEFINE_string('bank', None, 'Folder of assets.')
+_BANK = shared.flag('bank')
 _LIST = flags.DEFINE_bool(
   'list', False, 'Print the agents of the scene and the assets of the bank.'
 )

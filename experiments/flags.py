@@ -63,6 +63,7 @@ flags.DEFINE_string('argoverse2_dir', None, 'Recordings of Argoverse 2.')
 flags.DEFINE_integer(
   'limit', None, 'First recordings of a data set; default: all.', lower_bound=1
 )
+flags.DEFINE_string('bank', None, 'Folder of assets.')
 flags.DEFINE_integer('num_agents', None, 'Budget of agents, ego included.')
 flags.DEFINE_integer('num_gaussians', None, 'Budget of Gaussians.')
 flags.DEFINE_integer(

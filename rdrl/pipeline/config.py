@@ -28,6 +28,7 @@ STAGES = (
   'fit',
   'prior',
   'refine',
+  'donors',
   'scenarios',
   'imitate',
   'reinforce',
@@ -47,6 +48,8 @@ class Config:
     num_traversals: drives through each built-in street, in other light and
       traffic, that are fitted together.
     num_agents: budget of agents per log, the ego among them.
+    num_donors: agents that scenarios may insert into each scene, on top of
+      num_agents; two vehicles, a walker and a cyclist in turn.
     num_test_drives: edited drives that each score is taken over.
     kitti_num_lidar: budget of lidar points per step of a KITTI drive.
     ego_masks: image files, one for each camera of a recorded drive in order,
@@ -69,6 +72,7 @@ class Config:
   test_seeds: tuple[ranges.Seed, ...] = (102,)
   num_traversals: ranges.Count = 1
   num_agents: ranges.Count = 16
+  num_donors: ranges.CountOrNone = 4
   num_test_drives: ranges.Count = 64
   kitti_num_lidar: ranges.Count = 32768
   ego_masks: tuple[str, ...] = ()

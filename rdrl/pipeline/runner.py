@@ -20,10 +20,11 @@ _STAGES = {
   'fit': (stages.fit, ('record',)),
   'prior': (stages.prior, ('fit',)),
   'refine': (stages.refine, ('fit', 'prior')),
-  'scenarios': (stages.scenarios, ('refine',)),
-  'imitate': (stages.imitate, ('refine', 'scenarios')),
+  'donors': (stages.donors, ('refine',)),
+  'scenarios': (stages.scenarios, ('donors',)),
+  'imitate': (stages.imitate, ('donors', 'scenarios')),
   'reinforce': (stages.reinforce, ('imitate',)),
-  'evaluate': (stages.evaluate, ('refine', 'scenarios', 'reinforce')),
+  'evaluate': (stages.evaluate, ('donors', 'scenarios', 'reinforce')),
 }
 # Parts of a page and who shows them once a stage is done: the last that is.
 _PARTS = {

@@ -177,6 +177,7 @@ def scenarios(run, nouns):
       for sentence in run.config.scenario.sentences
     },
     residuals=residuals(nouns),
+    never_accepted=stages.never_accepted(nouns['scenarios']),
   )
 
 
@@ -204,7 +205,7 @@ def residuals(nouns):
 def _told(run, nouns, sentence):
   """`Told` of a sentence: draws in all drives, the first that was accepted."""
   total, shown = collections.Counter(), {}
-  for repaired, edited in zip(nouns['refine'], nouns['scenarios'], strict=True):
+  for repaired, edited in zip(nouns['donors'], nouns['scenarios'], strict=True):
     total.update(edited.counts.get(sentence, {}))
     found = scenario.of_sentences(
       edited.variants, edited.counts, run.config.scenario
@@ -269,7 +270,7 @@ def driving(run, nouns):
 def showcases(run, nouns):
   """`Showcase` of each world."""
   return training.threads.each(
-    lambda name: _showcase(run, nouns['refine'], nouns['evaluate'], name),
+    lambda name: _showcase(run, nouns['donors'], nouns['evaluate'], name),
     nouns['evaluate'].envs,
   )
 

@@ -8,6 +8,7 @@ is computed and nothing is kept; the nouns are the same but for float64, which
 checkpoints keep as float32.
 """
 
+import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
@@ -36,6 +37,9 @@ from rdrl.report import scene_scores
 
 # Steps between two of the moments at which shifted views are compared.
 _SHIFT_STRIDE = 20
+# Classes of donors, in turn, and how many agents of a class a drive gives.
+_DONORS = (types.VEHICLE, types.VEHICLE, types.PEDESTRIAN, types.CYCLIST)
+_GIVEN = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -423,6 +427,68 @@ def psnr_rows(found):
     yield label.removeprefix('psnr_').replace('_', ' '), found[name]
 
 
+def donors(run: Run, repaired) -> tuple[Repaired, ...]:
+  """Brings agents into every scene who were not there, for scenarios to insert.
+
+  They are not valid in its tracks. Their bodies are those of agents of other
+  drives, whom the cameras saw best, or of the bank that the package ships
+  where no other drive has one of the class.
+  """
+  if not run.config.num_donors:
+    return repaired
+  given = {}
+  for one in repaired:
+    given.setdefault(one.recording.group, []).extend(_given(one))
+  bank = splat.AssetBank.shipped()
+  shipped = [bank.load(name) for name in bank.names()]
+  scenes = []
+  for one in repaired:
+    others = [
+      x for k, v in given.items() if k != one.recording.group for x in v
+    ]
+    key = run.key('donors', one.recording.name)
+    count = run.config.num_donors
+    scenes.append(_with_donors(one.scene, count, others, shipped, key))
+  # One size for all, so that they stack.
+  most = max(len(scene.gaussians.node) for scene in scenes)
+  return tuple(
+    dataclasses.replace(
+      one, repair=one.repair.replace(scene=splat.assets.pad(scene, most))
+    )
+    for one, scene in zip(repaired, scenes, strict=True)
+  )
+
+
+def _given(one):
+  """`splat.Asset`s of the agents of a `Repaired` that may be donors."""
+  scene = jax.device_get(one.scene)
+  seen = splat.assets.prominence(scene.tracks, scene.sizes)
+  has_body = splat.assets.num_visible(scene) > 0
+  for kind in dict.fromkeys(_DONORS):
+    found = np.flatnonzero((scene.classes == kind) & has_body & (seen > 0))
+    for agent in found[np.argsort(-seen[found])][:_GIVEN]:
+      name = f'{one.recording.name}-{agent}'
+      yield splat.assets.extract(scene, int(agent), name)
+
+
+def _with_donors(scene, count, others, shipped, key):
+  """The scene with so many donors as further agents."""
+  first = len(scene.sizes)
+  scene = splat.assets.pad(scene, num_agents=first + count)
+  unseen = trees.take(scene.tracks, (slice(None), first))
+  for number in range(count):
+    kind = _DONORS[number % len(_DONORS)]
+    fitting = [asset for asset in others if asset.kind == kind]
+    fitting = fitting or [asset for asset in shipped if asset.kind == kind]
+    choice = jax.random.randint(
+      jax.random.fold_in(key, number), (), 0, len(fitting)
+    )
+    scene = splat.assets.insert(
+      scene, fitting[int(choice)], unseen, agent=first + number
+    )
+  return scene
+
+
 def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
   """Cousins and adversaries of every scene."""
   edited, trained = [], None
@@ -440,7 +506,33 @@ def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
     edited.append(
       Edited(*scenario.expand(one.scene, index, config, key, adversary))
     )
+  for name, reasons in never_accepted(edited).items():
+    print(f'{name}: never accepted: {reasons}', flush=True)
   return tuple(edited)
+
+
+def never_accepted(edited):
+  """Why each wanted behaviour or sentence was accepted in no scene.
+
+  Args:
+    edited: `Edited` of all scenes.
+
+  Returns:
+    Its name to the reasons and how often, the commonest first.
+  """
+  total = {}
+  for one in edited:
+    for name, reasons in one.counts.items():
+      total.setdefault(name, collections.Counter()).update(reasons)
+  return {
+    name: ', '.join(
+      f'{reason.replace("_", " ")} {number}'
+      for reason, number in reasons.most_common()
+      if number
+    )
+    for name, reasons in total.items()
+    if not reasons['accepted']
+  }
 
 
 def imitate(run: Run, repaired, edited) -> Imitator:
@@ -550,11 +642,20 @@ def renderer(run: Run, repaired, is_real, height, width):
     width: likewise.
   """
   if is_real:
-    recordings = [one.recording for one in repaired]
+    scenes = [one.scene for one in repaired]
+    streets = [
+      world.with_agents(
+        one.recording.street,
+        scene.sizes,
+        scene.classes,
+        splat.assets.mean_colors(scene),
+      )
+      for one, scene in zip(repaired, scenes, strict=True)
+    ]
     return world.Renderer.create(
-      [one.street for one in recordings],
-      np.stack([one.log.sizes for one in recordings]),
-      np.stack([one.log.classes for one in recordings]),
+      streets,
+      np.stack([scene.sizes for scene in scenes]),
+      np.stack([scene.classes for scene in scenes]),
     )
   return splat.Renderer.create(
     [one.scene for one in repaired], height, width, run.config.splat.render

@@ -111,6 +111,8 @@ class Scenarios:
       empty.
     residuals: drive to how far its reference is from the recorded ego, in
       metres: root of the mean square, and at most; may be empty.
+    never_accepted: behaviour or sentence that was wanted but accepted in no
+      drive, to the reasons; may be empty.
   """
 
   counts: Mapping[str, int]
@@ -125,6 +127,7 @@ class Scenarios:
   residuals: Mapping[str, tuple[float, float]] = dataclasses.field(
     default_factory=dict
   )
+  never_accepted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

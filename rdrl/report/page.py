@@ -331,6 +331,10 @@ def _scenarios(media, scenarios):
     else None,
     'difficulty_label': scenarios.difficulty_label,
     'residuals': scenarios.residuals,
+    'never_accepted': {
+      name.replace('_', ' '): reasons
+      for name, reasons in scenarios.never_accepted.items()
+    },
   }
 
 

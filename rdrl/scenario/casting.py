@@ -141,6 +141,9 @@ def task(context, behaviour, key, config, constraint=None) -> Task:
   )
   moves_ego = behaviour >= FIRST_COUSIN
   inserts = behaviour == _INSERTION
+  # Where the recording has nobody but the ego, all fall to donors.
+  can_donate = context.free & (context.classes != types.OTHER)
+  is_alone = jnp.all(context.free[1:]) & jnp.any(can_donate)
   any_family = (draw('family') * len(FAMILIES)).astype(jnp.int32)
   family = jnp.where(inserts, any_family, behaviour - 1)
   family = jnp.clip(family, 0, len(FAMILIES) - 1)
@@ -148,7 +151,7 @@ def task(context, behaviour, key, config, constraint=None) -> Task:
     context=context,
     behaviour=behaviour,
     moves_ego=moves_ego,
-    donor=~moves_ego & (inserts | constraint.donor),
+    donor=~moves_ego & (inserts | constraint.donor | is_alone),
     family=family,
     role=adversaries.role(family),
     constraint=constraint,

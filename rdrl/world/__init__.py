@@ -14,6 +14,7 @@ from rdrl.world.shading import survey
 from rdrl.world.street import Config
 from rdrl.world.street import Street
 from rdrl.world.street import build
+from rdrl.world.street import with_agents
 
 __all__ = [
   'LABELS',
@@ -29,4 +30,5 @@ __all__ = [
   'traffic',
   'truth_grids',
   'vehicle',
+  'with_agents',
 ]

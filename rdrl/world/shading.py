@@ -327,8 +327,14 @@ def _assemble(street, agents, sizes, classes):
       jnp.concatenate([solids.centre, solids.to_unit, solids.taper, code], -1)
     )
   rows = jnp.concatenate(rows)
-  table = jnp.concatenate([rows, colour, pattern[:, None]], -1)
-  return scenery, table
+  # What stands still looks alike whoever else is there.
+  texture = interleave(
+    jnp.arange(len(street.pattern)),
+    jnp.zeros_like(frusta[2]),
+    jnp.zeros_like(ellipsoids[2]),
+  )
+  looks = [colour, pattern[:, None], texture[:, None]]
+  return scenery, jnp.concatenate([rows, *looks], -1)
 
 
 def _ground(street, origin, directions):
@@ -476,6 +482,7 @@ def _surface(street, table, index, point, depth, pixel):
   row = [column.at[index].get(mode='promise_in_bounds') for column in table.T]
   centre, matrix, taper = row[0:3], row[3:9], row[9:11]
   kind, base, pattern = row[11], row[12:15], row[15]
+  texture = row[16].astype(jnp.int32)
   unit = raycast.to_unit(matrix, *_offset(point, centre, -1))
   half = [
     1 / jnp.sqrt(matrix[0] ** 2 + matrix[1] ** 2),
@@ -508,12 +515,12 @@ def _surface(street, table, index, point, depth, pixel):
   ]
   normal = _scale(normal, jax.lax.rsqrt(_dot(normal, normal) + 1e-12))
 
-  facade = _facade(street, unit, half, n, index, depth, pixel, base)
+  facade = _facade(street, unit, half, n, texture, depth, pixel, base)
   car = _car(pattern, unit, half, n, normal[2], base)
   is_car = (pattern == _BODY) | (pattern == _CABIN)
   colour = _select(
     pattern == _FOLIAGE,
-    _foliage(street, point, depth * pixel, index, base),
+    _foliage(street, point, depth * pixel, texture, base),
     base,
   )
   colour = _select(is_car, car, colour)
@@ -643,7 +650,7 @@ def shade(street, scenery, table, origin, directions, pixel):
   Args:
     street: the street.
     scenery: all solids.
-    table: `[N, 16]` as `_assemble` makes it.
+    table: `[N, 17]` as `_assemble` makes it.
     origin: x, y, z, each `[C, 1]`, where the rays of each camera begin.
     directions: x, y, z, each `[C, R]`.
     pixel: `[C, 1]` footprint of a ray in metres at distance 1.
@@ -795,7 +802,7 @@ def survey(street, camera: types.Camera, agents, sizes, classes):
   scenery, table = _assemble(street, agents, sizes, classes)
   depth, index = raycast.nearest(scenery, origin, directions)
   ground, _, _ = _ground(street, origin, directions)
-  pattern = table[:, -1].at[index].get(mode='clip')
+  pattern = table[:, -2].at[index].get(mode='clip')
   sky, on_ground, facade, agent, other = range(len(LABELS))
   label = jnp.where(pattern >= _BODY, agent, other)
   label = jnp.where(pattern == _FACADE, facade, label)

@@ -139,3 +139,43 @@ def build(seed: int, config: Config = Config(), traversal: int = 0) -> Street:
     config=config,
     **agents,
   )
+
+
+def with_agents(street: Street, sizes, classes, colors) -> Street:
+  """The street with looks for more agents, such as donors of a scene.
+
+  Args:
+    street: one.
+    sizes: `[A, 3]` metres of all, those of the street first.
+    classes: `[A]` of all.
+    colors: `[A, 3]` sRGB that the bodies of the others should have, in about;
+      the street's own keep their paint. A car gets the shape whose size is
+      nearest.
+
+  Raises:
+    ValueError: if the street has more agents.
+  """
+  own = len(street.classes)
+  count = len(classes)
+  if count < own:
+    raise ValueError(f'classes: {count} agents, but the street has {own}')
+  sizes = np.asarray(sizes, np.float32)
+  styles = cast.BODY_STYLES[:, :3]
+  nearest = np.abs(sizes[own:, None] - styles).sum(-1).argmin(-1)
+  # Colours of images are a power of what the light makes of the paint.
+  paint = np.clip(np.asarray(colors)[own:], 0, 1) ** 2.2
+
+  def more(old, new):
+    new = jnp.broadcast_to(new, (count - own, *old.shape[1:]))
+    return jnp.concatenate([old, new.astype(old.dtype)])
+
+  return street.replace(
+    sizes=more(street.sizes, sizes[own:]),
+    classes=more(street.classes, np.asarray(classes)[own:]),
+    style=more(street.style, nearest),
+    paint=more(street.paint, paint),
+    start=more(street.start, np.zeros(2)),
+    desired_speed=more(street.desired_speed, np.zeros(())),
+    direction=more(street.direction, np.ones(())),
+    crosses=more(street.crosses, np.zeros((), bool)),
+  )

@@ -42,5 +42,20 @@ def test_report_says_how_far_a_reference_is_from_the_recorded_ego(road):
   np.testing.assert_allclose(found['jitters'], (0.0395, 0.06), atol=1e-3)
 
 
+def test_what_was_wanted_and_never_accepted_is_named_with_reasons():
+  counts = [
+    {
+      'crossing': {'accepted': 0, 'no_agent': 5, 'overlap': 0},
+      'cut_in': {'accepted': 0, 'overlap': 8},
+    },
+    {
+      'crossing': {'accepted': 0, 'no_agent': 1, 'overlap': 7},
+      'cut_in': {'accepted': 2, 'overlap': 6},
+    },
+  ]
+  edited = [stages.Edited(None, one) for one in counts]
+  assert stages.never_accepted(edited) == {'crossing': 'overlap 7, no agent 6'}
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

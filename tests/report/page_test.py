@@ -152,6 +152,7 @@ def content(num_drives=6):
         'after': {'below 0 m/s': 0.6, 'above 0 m/s': 0.4},
       },
       residuals={'drive 7': (0.0283, 0.061)},
+      never_accepted={'dart_out': 'no agent 64'},
     ),
     curves=[
       content_lib.Curve.from_lines(
@@ -241,6 +242,7 @@ def test_same_content_gives_the_same_bytes(full, tmp_path):
 def test_page_says_how_far_a_reference_is_from_what_was_recorded(full):
   words = ' '.join(full.read_text().replace('&nbsp;', ' ').split())
   assert 'recorded places of drive 7 jitter' in words
+  assert 'Never accepted: dart out (no agent 64).' in words
   assert '0.028 m from them' in words and 'at most 0.061 m' in words
 
 

@@ -177,12 +177,11 @@ def test_every_reason_to_reject_is_reachable(road, drawn):
     found.update(names)
     return names
 
-  alone = scene((0, -1.75, 10))
+  alone = _scene(road, road.straight(0, -1.75, 10), donor=False)
   assert reasons('cut_in', alone) == {'no_agent'}
   assert reasons('dart_out', alone) == {'no_agent'}
   assert reasons('other_lane', alone) == {'no_lane'}
-  without = _scene(road, road.straight(0, -1.75, 10), donor=False)
-  assert reasons('insertion', without) == {'no_donor'}
+  assert reasons('insertion', alone) == {'no_donor'}
   # 3.5 m sideways in 1.5 s, and half of 30 m/s lost in 2 s.
   quick = scene((0, -1.75, 15), (12, -5.25, 14))
   assert 'lateral_acceleration' in reasons('cut_in', quick)
@@ -433,6 +432,18 @@ def test_a_donor_begins_where_there_is_room(road):
   assert np.all(found.track.xy[rows, found.trigger, 1] > 0)
   overlap = found.reason == scenario.REASONS.index('overlap')
   assert overlap.mean() < 0.2
+
+
+def test_a_drive_of_nobody_else_has_all_families_by_donors(road):
+  scene = _scene(road, road.straight(0, -1.75, 10))
+  for name in ('cut_in', 'hard_brake', 'lane_change', 'tailgate'):
+    found = _propose(scene, name)
+    assert np.all(found.donor) and np.any(found.reason == 0), name
+  cousins = _propose(scene, 'speed_change')
+  assert not np.any(cousins.donor) and np.all(cousins.agent == 0)
+  # A walker is not there.
+  found = _propose(scene, 'dart_out')
+  assert np.all(found.reason == scenario.REASONS.index('no_donor'))
 
 
 def test_the_nearest_is_taken_at_temperature_zero(road):

@@ -234,5 +234,36 @@ def test_survey_names_what_is_rendered(agents):
   assert np.all(points[named['facade']][:, 2] > -0.01)
 
 
+def test_more_agents_are_drawn_in_about_their_colours(agents):
+  red, blue = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
+  own = CONFIG.num_agents
+  sizes = np.concatenate([STREET.sizes, [(4.6, 1.9, 1.5)] * 2])
+  classes = np.append(STREET.classes, [types.VEHICLE] * 2)
+  colors = np.concatenate([np.zeros((own, 3)), [red, blue]])
+  street = world.with_agents(STREET, sizes, classes, colors)
+  camera = camera_of(trees.take(agents, 0))
+  for index, color in enumerate((red, blue)):
+    more = jax.tree.map(lambda x: jnp.concatenate([x, x[:2]]), only_car(agents))
+    place = only_car(agents, 9.0)
+    more = jax.tree.map(
+      lambda x, y, at=own + index: x.at[at].set(y[CAR]), more, place
+    )
+    rgb, depth = RENDER(street, camera, more, sizes, classes)
+    seen = in_car(points_of(camera, np.asarray(depth)), place, 0.1)
+    assert seen.sum() > 20
+    found = np.asarray(rgb)[seen].mean(0)
+    assert np.argmax(found) == np.argmax(color)
+    # All others are those of the street itself.
+    hidden = more.replace(valid=more.valid.at[own + index].set(False))
+    without, _ = RENDER(street, camera, hidden, sizes, classes)
+    alone, _ = see(only_car(agents), camera)
+    np.testing.assert_allclose(without, alone, atol=1e-5)
+
+
+def test_a_street_has_no_fewer_agents_than_it_has():
+  with pytest.raises(ValueError, match='classes: 1 agents, but the street has'):
+    world.with_agents(STREET, np.ones((1, 3)), np.ones(1), np.ones((1, 3)))
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

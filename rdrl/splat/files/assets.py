@@ -33,6 +33,10 @@ from rdrl.splat.files import ply
 from rdrl.splat.raster import blocks
 from rdrl.splat.raster import project
 
+# The bank that the package ships, written by `experiments.fill_bank`.
+_SHIPPED = pathlib.Path(__file__).parent / 'bank'
+# Degrees to either side of an ego's heading within which its cameras see.
+_SECTOR = 85.0
 # Names of the values of `Log.classes` in a bank.
 CLASSES = ('other', 'vehicle', 'pedestrian', 'cyclist')
 
@@ -375,6 +379,54 @@ def pad(scene: types.Scene, num_gaussians=None, num_agents=None) -> types.Scene:
   return scene
 
 
+def prominence(tracks: types.AgentState, sizes):
+  """How well the cameras of a drive saw each agent from all sides.
+
+  Args:
+    tracks: `[T, A]`, the ego first.
+    sizes: `[A, 3]` metres.
+
+  Returns:
+    `[A]` sums over the eighths of the directions around an agent: the root of
+    about the solid angle of its box, in sr, added up over the steps at which it
+    was seen from there; 0 for the ego. What hides it does not count.
+  """
+  tracks = jax.tree.map(np.asarray, tracks)
+  offset = tracks.xy - tracks.xy[:, :1]
+  bearing = np.arctan2(offset[..., 1], offset[..., 0])
+  ahead = np.cos(bearing - tracks.yaw[:, :1]) > np.cos(np.radians(_SECTOR))
+  distance = np.maximum(np.linalg.norm(offset, axis=-1), 2)
+  length, width, height = np.asarray(sizes).T
+  area = height * np.sqrt(length * width) / distance**2
+  area = np.where(tracks.valid & ahead, area, 0)
+  eighth = np.round((bearing - tracks.yaw) * 4 / np.pi).astype(int) % 8
+  seen = sum(np.sqrt(np.sum(area * (eighth == i), 0)) for i in range(8))
+  return np.where(np.arange(len(seen)) == 0, 0, seen)
+
+
+def num_visible(scene: types.Scene):
+  """`[A]` int, visible Gaussians of each agent; 0 for the ego."""
+  node = np.asarray(scene.gaussians.node)
+  is_seen = np.asarray(scene.gaussians.opacity_logits) >= _UNSEEN
+  own = node[is_seen & (node > types.BACKGROUND)]
+  return np.bincount(own, minlength=len(scene.sizes))
+
+
+def mean_colors(scene: types.Scene):
+  """Mean sRGB colour `[A, 3]` of each agent's visible Gaussians.
+
+  As the mean exposure of the scene's cameras shows them; grey where an agent
+  has none.
+  """
+  scene = jax.device_get(scene)
+  sh = _through(scene.gaussians.sh, *_mean_exposure(scene))
+  color = np.clip(0.5 + project.SH0 * sh[:, 0], 0, 1)
+  found = np.full((len(scene.sizes), 3), 0.5, np.float32)
+  for agent in np.flatnonzero(num_visible(scene)):
+    found[agent] = color[_is_seen(scene.gaussians, agent)].mean(0)
+  return found
+
+
 class AssetBank:
   """Assets in a folder: `NAME.json` and the `.ply` of 3DGS that it names.
 
@@ -386,6 +438,11 @@ class AssetBank:
 
   def __init__(self, directory):
     self.directory = pathlib.Path(directory)
+
+  @classmethod
+  def shipped(cls):
+    """The bank of cars, walkers and cyclists that the package ships."""
+    return cls(_SHIPPED)
 
   def names(self):
     """Names of all assets, sorted.

@@ -513,5 +513,39 @@ def test_impossible_edits_are_refused_with_numbers(road):
     assets.insert(dark, asset, track)
 
 
+def test_who_is_near_and_seen_from_all_sides_is_prominent(road):
+  absent = road.straight(5, 0, 0, 61) | {'valid': np.zeros(61, bool)}
+  scene = road.scene(
+    road.straight(0, 0, 10, 61),
+    road.straight(12, 0, 10, 61),  # Ahead: seen from behind alone.
+    road.straight(40, 3.5, 0, 61),  # Overtaken.
+    road.straight(40, 20, 0, 61),
+    road.straight(-20, 0, 10, 61),  # Never in view.
+    absent,
+  )
+  seen = assets.prominence(scene.tracks, scene.sizes)
+  assert seen[0] == seen[4] == seen[5] == 0
+  assert seen[2] > seen[1] > 0 and seen[2] > seen[3] > 0
+
+
+def test_colours_and_numbers_are_those_of_what_is_seen(road):
+  scene = _scene(road)
+  count = assets.num_visible(scene)
+  logits = scene.gaussians.opacity_logits
+  for agent in (CAR, OTHER):
+    own = scene.gaussians.node == agent
+    assert count[agent] == np.sum(own & (logits > np.log(1 / 254)))
+  assert count[0] == count[3] == 0
+  flat = np.zeros_like(scene.gaussians.sh)
+  flat[:, 0] = (np.float32([0.2, 0.4, 0.6]) - 0.5) / 0.28209479
+  scene = scene.replace(gaussians=scene.gaussians.replace(sh=flat))
+  # Through the exposure of the scene's camera.
+  expected = [1.1 * 0.2 + 0.1 * 0.4 + 0.02, 0.9 * 0.4, 0.6]
+  np.testing.assert_allclose(
+    assets.mean_colors(scene)[CAR], expected, atol=1e-3
+  )
+  np.testing.assert_array_equal(assets.mean_colors(scene)[3], 0.5)
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))
