@@ -23,6 +23,10 @@ from rdrl import training
 from rdrl import world
 
 SOURCES = ('world', 'kitti', 'prepared')
+# Adversaries that the policy never trains on: they come out of rest, beside the
+# road, into the way of the ego. Those it trains on that come into its way, by
+# cutting in or crossing, should have taught it to yield to these too.
+HELD_OUT = ('pull_out', 'dart_out')
 STAGES = (
   'record',
   'fit',
@@ -82,7 +86,7 @@ class Config:
   splat: splat.Config = splat.Config()
   prior: prior.Config = prior.Config()
   refine: refine.Config = refine.Config()
-  scenario: scenario.Config = scenario.Config()
+  scenario: scenario.Config = scenario.Config(held_out=HELD_OUT)
   sim: sim.Config = sim.Config()
   policy: policy.Config = policy.Config()
   imitation: learn.ImitationConfig = learn.ImitationConfig()

@@ -681,7 +681,8 @@ def _with_true_grids(one):
 def _only_adversaries(config, count):
   """The scenarios of a place that is only for the final scores.
 
-  Alike many of all adversaries that are trained on or held out.
+  Alike many of all adversaries that are trained on or held out; insertions are
+  of all families.
   """
   tested = [
     name
@@ -692,6 +693,7 @@ def _only_adversaries(config, count):
   return dataclasses.replace(
     config,
     num_proposals=max(config.num_proposals, 4 * share),
+    held_out=(),
     sentences=(),
     num_accepted=tuple(
       share if name in tested else int(name == 'log')

@@ -144,7 +144,10 @@ def task(context, behaviour, key, config, constraint=None) -> Task:
   # Where the recording has nobody but the ego, all fall to donors.
   can_donate = context.free & (context.classes != types.OTHER)
   is_alone = jnp.all(context.free[1:]) & jnp.any(can_donate)
-  any_family = (draw('family') * len(FAMILIES)).astype(jnp.int32)
+  count = jnp.sum(constraint.families)
+  number = jnp.minimum((draw('family') * count).astype(jnp.int32), count - 1)
+  # Those that may be drawn come first, in their order.
+  any_family = jnp.argsort(~constraint.families)[number]
   family = jnp.where(inserts, any_family, behaviour - 1)
   family = jnp.clip(family, 0, len(FAMILIES) - 1)
   return Task(

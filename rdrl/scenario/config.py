@@ -135,7 +135,7 @@ PARAMETERS = {
     ('cut_in', 'drift', 'stop_and_go', *_SHIFTED), 'below a half or not'
   ),
   'level': _share(COUSINS, 'of how far, or which of those known'),
-  'family': _share(('insertion',), 'of the list of families'),
+  'family': _share(('insertion',), 'of the list of families not held out'),
   'side': _share(('insertion',), 'below a half right of the ego, else left'),
   'place': _share(('insertion',), "of the role's metres ahead"),
   'place_aside': _share(('insertion',), "of the role's metres to the side"),
@@ -156,7 +156,8 @@ class Config:
     accepted_per_sentence: kept of each sentence, at most.
     num_redrawn: kept of those that a learned adversary draws, at most, where
       there is one; it begins from adversaries that were accepted.
-    held_out: adversaries for tests only, see `expansion.without_held_out`.
+    held_out: adversaries for tests only, see `expansion.without_held_out`; not
+      all families.
     first_start: first step at which an episode may begin: one decision must
       lie before it.
     episode_steps: steps that should remain after the start.
@@ -266,6 +267,8 @@ class Config:
       yield 'num_accepted', f'one for each of {BEHAVIOURS}'
     if not set(self.held_out) <= set(ADVERSARIES):
       yield 'held_out', f'some of {ADVERSARIES}'
+    if set(FAMILIES) <= set(self.held_out):
+      yield 'held_out', 'not all families'
     if len(set(self.sentences)) < len(self.sentences):
       yield 'sentences', 'all different'
     if self.yield_share + self.lane_change_share > 1:

@@ -25,6 +25,7 @@ class Constraint:
       allows.
     classes: `[4]` bool, of agents; none set leaves it to the behaviour.
     donor: `[]` bool, whether a donor acts the behaviour.
+    families: `[len(FAMILIES)]` bool, those that an insertion may be of.
     temperature: `[]` of the choice among agents that fit; 0 takes the nearest.
   """
 
@@ -32,11 +33,15 @@ class Constraint:
   features: types.Array
   classes: types.Array
   donor: types.Array
+  families: types.Array
   temperature: types.Array
 
 
 def unconstrained(config: config_lib.Config) -> Constraint:
-  """A `Constraint` with the ranges of the config and any agent that fits."""
+  """A `Constraint` with the ranges of the config and any agent that fits.
+
+  An insertion is of no family that the config holds out.
+  """
   return Constraint(
     parameters=np.array(
       [config.limits_of(name) for name in PARAMETERS], np.float32
@@ -44,6 +49,9 @@ def unconstrained(config: config_lib.Config) -> Constraint:
     features=np.tile(np.float32([-np.inf, np.inf]), (len(FEATURES), 1)),
     classes=np.zeros(4, bool),
     donor=np.zeros((), bool),
+    families=np.array(
+      [name not in config.held_out for name in config_lib.FAMILIES]
+    ),
     temperature=np.float32(config.temperature),
   )
 

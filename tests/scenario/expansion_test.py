@@ -434,6 +434,20 @@ def test_a_donor_begins_where_there_is_room(road):
   assert overlap.mean() < 0.2
 
 
+def test_insertions_are_of_no_family_that_is_held_out(traffic):
+  names = ('cut_in', 'drift', 'dart_out')
+  config = dataclasses.replace(CONFIG, held_out=names)
+  constraint = scenario.unconstrained(config)
+  found = _propose(traffic, 'insertion', constraint=constraint)
+  drawn = {scenario.FAMILIES[family] for family in found.family}
+  assert drawn == set(scenario.FAMILIES) - set(names)
+  everything = _propose(traffic, 'insertion').family
+  assert len(set(everything.tolist())) == len(scenario.FAMILIES)
+  with pytest.raises(ValueError, match='not all families'):
+    nothing = dataclasses.replace(config, held_out=scenario.FAMILIES)
+    scenario.without_held_out(nothing)
+
+
 def test_a_drive_of_nobody_else_has_all_families_by_donors(road):
   scene = _scene(road, road.straight(0, -1.75, 10))
   for name in ('cut_in', 'hard_brake', 'lane_change', 'tailgate'):
