@@ -52,6 +52,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string('data_dir', None, 'Folder of what is read.')
 flags.DEFINE_list('streets', None, 'Seeds of built-in streets.')
+flags.DEFINE_integer(
+  'num_streets',
+  None,
+  'Built-in streets to learn on, of seeds from 1000 on.',
+  lower_bound=1,
+  upper_bound=900,
+)
 flags.DEFINE_list(
   'offsets',
   None,

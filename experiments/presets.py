@@ -9,8 +9,14 @@ _CPU = (
   'splat.fit.refit_steps=800',
   'prior.num_steps=400',
   'refine.num_clips=64',
+  'train_seeds=(1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16)',
+  'test_seeds=(101,102,103,104)',
+  'num_test_drives=256',
   'imitation.num_steps=400',
-  'ppo.num_updates=50',
+  'dagger.num_drives=256',
+  'dagger.rounds=((1.0,200),(0.5,200),(0.2,200),(0.0,200),(0.0,600))',
+  'ppo.num_envs=64',
+  'ppo.num_updates=30',
 )
 # One accelerator of 80 GB: sizes of the papers where they give any.
 _GPU = (
@@ -42,7 +48,9 @@ _GPU = (
   'refine.clip_period=8',
   'sim.image_height=96',
   'sim.image_width=160',
-  'policy.channels=(64,128,256)',
+  'encoder=',
+  'policy.hidden=256',
+  'policy.num_blocks=6',
   'policy.width=256',
   'policy.num_layers=4',
   'policy.num_heads=8',
@@ -51,8 +59,13 @@ _GPU = (
   'imitation.num_steps=5000',
   'imitation.learning_rate=3e-4',
   'num_test_drives=128',
-  'ppo.num_envs=64',
+  'dagger.num_drives=4096',
+  'dagger.num_envs=256',
+  'dagger.trains_encoder=True',
+  'dagger.rounds=((1.0,2000),(0.5,2000),(0.2,2000),(0.0,2000),(0.0,5000))',
+  'ppo.num_envs=256',
   'ppo.num_updates=500',
+  'ppo.trains_encoder=True',
   'ppo.imitation_batch_size=256',
 )
 # The batch of PPO grows with the devices; everything before it is per scene.

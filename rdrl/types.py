@@ -352,6 +352,28 @@ class Scenario:
 
 
 @struct.dataclass
+class Truth:
+  """What a simulator knows of where the ego is, in the frame of the ego.
+
+  Attributes:
+    agents: `[..., K, 10]` the nearest others: x, y in metres; velocity relative
+      to the ego's, m/s along x and y; cosine and sine of the yaw; length and
+      width in metres; 1 where a camera sees it; 1 where there is one.
+    is_seen: `[..., C, n, m]` bool, cells of the newest images into which the
+      box of an agent that the cameras see reaches.
+    box: `[..., C, n, m, 6]` of the nearest such agent, the first six values of
+      `agents`; 0 where there is none.
+    clearance: `[..., P, Q]` metres to the edge of the drivable area, positive
+      inside, at points ahead, each from right to left, see `sim.sight`.
+  """
+
+  agents: Array
+  is_seen: Array
+  box: Array
+  clearance: Array
+
+
+@struct.dataclass
 class Observation:
   """What a policy sees.
 
@@ -359,11 +381,14 @@ class Observation:
     images: `[..., F, C, h, w, 3]` uint8, the last F decisions, newest last.
     speed: `[...]` m/s.
     route: `[..., R, 2]` points of the reference path ahead, ego frame, metres.
+    truth: for what is trained with the policy, which does not see it; None
+      where nobody asks.
   """
 
   images: Array
   speed: Array
   route: Array
+  truth: Truth | None = None
 
 
 @struct.dataclass
@@ -452,7 +477,8 @@ class Transition:
   """One decision of a rollout, `[time, environment]` leading.
 
   Attributes:
-    observation: before the action.
+    observation: before the action; without images where `tokens` stand for
+      them.
     action: `[..., 2]` int32 lateral and longitudinal anchor index.
     log_prob: `[..., 2]` of each stream under the acting policy.
     value: `[..., len(REWARD_TERMS)]` before the action.
@@ -461,6 +487,8 @@ class Transition:
     terminated: `[...]` bool.
     truncated: `[...]` bool.
     weight: `[...]` 1, or 0 for what came after the end of the episode.
+    tokens: `[..., C, n, m, width]` what an encoder that does not learn made of
+      the images; None where it learns or there is none.
   """
 
   observation: Observation
@@ -472,6 +500,7 @@ class Transition:
   terminated: Array
   truncated: Array
   weight: Array
+  tokens: Array | None = None
 
 
 @struct.dataclass

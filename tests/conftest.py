@@ -153,8 +153,8 @@ def reset(env):
 @jax.jit
 def _drive(env, action):
 
-  def act(observation, key):
-    del observation, key
+  def act(states, key):
+    del states, key
     return action[None]
 
   key = jax.random.key(1)

@@ -153,7 +153,11 @@ def test_an_update_of_ppo_renders_by_kernels(platform, road):
     gaussians=_gaussians()
   )
   config = sim.Config(
-    horizon=4, frames=1, image_height=HEIGHT, image_width=WIDTH
+    horizon=4,
+    frames=1,
+    image_height=HEIGHT,
+    image_width=WIDTH,
+    truth_cell=4,
   )
   env = sim.Env.create(
     [scene],
@@ -170,23 +174,27 @@ def test_an_update_of_ppo_renders_by_kernels(platform, road):
   policy = jax.eval_shape(
     lambda x: policies.create(
       jax.random.key(0),
-      policies.Config(channels=(8,), width=16, num_layers=1, num_heads=2),
+      policies.Config(
+        patch=4, hidden=8, num_blocks=1, width=16, num_layers=1, num_heads=2
+      ),
       x,
     ),
     states.observation,
   )
-  optimizer_state = jax.eval_shape(ppo._optimizer(learner).init, policy.params)
+  begun = jax.eval_shape(
+    lambda policy: ppo.start(policy, env, learner, jax.random.key(0)), policy
+  )
   demonstrations = learn.Demonstrations(
     observation=states.observation,
     action=np.zeros((3, 2), np.int32),
+    source=np.zeros(3, np.int32),
     weight=np.ones(3, np.float32),
   )
   arguments = (
-    (policy.params, optimizer_state),
+    begun,
     policy,
     env,
     demonstrations,
-    np.ones(1, np.float32),
     jax.random.key(0),
     np.int32(0),
     learner,

@@ -386,7 +386,7 @@ def _tells(network, *args):
 
 
 def _policy():
-  config = policy.Config(channels=(16, 16), width=16, num_layers=1)
+  config = policy.Config(hidden=16, width=16, num_layers=1)
   observation = types.Observation(
     images=RNG.integers(0, 256, (3, 2, 1, 16, 24, 3), np.uint8),
     speed=jnp.float32(RNG.uniform(0, 15, 3)),

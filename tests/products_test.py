@@ -41,6 +41,7 @@ from tests.report import drives
 # Whose products may be of the platform's default precision, and why.
 NETWORKS = {
   'rdrl/policy/network.py': 'logits, of which one is drawn',
+  'rdrl/policy/state.py': 'values, which are estimates, and such logits',
   'rdrl/prior/unet.py': 'colours under noise, rounded to bytes',
   'rdrl/scenario/learned/network.py': 'actions under noise, kept to limits',
 }
@@ -304,7 +305,9 @@ def _learned(scene):
 def _reinforcement(road):
   """A whole update: rollout in the simulator, advantages, losses, Adam."""
   place = road.scene(road.straight(0, -1.75, 10), road.straight(40, -1.75, 0))
-  settings = sim.Config(horizon=2, frames=1, image_height=4, image_width=4)
+  settings = sim.Config(
+    horizon=2, frames=1, image_height=4, image_width=4, truth_cell=4
+  )
   controller = np.array([types.REPLAY, types.IDM], np.int32)
   env = sim.Env.create(
     [place],
@@ -312,27 +315,25 @@ def _reinforcement(road):
     sim.NoRenderer(1, 4, 4),
     settings,
   )
-  observation = types.Observation(
-    images=_zeros(2, 1, 1, 4, 4, 3, dtype=np.uint8),
-    speed=_zeros(2),
-    route=_zeros(2, len(settings.route_points), 2),
+  observation = jax.vmap(env.start, (None, 0))(
+    KEY, jnp.zeros(2, int)
+  ).observation
+  network = policy.Config(
+    patch=4, hidden=8, num_blocks=1, width=8, num_layers=1, num_heads=1
   )
-  network = policy.Config(channels=(8,), width=8, num_layers=1, num_heads=1)
   config = ppo.PpoConfig(num_envs=2, num_minibatches=1, imitation_batch_size=2)
   shown = imitation.Demonstrations(
     observation=observation,
     action=_zeros(2, 2, dtype=np.int32),
+    source=_zeros(2, dtype=np.int32),
     weight=_zeros(2),
   )
   mesh = training.mesh.make()
 
   def update(env, shown):
     acting = policy.create(KEY, network, observation)
-    state = acting.params, ppo._optimizer(config).init(acting.params)
-    weights = jnp.ones(1)
-    return ppo._step(
-      state, acting, env, shown, weights, KEY, jnp.int32(0), config, mesh
-    )
+    begun = ppo.start(acting, env, config, KEY)
+    return ppo._step(begun, acting, env, shown, KEY, jnp.int32(0), config, mesh)
 
   return update, env, shown
 
@@ -386,7 +387,8 @@ def test_so_it_is_in_the_world_of_solids():
 
 @pytest.mark.slow
 def test_so_it_is_in_an_update_by_reinforcement(road):
-  _check(['rdrl/policy/network.py'], *_reinforcement(road))
+  networks = ['rdrl/policy/network.py', 'rdrl/policy/state.py']
+  _check(networks, *_reinforcement(road))
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Stage 1: the policy copies the expert and its cousins."""
+"""Stage 1: the policy copies experts: the log, its cousins, a teacher."""
 
 import dataclasses
 import functools
@@ -17,6 +17,8 @@ from rdrl import ranges
 from rdrl import training
 from rdrl import trees
 from rdrl import types
+from rdrl.learn import augment as augmentation
+from rdrl.learn import perception
 from rdrl.scenario import BEHAVIOURS
 from rdrl.sim import anchors
 
@@ -24,9 +26,14 @@ from rdrl.sim import anchors
 _ON_CPU = 10
 # Observations that are rendered by one call.
 _RENDER_BATCH = 16
-# Bins of the balance: m/s and rad over `balance_steps`.
-_SPEED_EDGES = (-4.0, -1.5, -0.5, 0.5, 1.5, 4.0)
-_YAW_EDGES = (-0.5, -0.15, -0.04, 0.04, 0.15, 0.5)
+# Bins of the balance: m/s and rad of one decision.
+_SPEED_EDGES = (-2.5, -1.25, -0.4, 0.4, 0.9)
+_YAW_EDGES = (-0.12, -0.04, -0.012, 0.012, 0.04, 0.12)
+# Demonstrations that are encoded at a time, and the number of their key, beyond
+# those of all steps.
+_ENCODED, _LOOKS = 64, 2**31
+# Who demonstrates.
+SOURCES = ('log', 'cousin', 'teacher')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +47,18 @@ class ImitationConfig:
     turn: greatest displacement of the heading, rad.
     speed_change: greatest displacement of the speed, m/s.
     rejoin_time: seconds ahead at which a displaced ego aims at the path.
-    log_share: weight of the recorded drives; cousins get the rest.
-    balance_steps: steps ahead at which manoeuvres are classified.
+    mix: weights of the recorded drives, their cousins and a teacher's drives;
+      what there is none of leaves its weight to the others.
     balance_offset: added to the count of a bin before it divides.
     balance_cap: greatest weight, over the mean.
     target_widths: standard deviations in anchors of the soft targets, lateral
       and longitudinal; 0 is cross entropy with the nearest anchor, as in RAD's
       code. Their width is what PPO later explores.
-    brightness: greatest relative change of the images' brightness.
+    perception_weight: of the losses of `learn.perception`, where demonstrations
+      tell the truth.
+    num_looks: how often each demonstration is shown, each time looking
+      otherwise, to an encoder that does not learn.
+    augment: how looks change.
     batch_size: demonstrations per step.
     num_steps: of training.
     learning_rate: of AdamW at first; cosine decay.
@@ -59,12 +70,13 @@ class ImitationConfig:
   turn: ranges.Radians = 0.14
   speed_change: ranges.NotNegative = 2.0
   rejoin_time: ranges.Positive = 1.2
-  log_share: ranges.Share = 0.5
-  balance_steps: ranges.Count = 30
+  mix: tuple[ranges.Share, ranges.Share, ranges.Share] = (0.2, 0.2, 0.6)
   balance_offset: ranges.Positive = 5.0
   balance_cap: ranges.Positive = 10.0
   target_widths: tuple[ranges.NotNegative, ranges.NotNegative] = (1.0, 2.0)
-  brightness: ranges.Decay = 0.2
+  perception_weight: ranges.NotNegative = 1.0
+  num_looks: ranges.Count = 2
+  augment: augmentation.AugmentConfig = augmentation.AugmentConfig()
   batch_size: ranges.Count = 64
   num_steps: ranges.Count = 220
   learning_rate: ranges.NotNegative = 1e-3
@@ -78,15 +90,20 @@ class Demonstrations:
   Attributes:
     observation: `[M]`.
     action: `[M, 2]` int32.
+    source: `[M]` int32 index into `SOURCES`.
     weight: `[M]`, mean 1.
+    tokens: `[M, C, n, m, width]` float16 what an encoder that does not learn
+      makes of the images, which are then None; else None.
   """
 
   observation: types.Observation
   action: types.Array
+  source: types.Array
   weight: types.Array
+  tokens: types.Array | None = None
 
 
-def imitation_data(env, config, key):
+def imitation_data(env, config, key, among=None):
   """Renders and labels what the ego would see on and beside its references.
 
   On a reference the label is the feasible anchor nearest to where the reference
@@ -96,22 +113,20 @@ def imitation_data(env, config, key):
   the error of the speed. Without such recoveries a policy that drifts meets
   what no demonstration shows.
 
-  Manoeuvres are balanced: the weight of a demonstration falls with the number
-  of those whose change of speed and of heading is like its own.
-
   Args:
     env: `sim.Env`.
     config: an `ImitationConfig`.
     key: of displacements and order.
+    among: `[n]` scenarios to show; all where None.
 
   Returns:
-    `Demonstrations` in host memory, of all scenarios without an adversary.
+    `Demonstrations` in host memory, of those scenarios without an adversary.
 
   Raises:
     ValueError: if there is none.
   """
   scenarios = jax.tree.map(np.asarray, env.scenarios)
-  pairs = _moments(scenarios, config)
+  pairs = _moments(scenarios, config, among)
   if not len(pairs):
     raise ValueError('imitation_data: no scenario is without an adversary')
   order_key, displacement_key = jax.random.split(key)
@@ -128,15 +143,17 @@ def imitation_data(env, config, key):
     (pairs, displacement),
     _RENDER_BATCH,
   )
-  ego = trees.take(scenarios.tracks, (slice(None), slice(None), 0))
+  is_log = scenarios.behaviour[pairs[:, 0]] == BEHAVIOURS.index('log')
+  source = np.where(is_log, SOURCES.index('log'), SOURCES.index('cousin'))
   return Demonstrations(
     observation=observation,
     action=action,
-    weight=_weights(ego, scenarios.behaviour, pairs, config),
+    source=source.astype(np.int32),
+    weight=np.ones(len(source), np.float32),
   )
 
 
-def _moments(scenarios, config):
+def _moments(scenarios, config, among):
   """`[M, 2]` scenario and step of all demonstrations.
 
   Unedited scenarios of one scene differ only in their start, so the earliest
@@ -146,7 +163,7 @@ def _moments(scenarios, config):
   ahead = round(anchors.DURATION / types.TIME_STEP)
   pairs, seen = [], set()
   for index in np.argsort(scenarios.start, kind='stable'):
-    if scenarios.adversary[index]:
+    if scenarios.adversary[index] or (among is not None and index not in among):
       continue
     if BEHAVIOURS[scenarios.behaviour[index]] == 'log':
       if int(scenarios.scene[index]) in seen:
@@ -157,37 +174,50 @@ def _moments(scenarios, config):
   return np.array(sorted(pairs), np.int32).reshape(-1, 2)
 
 
-def _manoeuvres(ego, scenario, step, config):
-  """Bins `[2, M]` of how speed and heading change."""
-  later = np.minimum(step + config.balance_steps, ego.speed.shape[1] - 1)
-  speed = ego.speed[scenario, later] - ego.speed[scenario, step]
-  turn = ego.yaw[scenario, later] - ego.yaw[scenario, step]
-  turn = np.asarray(geometry.wrap_angle(turn))
-  return np.digitize(speed, _SPEED_EDGES), np.digitize(turn, _YAW_EDGES)
+def join(parts, config):
+  """All demonstrations together, on the host, with balanced weights.
+
+  The weight of a demonstration falls with the number of those whose change of
+  speed and of heading is like its own; then each source gets its share.
+
+  Args:
+    parts: list of `Demonstrations`.
+    config: an `ImitationConfig`.
+  """
+  whole = jax.tree.map(
+    lambda *x: np.concatenate([np.asarray(part) for part in x]), *parts
+  )
+  return whole.replace(weight=_weights(whole, config))
 
 
-def balance(scenarios, config):
+def _manoeuvres(demonstrations):
+  """Bins `[2, M]` of how an action changes speed and heading."""
+  curvature, speed = jax.device_get(
+    anchors.command(jnp.asarray(demonstrations.action))
+  )
+  gained = speed - np.asarray(demonstrations.observation.speed)
+  turned = curvature * speed * anchors.DURATION
+  return np.digitize(gained, _SPEED_EDGES), np.digitize(turned, _YAW_EDGES)
+
+
+def balance(demonstrations):
   """How often each manoeuvre is demonstrated, before and after balancing.
 
   Args:
-    scenarios: `Scenario` `[V]`, those of the environment.
-    config: an `ImitationConfig`.
+    demonstrations: from `join`.
 
   Returns:
     `{'before': {manoeuvre: share}, 'after': {...}}`, where a manoeuvre is a
-    change of speed or of heading over `balance_steps`; those of either kind
-    add up to 1.
+    change of speed or of heading in one decision; those of either kind add up
+    to 1.
   """
-  scenarios = jax.tree.map(np.asarray, scenarios)
-  pairs = _moments(scenarios, config)
-  ego = trees.take(scenarios.tracks, (slice(None), slice(None), 0))
-  weight = _weights(ego, scenarios.behaviour, pairs, config)
   kinds = (_SPEED_EDGES, 'm/s'), (_YAW_EDGES, 'rad')
   shares = {'before': {}, 'after': {}}
-  changes = _manoeuvres(ego, *pairs.T, config)
+  changes = _manoeuvres(demonstrations)
   for bins, (edges, unit) in zip(changes, kinds, strict=True):
-    for name, weights in zip(shares, (None, weight), strict=True):
-      total = np.bincount(bins, weights, len(edges) + 1)
+    weights = None, demonstrations.weight
+    for name, weight in zip(shares, weights, strict=True):
+      total = np.bincount(bins, weight, len(edges) + 1)
       labels = _labels(edges, unit)
       shares[name] |= dict(zip(labels, total / total.sum(), strict=True))
   return shares
@@ -200,18 +230,15 @@ def _labels(edges, unit):
   return [f'below {edges[0]:g} {unit}', *between, f'above {edges[-1]:g} {unit}']
 
 
-def _weights(ego, behaviour, pairs, config):
+def _weights(demonstrations, config):
   """`[M]` float32 of mean one."""
-  scenario, step = pairs.T
-  changes = _manoeuvres(ego, scenario, step, config)
-  cell = changes[0] * (len(_YAW_EDGES) + 1) + changes[1]
+  speed, turn = _manoeuvres(demonstrations)
+  cell = speed * (len(_YAW_EDGES) + 1) + turn
   weight = 1 / (np.bincount(cell)[cell] + config.balance_offset)
   weight = np.minimum(weight / weight.mean(), config.balance_cap)
-  is_log = behaviour[scenario] == BEHAVIOURS.index('log')
-  if is_log.any() and not is_log.all():
-    share = np.where(is_log, config.log_share, 1 - config.log_share)
-    total = np.where(is_log, weight[is_log].sum(), weight[~is_log].sum())
-    weight = weight * share / total
+  source = demonstrations.source
+  total = np.bincount(source, weight, len(SOURCES))
+  weight = weight * np.array(config.mix)[source] / total[source]
   return (weight / weight.mean()).astype(np.float32)
 
 
@@ -324,7 +351,15 @@ def imitation_loss(output, action, weight, target_widths):
   return jnp.mean(weight * loss)
 
 
-def imitate(policy, demonstrations, config, key, directory=None):
+def imitate(
+  policy,
+  demonstrations,
+  config,
+  key,
+  directory=None,
+  mirror_order=None,
+  trains_encoder=True,
+):
   """Trains a policy to imitate demonstrations.
 
   Args:
@@ -333,15 +368,25 @@ def imitate(policy, demonstrations, config, key, directory=None):
     config: an `ImitationConfig`.
     key: of every draw.
     directory: for metric lines and checkpoints; None keeps nothing.
+    mirror_order: see `augment`; None mirrors nothing.
+    trains_encoder: whether the image encoder learns, too. If not, its tokens
+      are computed once, of `config.num_looks` looks of each demonstration.
 
   Returns:
     The trained `Policy`, in host memory.
   """
   state = _start(policy.params, config)
   demonstrations = jax.device_put(demonstrations)
+  if not trains_encoder:
+    look_key = jax.random.fold_in(key, _LOOKS)
+    demonstrations = _encoded(
+      policy, demonstrations, look_key, config, mirror_order
+    )
 
   def step(state, i, count):
-    return _steps(state, i, count, demonstrations, key, config, policy.config)
+    return _steps(
+      state, i, count, demonstrations, key, config, policy.config, mirror_order
+    )
 
   params, _ = training.loop.run(
     step,
@@ -351,7 +396,11 @@ def imitate(policy, demonstrations, config, key, directory=None):
     directory=directory,
     on_cpu=_ON_CPU,
   )
-  return policy.replace(params=jax.device_get(params))
+  params = jax.device_get(params)
+  if not trains_encoder:
+    # Decay of weights moves what has no gradient.
+    params = policies.weights.with_encoder_of(params, policy.params)
+  return policy.replace(params=params)
 
 
 @functools.partial(training.compiling.quick_jit, static_argnames='config')
@@ -362,57 +411,111 @@ def _start(params, config):
   )
 
 
-def draw(demonstrations, key, batch_size, brightness):
-  """A random batch, brightness changed image by image."""
-  index_key, light_key = jax.random.split(key)
+def _encoded(policy, demonstrations, key, config, mirror_order):
+  """Demonstrations `[looks M]` with tokens in place of images."""
+  count = len(demonstrations.weight)
+  looks = [
+    trees.map_batches(
+      lambda rows, number=number: _encode(
+        policy,
+        demonstrations,
+        rows[0],
+        jax.random.fold_in(key, number),
+        config.augment,
+        mirror_order,
+      ),
+      (np.arange(count, dtype=np.int32),),
+      min(_ENCODED, count),
+    )
+    for number in range(config.num_looks)
+  ]
+  return jax.device_put(jax.tree.map(lambda *x: np.concatenate(x), *looks))
+
+
+@functools.partial(jax.jit, static_argnames=('config', 'mirror_order'))
+def _encode(policy, demonstrations, rows, key, config, mirror_order):
+  batch = trees.take(demonstrations, rows)
+  observation, action = augmentation.apply(
+    batch.observation,
+    batch.action,
+    jax.random.fold_in(key, rows[0]),
+    config,
+    mirror_order,
+  )
+  tokens = policies.encode(policy, observation).astype(jnp.float16)
+  return batch.replace(
+    observation=observation.replace(images=None, truth=None),
+    action=action,
+    tokens=tokens,
+  )
+
+
+def draw(demonstrations, key, batch_size, config=None, mirror_order=None):
+  """A random batch, of changed looks where an `AugmentConfig` is given."""
+  index_key, look_key = jax.random.split(key)
   index = jax.random.randint(
     index_key, (batch_size,), 0, len(demonstrations.weight)
   )
   batch = trees.take(demonstrations, index)
-  images = batch.observation.images
-  gain = 1 + brightness * jax.random.uniform(
-    light_key, (batch_size, *(1,) * (images.ndim - 1)), minval=-1
+  if config is None or batch.tokens is not None:
+    return batch
+  observation, action = augmentation.apply(
+    batch.observation, batch.action, look_key, config, mirror_order
   )
-  images = jnp.clip(jnp.round(images * gain), 0, 255).astype(jnp.uint8)
-  return batch.replace(observation=batch.observation.replace(images=images))
+  return batch.replace(observation=observation, action=action)
 
 
 @functools.partial(
-  jax.jit, static_argnames=('config', 'network'), donate_argnames='state'
+  jax.jit,
+  static_argnames=('config', 'network', 'mirror_order'),
+  donate_argnames='state',
 )
-def _steps(state, i, count, demonstrations, key, config, network):
+def _steps(state, i, count, demonstrations, key, config, network, mirror_order):
   return training.loop.repeat(
-    lambda state, i: _step(state, demonstrations, key, i, config, network),
+    lambda state, i: _step(
+      state, demonstrations, key, i, config, network, mirror_order
+    ),
     state,
     i,
     count,
   )
 
 
-def _step(state, demonstrations, key, i, config, network):
+def _step(state, demonstrations, key, i, config, network, mirror_order):
   params, optimizer_state = state
   batch = draw(
     demonstrations,
     jax.random.fold_in(key, i),
     config.batch_size,
-    config.brightness,
+    config.augment,
+    mirror_order,
   )
 
   def loss_fn(params):
-    output = policies.apply(policies.Policy(params, network), batch.observation)
+    policy = policies.Policy(params, network)
+    if batch.tokens is None:
+      output = policies.apply(policy, batch.observation)
+    else:
+      tokens = batch.tokens.astype(jnp.float32)
+      output = policies.plan(policy, tokens, batch.observation)
     loss = imitation_loss(
       output, batch.action, batch.weight, config.target_widths
     )
-    error = jnp.abs(policies.mode(output) - batch.action)
-    return loss, jnp.mean(error, 0)
+    error = jnp.mean(jnp.abs(policies.mode(output) - batch.action), 0)
+    metrics = {
+      'imitation_loss': loss,
+      'lateral_error_m': error[0] * anchors.LATERAL_SPACING,
+      'longitudinal_error_m': error[1] * anchors.LONGITUDINAL_SPACING,
+    }
+    truth = batch.observation.truth
+    if truth is not None:
+      losses = perception.loss(output.seen, truth, batch.weight)
+      loss += config.perception_weight * sum(losses.values())
+      metrics |= {f'{name}_loss': value for name, value in losses.items()}
+    return loss, metrics | {'loss': loss}
 
-  (loss, error), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params)
+  gradient, metrics = jax.grad(loss_fn, has_aux=True)(params)
   updates, optimizer_state = training.averaged.adamw(config).update(
     gradient, optimizer_state, params
   )
-  metrics = {
-    'loss': loss,
-    'lateral_error_m': error[0] * anchors.LATERAL_SPACING,
-    'longitudinal_error_m': error[1] * anchors.LONGITUDINAL_SPACING,
-  }
   return (optax.apply_updates(params, updates), optimizer_state), metrics

@@ -8,10 +8,13 @@ imitating. What differs: every reward term has a value of its own; imitation is
 a loss in every update rather than every fifth update; a divergence from the
 imitation policy is penalised, too.
 
-All environments are reset together, each to a scenario drawn by key, and driven
-for one episode; what comes after an episode's end weighs nothing. Minibatches
-split time, not environments, so that nothing gathers the rollout when the
-environments are spread over devices.
+A critic that is told the truth gives the values (`policy.state`). The image
+encoder may rest: its tokens are then computed once per rollout.
+
+All environments are reset together, each to a scenario drawn by key, those
+rather in which the policy fails, and driven for one episode; what comes after
+an episode's end weighs nothing. Minibatches split time, not environments, so
+that nothing gathers the rollout when the environments are spread over devices.
 """
 
 import dataclasses
@@ -36,6 +39,8 @@ from rdrl.learn import imitation
 # Indices into `types.REWARD_TERMS` of the terms with an auxiliary loss.
 _DYNAMIC, _STATIC, _POSITION, _HEADING = range(4)
 _LATERAL, _LONGITUDINAL = range(2)
+# Number of the critic's key, beyond those of all updates.
+_CRITIC = 2**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +51,10 @@ class PpoConfig:
     num_envs: environments of a rollout, a multiple of the number of devices.
     num_updates: rollouts, each followed by its updates.
     edited_share: of the rollouts that meet an adversary, where there are any.
-    discount: per decision [RAD].
+    least_drawn: of the scenarios of either kind, how likely one is in which the
+      policy succeeds, to one in which it fails; 1 draws all alike [ours].
+    failure_decay: share of a scenario's record that a new drive replaces.
+    discount: per decision [.99 at 10 Hz is .95 at 2 Hz].
     gae_lambda: [RAD].
     least_deviation: by which advantages are divided: a stream to which nothing
       happened has only the errors of its values.
@@ -54,7 +62,7 @@ class PpoConfig:
     num_epochs: passes over a rollout.
     num_minibatches: into which its time is split.
     value_weight: of half the squared error [RAD].
-    entropy_weight: ours.
+    entropy_weights: at first and at last, in between linear [ours].
     auxiliary_weight: of each of RAD's four terms [RAD's code].
     imitation_weight: of the imitation loss; RAD has one imitation round after
       four of reinforcement.
@@ -64,21 +72,28 @@ class PpoConfig:
     warmup_updates: rollouts that train the values alone.
     imitation_batch_size: demonstrations per minibatch.
     imitation_widths: see `ImitationConfig.target_widths`.
-    learning_rate: of Adam, constant.
+    trains_encoder: whether the image encoder learns on.
+    critic: its size.
+    learning_rate: of Adam at first; falls linearly to a tenth.
+    critic_learning_rate: likewise, of the critic.
     gradient_clip: greatest norm.
+    least_entropy: nats of both streams; training stops below.
+    greatest_ratio: of probabilities; training stops above.
   """
 
-  num_envs: ranges.Count = 8
-  num_updates: ranges.CountOrNone = 32
+  num_envs: ranges.Count = 32
+  num_updates: ranges.CountOrNone = 16
   edited_share: ranges.Share = 0.7
-  discount: ranges.Share = 0.9
+  least_drawn: ranges.Share = 0.2
+  failure_decay: ranges.Share = 0.5
+  discount: ranges.Share = 0.95
   gae_lambda: ranges.Share = 0.95
-  least_deviation: ranges.Positive = 0.1
+  least_deviation: ranges.Positive = 0.02
   clips: tuple[ranges.Positive, ranges.Positive] = (0.1, 0.2)
   num_epochs: ranges.Count = 3
-  num_minibatches: ranges.Count = 4
+  num_minibatches: ranges.Count = 2
   value_weight: ranges.NotNegative = 0.5
-  entropy_weight: ranges.NotNegative = 1e-3
+  entropy_weights: tuple[ranges.NotNegative, ranges.NotNegative] = (3e-3, 3e-4)
   auxiliary_weight: ranges.NotNegative = 1.0
   imitation_weight: ranges.NotNegative = 0.05
   kl_weight: ranges.NotNegative = 0.03
@@ -86,8 +101,30 @@ class PpoConfig:
   warmup_updates: ranges.CountOrNone = 2
   imitation_batch_size: ranges.Count = 32
   imitation_widths: tuple[ranges.NotNegative, ranges.NotNegative] = (1.0, 2.0)
-  learning_rate: ranges.NotNegative = 1e-4
+  trains_encoder: bool = False
+  critic: policies.StateConfig = policies.StateConfig()
+  learning_rate: ranges.NotNegative = 3e-4
+  critic_learning_rate: ranges.NotNegative = 1e-3
   gradient_clip: ranges.Positive = 0.5
+  least_entropy: ranges.NotNegative = 1e-3
+  greatest_ratio: ranges.Positive = 1e3
+
+
+@struct.dataclass
+class Learner:
+  """What training carries from update to update.
+
+  Attributes:
+    params: of the policy.
+    critic: parameters.
+    optimizer_state: of both.
+    failures: `[V]` share of the last drives of each scenario that failed.
+  """
+
+  params: dict
+  critic: dict
+  optimizer_state: optax.OptState
+  failures: types.Array
 
 
 @struct.dataclass
@@ -118,9 +155,10 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
   """Improves a policy in an environment.
 
   Args:
-    policy: the imitation policy, to start from and to stay near.
-    env: `sim.Env`.
-    demonstrations: what is imitated meanwhile.
+    policy: the imitation policy, to start from and to stay near; or any, of
+      images or of the truth, where the configuration has no weight on that.
+    env: `sim.Env` whose observations tell the truth.
+    demonstrations: what is imitated meanwhile; None imitates nothing.
     config: a `PpoConfig`.
     key: of every draw.
     directory: for metric lines and checkpoints; None keeps nothing.
@@ -130,8 +168,11 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     from a mesh, whatever drives it would compile anew.
 
   Raises:
-    ValueError: if the environments cannot be spread over the devices, or the
-      horizon not be split into the minibatches.
+    ValueError: if the environments cannot be spread over the devices, the
+      horizon not be split into the minibatches, or if observations do not tell
+      the truth.
+    FloatingPointError: if a loss is not finite, the entropy too small or a
+      ratio of probabilities too great; the last good checkpoint stays.
   """
   mesh = training.mesh.make()
   if config.num_envs % mesh.size:
@@ -143,51 +184,87 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
       f'ppo.num_minibatches is {config.num_minibatches}, which does not divide'
       f' sim.horizon = {env.config.horizon}'
     )
-  state = training.mesh.replicate(_start(policy.params, config), mesh)
+  learner = training.mesh.replicate(start(policy, env, config, key), mesh)
   fixed = training.mesh.replicate((policy, env, demonstrations), mesh)
-  weights = jnp.asarray(_scenario_weights(env.scenarios, config))
 
-  def step(state, i, count):
+  def step(learner, i, count):
     del count  # One: every update is logged, and keeps any device busy.
-    return _step(state, *fixed, weights, key, jnp.int32(i), config, mesh)
+    return _step(learner, *fixed, key, jnp.int32(i), config, mesh)
 
-  params, _ = training.loop.run(
+  learner = training.loop.run(
     step,
-    state,
+    learner,
     config.num_updates,
     name='ppo',
     directory=directory,
     log_every=1,
     save_every=10,
+    limits={
+      'entropy': (config.least_entropy, np.inf),
+      'greatest_ratio': (0, config.greatest_ratio),
+    },
   )
-  return policy.replace(params=jax.device_get(params))
+  return policy.replace(params=jax.device_get(learner.params))
 
 
-@functools.partial(training.compiling.quick_jit, static_argnames='config')
-def _start(params, config):
-  # A copy, since training donates its state.
-  return jax.tree.map(jnp.copy, params), _optimizer(config).init(params)
-
-
-def _scenario_weights(scenarios, config):
-  """`[V]` probability of each scenario."""
-  edited = np.asarray(scenarios.adversary) != 0
-  if edited.all() or not edited.any():
-    return np.full(len(edited), 1 / len(edited), np.float32)
-  share = np.where(edited, config.edited_share, 1 - config.edited_share)
-  count = np.where(edited, edited.sum(), (~edited).sum())
-  return (share / count).astype(np.float32)
+def start(policy, env, config, key) -> Learner:
+  """The `Learner` before the first update. Arguments as in `reinforce`."""
+  observation = jax.eval_shape(
+    lambda: jax.vmap(env.start, (None, 0))(key, jnp.zeros(1, int)).observation
+  )
+  critic = policies.create_critic(
+    jax.random.fold_in(key, _CRITIC), config.critic, observation
+  )
+  return _start(policy.params, critic, env.num_scenarios, config)
 
 
 @functools.partial(
-  jax.jit, static_argnames=('config', 'mesh'), donate_argnames='state'
+  training.compiling.quick_jit, static_argnames=('num_scenarios', 'config')
 )
-def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
+def _start(params, critic, num_scenarios, config):
+  # A copy, since training donates its state.
+  params = jax.tree.map(jnp.copy, params)
+  return Learner(
+    params=params,
+    critic=critic,
+    optimizer_state=_optimizer(config).init((params, critic)),
+    failures=jnp.full(num_scenarios, 0.5),
+  )
+
+
+def _weights(scenarios, failures, config):
+  """`[V]` probability of each scenario, from how often the policy failed."""
+  edited = scenarios.adversary != 0
+  rate = config.least_drawn + (1 - config.least_drawn) * failures
+
+  def part(mask):
+    return jnp.where(mask, rate, 0) / jnp.maximum(
+      jnp.sum(jnp.where(mask, rate, 0)), 1e-9
+    )
+
+  share = jnp.where(
+    jnp.all(edited), 1.0, jnp.where(jnp.any(edited), config.edited_share, 0.0)
+  )
+  return share * part(edited) + (1 - share) * part(~edited)
+
+
+def _recorded(failures, scenario, failed, decay):
+  """`failures` `[V]` after drives `[E]` of scenarios, some of them the same."""
+  count = jnp.zeros_like(failures).at[scenario].add(1.0)
+  total = jnp.zeros_like(failures).at[scenario].add(1.0 * failed)
+  mean = total / jnp.maximum(count, 1)
+  return jnp.where(count > 0, failures + decay * (mean - failures), failures)
+
+
+@functools.partial(
+  jax.jit, static_argnames=('config', 'mesh'), donate_argnames='learner'
+)
+def _step(learner, anchor, env, demonstrations, key, i, config, mesh):
   """One rollout and its updates; `anchor` is the imitation policy."""
-  params, optimizer_state = state
   reset_key, act_key, update_key = jax.random.split(
     jax.random.fold_in(key, i), 3
   )
+  weights = _weights(env.scenarios, learner.failures, config)
   scenario = jax.random.choice(
     reset_key, len(weights), (config.num_envs,), p=weights
   )
@@ -198,33 +275,36 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
     ),
   )
   states = jax.vmap(env.start, (None, 0))(reset_key, scenario)
+  policy = anchor.replace(params=learner.params)
   transition, last_value = collect(
-    anchor.replace(params=params), env, states, act_key, mesh
+    policy, learner.critic, env, states, act_key, config, mesh
   )
   batch = _batch(transition, last_value, anchor, config)
-  is_warm = i >= config.warmup_updates
+  progress = i / max(config.num_updates - 1, 1)
 
   def minibatch(carry, inputs):
-    params, optimizer_state, has_stopped = carry
+    nets, optimizer_state, has_stopped = carry
     times, minibatch_key = inputs
     piece = trees.take(batch, times)
-    demonstration = imitation.draw(
-      demonstrations, minibatch_key, config.imitation_batch_size, 0.0
-    )
+    demonstration = None
+    if demonstrations is not None:
+      demonstration = imitation.draw(
+        demonstrations, minibatch_key, config.imitation_batch_size
+      )
     (_, metrics), gradient = jax.value_and_grad(_loss, has_aux=True)(
-      params, anchor, piece, demonstration, is_warm, config
+      nets, anchor, piece, demonstration, i, progress, config
     )
     has_stopped |= metrics['kl'] > config.target_kl
     updates, moved_state = _optimizer(config).update(
-      gradient, optimizer_state, params
+      gradient, optimizer_state, nets
     )
-    moved = optax.apply_updates(params, updates)
-    params, optimizer_state = jax.tree.map(
+    moved = optax.apply_updates(nets, updates)
+    nets, optimizer_state = jax.tree.map(
       lambda old, new: jnp.where(has_stopped, old, new),
-      (params, optimizer_state),
+      (nets, optimizer_state),
       (moved, moved_state),
     )
-    return (params, optimizer_state, has_stopped), metrics
+    return (nets, optimizer_state, has_stopped), metrics
 
   steps = config.num_epochs * config.num_minibatches
   keys = jax.random.split(update_key, config.num_epochs + steps)
@@ -232,23 +312,36 @@ def _step(state, anchor, env, demonstrations, weights, key, i, config, mesh):
   times = jax.vmap(lambda key: jax.random.permutation(key, length))(
     keys[: config.num_epochs]
   ).reshape(steps, -1)
-  carry = params, optimizer_state, jnp.zeros((), bool)
-  (params, optimizer_state, has_stopped), metrics = jax.lax.scan(
+  carry = (
+    (learner.params, learner.critic),
+    learner.optimizer_state,
+    jnp.zeros((), bool),
+  )
+  ((params, critic), optimizer_state, has_stopped), metrics = jax.lax.scan(
     minibatch, carry, (times, keys[config.num_epochs :])
   )
-  metrics = jax.tree.map(jnp.mean, metrics)
+  greatest = jnp.max(metrics['greatest_ratio'])
+  metrics = jax.tree.map(jnp.mean, metrics) | {'greatest_ratio': greatest}
   metrics |= _episode_metrics(batch) | {'stopped_early': 1.0 * has_stopped}
-  return (params, optimizer_state), metrics
+  failures = _recorded(
+    learner.failures,
+    scenario,
+    jnp.any(transition.terminated, 0),
+    config.failure_decay,
+  )
+  return Learner(params, critic, optimizer_state, failures), metrics
 
 
-def collect(policy, env, states, key, mesh=None):
+def collect(policy, critic, env, states, key, config, mesh=None):
   """One episode in each environment.
 
   Args:
     policy: acts by drawing from its distribution.
+    critic: parameters of the critic.
     env: `sim.Env`.
     states: `SimState` `[E]`, from a vmapped `env.start`.
     key: of the actions.
+    config: a `PpoConfig`.
     mesh: see `sim.unroll`.
 
   Returns:
@@ -256,17 +349,25 @@ def collect(policy, env, states, key, mesh=None):
     observation.
   """
 
-  def act(observation, key):
-    output = policies.apply(policy, observation)
+  def act(states, key):
+    observation, tokens = states.observation, None
+    if policies.has_tokens(policy):
+      tokens = policies.encode(policy, observation)
+    output = _output(policy, observation, tokens)
     action = policies.sample(output, key)
     log_prob = policies.log_prob(output, action)
-    return action, (observation, log_prob, output.values)
+    value = policies.critic(critic, config.critic, observation)
+    if config.trains_encoder and tokens is not None:
+      tokens = None
+    else:
+      observation = observation.replace(images=None)
+    return action, (observation, tokens, log_prob, value)
 
   # By the horizon all is over; one decision more only looks at what is left.
   _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1, mesh)
   last_value = decisions.aux[-1][-1]
   decisions = trees.take(decisions, slice(-1))
-  observation, log_prob, value = decisions.aux
+  observation, tokens, log_prob, value = decisions.aux
   transition = types.Transition(
     observation=observation,
     action=decisions.action,
@@ -277,8 +378,16 @@ def collect(policy, env, states, key, mesh=None):
     terminated=decisions.terminated,
     truncated=decisions.truncated,
     weight=1.0 * decisions.active,
+    tokens=tokens,
   )
   return transition, last_value
+
+
+def _output(policy, observation, tokens):
+  """`Output` from tokens where there are any."""
+  if tokens is None:
+    return policies.apply(policy, observation)
+  return policies.plan(policy, tokens, observation)
 
 
 def _batch(transition, last_value, anchor, config):
@@ -321,7 +430,7 @@ def _batch(transition, last_value, anchor, config):
     ),
     target=advantage + transition.value,
     side=side,
-    reference=policies.apply(anchor, transition.observation),
+    reference=_output(anchor, transition.observation, transition.tokens),
   )
 
 
@@ -391,15 +500,20 @@ def auxiliary_loss(logs, action, advantage, side, weight, unclipped):
   return jnp.stack(losses)
 
 
-def _apply_both(policy, rollout, demonstration):
-  """Outputs of observations `[t, E]` and `[b]`."""
-  shape = rollout.speed.shape
+def _apply_both(policy, batch, demonstration, config):
+  """Outputs of a minibatch `[t, E]` and of demonstrations `[b]`, or None."""
+  seen = batch.transition.observation, batch.transition.tokens
+  if demonstration is None:
+    return _output(policy, *seen), None
+  shown = demonstration.observation, None
+  if not config.trains_encoder:
+    tokens = jax.lax.stop_gradient(policies.encode(policy, shown[0]))
+    shown = shown[0].replace(images=None), tokens
+  shape = seen[0].speed.shape
   joined = jax.tree.map(
-    lambda x, y: jnp.concatenate([x.reshape(-1, *x.shape[2:]), y]),
-    rollout,
-    demonstration,
+    lambda x, y: jnp.concatenate([x.reshape(-1, *x.shape[2:]), y]), seen, shown
   )
-  output = policies.apply(policy, joined)
+  output = _output(policy, *joined)
   count = math.prod(shape)
   return (
     jax.tree.map(lambda x: x[:count].reshape(*shape, *x.shape[1:]), output),
@@ -407,13 +521,13 @@ def _apply_both(policy, rollout, demonstration):
   )
 
 
-def _loss(params, anchor, batch, demonstration, is_warm, config):
+def _loss(nets, anchor, batch, demonstration, i, progress, config):
   """Loss of one minibatch `[t, E]`."""
+  params, critic = nets
   transition, weight = batch.transition, batch.transition.weight
-  policy = anchor.replace(params=params)
   # One pass over both: the network and its gradient are compiled once.
   output, imitating = _apply_both(
-    policy, transition.observation, demonstration.observation
+    anchor.replace(params=params), batch, demonstration, config
   )
   longitudinal = transition.action[..., 1]
   logs = policies.log_probs(output, longitudinal)
@@ -436,15 +550,21 @@ def _loss(params, anchor, batch, demonstration, is_warm, config):
   auxiliary = auxiliary_loss(
     logs, transition.action, batch.advantage, batch.side, weight, unclipped
   )
-  value = _mean(0.5 * jnp.sum((output.values - batch.target) ** 2, -1), weight)
-  imitated = imitation.imitation_loss(
-    imitating,
-    demonstration.action,
-    demonstration.weight,
-    config.imitation_widths,
-  )
+  values = policies.critic(critic, config.critic, transition.observation)
+  value = _mean(0.5 * jnp.sum((values - batch.target) ** 2, -1), weight)
+  imitated = jnp.zeros(())
+  if imitating is not None:
+    imitated = imitation.imitation_loss(
+      imitating,
+      demonstration.action,
+      demonstration.weight,
+      config.imitation_widths,
+    )
+  first, last = config.entropy_weights
+  entropy_weight = first + (last - first) * progress
+  is_warm = i >= config.warmup_updates
   loss = (
-    jnp.where(is_warm, surrogate - config.entropy_weight * entropy, 0)
+    jnp.where(is_warm, surrogate - entropy_weight * entropy, 0)
     + jnp.where(is_warm, config.auxiliary_weight * jnp.sum(auxiliary), 0)
     + config.value_weight * value
     + config.kl_weight * divergence
@@ -456,6 +576,7 @@ def _loss(params, anchor, batch, demonstration, is_warm, config):
     # Schulman's estimator, which cannot be negative.
     'kl': _mean(jnp.sum(jnp.exp(ratio) - 1 - ratio, -1), weight),
     'clip_fraction': 1 - _mean(1.0 * (unclipped[0] & unclipped[1]), weight),
+    'greatest_ratio': jnp.max(jnp.exp(ratio) * weight[..., None]),
     'entropy': entropy,
     'value_loss': value,
     'auxiliary_loss': jnp.sum(auxiliary),
@@ -510,7 +631,19 @@ def _kl(logs, reference):
 
 
 def _optimizer(config):
-  return optax.chain(
-    optax.clip_by_global_norm(config.gradient_clip),
-    optax.adam(config.learning_rate),
+  """Of policy and critic, each with a rate and a clipped norm of its own."""
+  steps = config.num_updates * config.num_epochs * config.num_minibatches
+
+  def adam(rate):
+    decay = optax.linear_schedule(rate, rate / 10, max(steps, 1))
+    return optax.chain(
+      optax.clip_by_global_norm(config.gradient_clip), optax.adam(decay)
+    )
+
+  return optax.multi_transform(
+    {
+      'policy': adam(config.learning_rate),
+      'critic': adam(config.critic_learning_rate),
+    },
+    ('policy', 'critic'),
   )

@@ -10,6 +10,7 @@ from rdrl.pipeline.config import SOURCES as SOURCES
 from rdrl.pipeline.config import STAGES as STAGES
 from rdrl.pipeline.config import Config as Config
 from rdrl.pipeline.config import Request as Request
+from rdrl.pipeline.config import check as check
 from rdrl.pipeline.config import check_source as check_source
 from rdrl.pipeline.runner import Timing as Timing
 from rdrl.pipeline.runner import run as run

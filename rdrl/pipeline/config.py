@@ -27,6 +27,12 @@ SOURCES = ('world', 'kitti', 'prepared')
 # road, into the way of the ego. Those it trains on that come into its way, by
 # cutting in or crossing, should have taught it to yield to these too.
 HELD_OUT = ('pull_out', 'dart_out')
+# Kept of each behaviour: recordings, every adversary, cousins.
+_ACCEPTED = (
+  4,
+  *(8 for _ in scenario.ADVERSARIES),
+  *(4 for _ in scenario.COUSINS),
+)
 STAGES = (
   'record',
   'fit',
@@ -66,9 +72,15 @@ class Config:
     prior: the video diffusion prior.
     refine: restoring shifted paths.
     scenario: cousins and adversaries to train on.
+    trained_on: behaviours of the scenarios that the policy trains on, of
+      `scenario.BEHAVIOURS`; all that there are where empty.
     sim: the environment.
     policy: the network.
-    imitation: stage 1.
+    encoder: file of the image encoder that it begins with, from
+      `experiments.train_encoder`; the one that ships where it is `shipped`, a
+      fresh one where it is empty.
+    imitation: the first half of stage 1.
+    dagger: the second half.
     ppo: stage 2.
   """
 
@@ -86,10 +98,15 @@ class Config:
   splat: splat.Config = splat.Config()
   prior: prior.Config = prior.Config()
   refine: refine.Config = refine.Config()
-  scenario: scenario.Config = scenario.Config(held_out=HELD_OUT)
+  scenario: scenario.Config = scenario.Config(
+    held_out=HELD_OUT, num_proposals=32, num_accepted=_ACCEPTED
+  )
+  trained_on: tuple[str, ...] = ()
   sim: sim.Config = sim.Config()
   policy: policy.Config = policy.Config()
+  encoder: str = 'shipped'
   imitation: learn.ImitationConfig = learn.ImitationConfig()
+  dagger: learn.DaggerConfig = learn.DaggerConfig()
   ppo: learn.PpoConfig = learn.PpoConfig()
 
   def misfits(self):
@@ -101,15 +118,16 @@ class Config:
       )
     if wrong := scenario.grammar.misfit(self.scenario):
       yield 'scenario.sentences', f'what can be read, but {wrong}'
+    if not set(self.trained_on) <= set(scenario.BEHAVIOURS):
+      yield 'trained_on', f'some of {scenario.BEHAVIOURS}'
     if self.scenario.first_start < self.sim.decision_steps:
       yield (
         'scenario.first_start',
         f'at least sim.decision_steps, {self.sim.decision_steps}',
       )
     for name in ('image_height', 'image_width'):
-      # The policy's encoder begins with quarters.
-      if getattr(self.sim, name) % 4:
-        yield f'sim.{name}', 'a multiple of 4'
+      if getattr(self.sim, name) % self.policy.patch:
+        yield f'sim.{name}', f'a multiple of policy.patch, {self.policy.patch}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rdrl import trees
 from rdrl.pipeline import stages
 from rdrl.report import scene_scores
 
-_LABELS = {'imitation': 'imitation', 'ppo': 'PPO'}
+_LABELS = {'imitation': 'imitation', 'dagger': 'DAgger', 'ppo': 'PPO'}
 
 
 def facts(run, nouns):
@@ -166,9 +166,7 @@ def scenarios(run, nouns):
         counts[label] = counts.get(label, 0) + number
   balance = {}
   if 'imitate' in nouns:
-    balance = learn.balance(
-      nouns['imitate'].env.scenarios, run.config.imitation
-    )
+    balance = learn.balance(nouns['imitate'].demonstrations)
   return report.content.Scenarios(
     {k: v for k, v in counts.items() if v},
     balance=balance,
@@ -237,12 +235,15 @@ def curves(run):
       'loss',
       'Error of the denoised clips, means over the steps between two points.',
     ),
-    report.content.Curve.from_lines(
-      'Imitation',
-      lines('imitation'),
-      {'loss': 'cross entropy'},
-      'loss',
-      'Of the anchors that the expert and its cousins chose, likewise.',
+    *(
+      report.content.Curve.from_lines(
+        title,
+        lines('imitation', name),
+        {'imitation_loss': 'cross entropy', 'seen_loss': 'perception'},
+        'loss',
+        f'Of the anchors that {who} chose, likewise.',
+      )
+      for title, name, who in _imitated(run.config.dagger)
     ),
     report.content.Curve.from_lines(
       'PPO',
@@ -253,6 +254,15 @@ def curves(run):
     ),
   ]
   return [c for c in found if any(len(x) for x, *_ in c.series.values())]
+
+
+def _imitated(config):
+  """Title, folder and teachers of each training of stage 1."""
+  yield 'Imitation', 'recorded', 'the expert and its cousins'
+  for number, (share, _) in enumerate(config.rounds):
+    who = f'the expert, its cousins and the {config.teacher}'
+    title = f'DAgger {number + 1}, the teacher drives {share:.0%}'
+    yield title, f'round_{number}', who
 
 
 def driving(run, nouns):
@@ -276,14 +286,15 @@ def showcases(run, nouns):
 
 
 def _showcase(run, repaired, evaluated, name):
-  """A drive that imitation fails and PPO masters, where there is one."""
+  """A drive that imitation fails and the last policy masters, if any."""
   env, drives = evaluated.envs[name], evaluated.drives[name]
   failed = [
     np.any(d.events.dynamic_collision | d.events.static_collision, -1)
     for d in drives.values()
   ]
-  telling = np.flatnonzero(failed[0] & ~failed[1])
+  telling = np.flatnonzero(failed[0] & ~failed[-1])
   chosen = int(telling[0]) if len(telling) else 0
+  *_, last = (_LABELS[policy] for policy in drives)
   scenes = np.asarray(env.scenarios.scene)
   index = int(scenes[int(drives['imitation'].scenario[chosen])])
   log = repaired[index].recording.log
@@ -299,7 +310,7 @@ def _showcase(run, repaired, evaluated, name):
     )
     filmed[_LABELS[policy]] = one, frames[:, order]
   reason = (
-    'the first one in which imitation collides and PPO does not'
+    f'the first one in which imitation collides and {last} does not'
     if len(telling)
     else 'the first one'
   )

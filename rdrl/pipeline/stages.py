@@ -35,6 +35,10 @@ from rdrl.pipeline.config import Config
 from rdrl.pipeline.config import Request
 from rdrl.report import scene_scores
 
+# Recorded drives of a place of the final scores.
+_PLAIN = 4
+# Folders of the stages until scenes are repaired.
+_RECONSTRUCTING = ('data', 'logs', 'fit', 'clips', 'prior', 'refine')
 # Steps between two of the moments at which shifted views are compared.
 _SHIFT_STRIDE = 20
 # Classes of donors, in turn, and how many agents of a class a drive gives.
@@ -52,11 +56,14 @@ class Run:
     prepare: function of a request and a folder that writes prepared logs of the
       recording to the folder, unless they are there; for sources that are
       neither built in nor prepared.
+    base: work directory of a run whose reconstructions this one takes over, or
+      None.
   """
 
   request: Request
   workdir: pathlib.Path | None = None
   prepare: Callable[[Request, pathlib.Path], None] | None = None
+  base: pathlib.Path | None = None
 
   @property
   def config(self) -> Config:
@@ -72,7 +79,9 @@ class Run:
 
   def folder(self, *names):
     """A folder below the work directory, or None without one."""
-    return self.workdir and self.workdir.joinpath(*names)
+    takes_over = self.base is not None and names[0] in _RECONSTRUCTING
+    root = self.base if takes_over else self.workdir
+    return root and root.joinpath(*names)
 
   def kept(self, kind, compute, *names):
     """What `compute()` returns, a `kind`, computed once per work directory."""
@@ -164,18 +173,19 @@ class Edited:
 
 
 @dataclasses.dataclass(frozen=True)
-class Imitator:
-  """A policy that copies, and what it learnt from.
+class Imitators:
+  """Policies that copy, and what they learnt from.
 
   Attributes:
     env: the environment to train in.
-    demonstrations: what was imitated.
-    policy: after stage 1.
+    demonstrations: all that was imitated.
+    policies: `imitation`, of the log and its cousins, and `dagger`, of a
+      teacher's labels as well.
   """
 
   env: sim.Env
   demonstrations: learn.Demonstrations
-  policy: policies.Policy
+  policies: Mapping[str, policies.Policy]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -535,60 +545,88 @@ def never_accepted(edited):
   }
 
 
-def imitate(run: Run, repaired, edited) -> Imitator:
-  """Stage 1: the policy copies the expert and its cousins."""
-  env = _env(
-    run,
-    repaired,
-    [
-      two.variants
-      for one, two in zip(repaired, edited, strict=True)
-      if one.recording.is_training
-    ],
-  )
-  demonstrations = run.kept(
-    learn.Demonstrations,
-    lambda: learn.imitation_data(
-      env, run.config.imitation, run.key('demonstrations')
-    ),
-    'demonstrations',
-  )
+def imitate(run: Run, repaired, edited) -> Imitators:
+  """Stage 1: the policy copies the log, its cousins and a teacher."""
+  config = run.config
+  variants = [
+    two.variants
+    for one, two in zip(repaired, edited, strict=True)
+    if one.recording.is_training
+  ]
+  if config.trained_on:
+    variants = [scenario.select(one, config.trained_on) for one in variants]
+  env = _env(run, repaired, variants, tells_truth=True)
+  order = learn.mirror_order(env.scenes)
+
+  def shown(name, compute):
+    return run.kept(learn.Demonstrations, compute, 'demonstrations', name)
+
+  def train(policy, parts, name, num_steps, trains_encoder=True):
+    demonstrations = learn.join(parts, config.imitation)
+    policy = learn.imitate(
+      policy,
+      demonstrations,
+      dataclasses.replace(config.imitation, num_steps=num_steps),
+      run.key('imitate', name),
+      run.folder('imitation', name),
+      order,
+      trains_encoder,
+    )
+    return policy, demonstrations
+
+  parts = [
+    shown(
+      'recorded',
+      lambda: learn.imitation_data(
+        env, config.imitation, run.key('demonstrations')
+      ),
+    )
+  ]
   policy = policies.create(
-    run.key('policy'), run.config.policy, demonstrations.observation
+    run.key('policy'), config.policy, parts[0].observation
   )
-  policy = learn.imitate(
-    policy,
-    demonstrations,
-    run.config.imitation,
-    run.key('imitate'),
-    run.folder('imitation'),
+  if config.encoder:
+    shipped = config.encoder == 'shipped'
+    path = policies.weights.SHIPPED if shipped else config.encoder
+    policy = policies.weights.load(path, policy)
+  policy, demonstrations = train(
+    policy, parts, 'recorded', config.imitation.num_steps
   )
-  return Imitator(env, demonstrations, policy)
+  found = {'imitation': policy}
+  for number, (share, num_steps) in enumerate(config.dagger.rounds):
+    name = f'round_{number}'
+    parts.append(
+      shown(
+        name,
+        lambda policy=policy, share=share, name=name: learn.demonstrate(
+          policy, env, share, config.dagger, run.key('demonstrate', name)
+        ),
+      )
+    )
+    policy, demonstrations = train(
+      policy, parts, name, num_steps, config.dagger.trains_encoder
+    )
+    found['dagger'] = policy
+  return Imitators(env, demonstrations, found)
 
 
-def reinforce(run: Run, imitator: Imitator) -> Learned:
+def reinforce(run: Run, imitators: Imitators) -> Learned:
   """Stage 2: PPO among adversaries."""
+  *_, policy = imitators.policies.values()
   driver = learn.reinforce(
-    imitator.policy,
-    imitator.env,
-    imitator.demonstrations,
+    policy,
+    imitators.env,
+    imitators.demonstrations,
     run.config.ppo,
     run.key('reinforce'),
     run.folder('ppo'),
   )
-  return Learned({'imitation': imitator.policy, 'ppo': driver})
+  return Learned({**imitators.policies, 'ppo': driver})
 
 
 def evaluate(run: Run, repaired, edited, learned: Learned) -> Evaluated:
   """Drives all policies where none has learnt, in both worlds."""
-  variants = [
-    two.variants
-    for one, two in zip(repaired, edited, strict=True)
-    if one.recording.is_test
-  ]
-  envs = {'simulator': _env(run, repaired, variants)}
-  if all(one.recording.street for one in repaired):
-    envs['world'] = _env(run, repaired, variants, is_real=True)
+  envs = test_environments(run, repaired, edited)
   indices = _test_indices(envs['simulator'], run.config.num_test_drives)
 
   def drive(name):
@@ -608,7 +646,20 @@ def evaluate(run: Run, repaired, edited, learned: Learned) -> Evaluated:
   return Evaluated(envs, indices, dict(zip(envs, drives, strict=True)))
 
 
-def _env(run, repaired, variants, is_real=False):
+def test_environments(run: Run, repaired, edited) -> dict[str, sim.Env]:
+  """The environments of the final scores, by world, `simulator` first."""
+  variants = [
+    two.variants
+    for one, two in zip(repaired, edited, strict=True)
+    if one.recording.is_test
+  ]
+  envs = {'simulator': _env(run, repaired, variants)}
+  if all(one.recording.street for one in repaired):
+    envs['world'] = _env(run, repaired, variants, is_real=True)
+  return envs
+
+
+def _env(run, repaired, variants, is_real=False, tells_truth=False):
   """An environment of all scenes, with scenarios of some of them.
 
   Args:
@@ -617,8 +668,11 @@ def _env(run, repaired, variants, is_real=False):
     variants: list of `Scenario`.
     is_real: whether it is the held-out world, ray-cast and on tyres, rather
       than the reconstruction.
+    tells_truth: whether observations hold the truth, for training.
   """
   config = run.config.sim
+  if tells_truth:
+    config = dataclasses.replace(config, truth_cell=run.config.policy.patch)
   scenes = [one.scene for one in repaired]
   if is_real:
     scenes = [_with_true_grids(one) for one in repaired]
@@ -696,7 +750,7 @@ def _only_adversaries(config, count):
     held_out=(),
     sentences=(),
     num_accepted=tuple(
-      share if name in tested else int(name == 'log')
+      share if name in tested else _PLAIN * (name == 'log')
       for name in scenario.BEHAVIOURS
     ),
   )

@@ -1,8 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Drivers that learnt nothing, to measure how hard scenarios are.
+"""Drivers that know the state, to teach and to measure how hard scenarios are.
 
-All keep to the reference path of the scenario, steered by pure pursuit; they
-differ in their speed. They know the state of the simulator.
+`log replay` and `constant speed` heed nobody. `IDM`, `planner` and policies
+that are told the truth heed whom the ego's cameras see, so that a policy that
+has only the images can learn from them.
 """
 
 import dataclasses
@@ -12,11 +13,15 @@ import math
 import jax
 import jax.numpy as jnp
 
+from rdrl import sim
 from rdrl import trees
+from rdrl.policy import planner
+from rdrl.policy import policy as policies
 from rdrl.sim import anchors
+from rdrl.sim import sight
 from rdrl.world import traffic
 
-EGOS = ('log replay', 'constant speed', 'IDM')
+EGOS = ('log replay', 'constant speed', 'IDM', 'planner')
 
 # Seconds ahead of the point that is pursued, and its least and greatest metres.
 _AHEAD, _NEAREST, _FARTHEST = 1.0, 5.0, 15.0
@@ -27,60 +32,102 @@ def drive(env, ego, scenarios):
 
   Args:
     env: `sim.Env`; whether the ego strays from its reference is not looked at.
-    ego: one of `EGOS`. `constant speed` keeps that of the beginning; `IDM` is
-      the Intelligent Driver Model (Treiber et al. 2000) with the parameters of
-      the other traffic, its desired speed the greatest of the recording.
+    ego: see `driver`.
     scenarios: `[n]` indices.
 
   Returns:
-    `Events` `[n]` in host memory, of the decision that ended the drive or of
-    the last one.
+    `Drive` `[n]` in host memory.
 
   Raises:
     ValueError: if there is no such ego.
   """
-  if ego not in EGOS:
-    raise ValueError(f'ego {ego!r}: expected one of {", ".join(EGOS)}')
+  choose = driver(ego)
   config = dataclasses.replace(
-    env.config, position_limit=math.inf, heading_limit=math.inf
+    env.config, frames=1, position_limit=math.inf, heading_limit=math.inf
   )
   if ego == 'log replay':
     config = dataclasses.replace(config, dynamics='replay')
-  env = env.replace(config=config)
-  return jax.device_get(_drive(env, ego, jnp.asarray(scenarios, jnp.int32)))
+  # Images keep their size, which decides whom they show.
+  renderer = sim.NoRenderer(
+    env.scenes.intrinsics.shape[1], config.image_height, config.image_width
+  )
+  env = env.replace(config=config, renderer=renderer)
+  return jax.device_get(_drive(env, choose, jnp.asarray(scenarios, jnp.int32)))
 
 
-@functools.partial(jax.jit, static_argnames='ego')
-def _drive(env, ego, scenarios):
-  def one(scenario):
-    first = env.start(jax.random.key(0), scenario)
-    cruise = trees.take(first.agents, 0).speed
+def driver(ego):
+  """A function `(env, SimState []) -> [2]`, as a PyTree.
 
-    def decide(carry, _):
-      state, events = carry
-      over = state.terminated | state.truncated
-      after = env.step(state, _action(env, state, ego, cruise))
-      events = jax.tree.map(
-        lambda old, new: jnp.where(over, old, new), events, after.events
-      )
-      return (after, events), None
+  Args:
+    ego: one of `EGOS`, see `action`; or a `Policy` that is told the truth, of
+      whose actions it takes the most probable, where `env.config.truth_cell`
+      is set.
 
-    carry, _ = jax.lax.scan(
-      decide, (first, first.events), length=env.config.horizon
-    )
-    return carry[1]
-
-  return jax.vmap(one)(scenarios)
+  Raises:
+    ValueError: if there is no such ego.
+  """
+  if isinstance(ego, policies.Policy):
+    return jax.tree_util.Partial(_most_probable, ego)
+  if ego not in EGOS:
+    raise ValueError(f'ego {ego!r}: expected one of {", ".join(EGOS)}')
+  return _named(ego)
 
 
-def _action(env, state, ego, cruise):
+@functools.cache
+def _named(ego):
+  # One object per name, so that equal egos do not compile anew.
+  return jax.tree_util.Partial(
+    functools.partial(lambda ego, env, state: action(env, ego, state), ego)
+  )
+
+
+def _most_probable(policy, env, state):
+  del env
+  return policies.mode(policies.apply(policy, state.observation))
+
+
+@jax.jit
+def _drive(env, choose, scenarios):
+  key = jax.random.key(0)
+  states = jax.vmap(env.start, (None, 0))(key, scenarios)
+
+  def act(states, key):
+    del key  # None of them draws.
+    return jax.vmap(choose, (None, 0))(env, states)
+
+  return sim.rollout(env, act, states, key, env.config.horizon)
+
+
+def action(env, ego, state):
+  """What a driver does, `[2]`.
+
+  All keep to the reference path of the scenario, steered by pure pursuit, or by
+  what the planner finds; they differ in their speed.
+
+  Args:
+    env: `sim.Env`.
+    ego: static, one of `EGOS`. `constant speed` keeps that of the beginning;
+      `IDM` is the Intelligent Driver Model (Treiber et al. 2000) with the
+      parameters of the other traffic; it and the planner would like the
+      greatest speed of the recording.
+    state: `SimState` `[]`, of one environment.
+  """
   paths = trees.take(env.paths, state.scenario)
   own = trees.take(state.agents, 0)
-  speed = cruise
+  if ego == 'planner':
+    return planner.plan(env, state, paths.desired_speed[0])
+  start = env.scenarios.start[state.scenario]
+  speed = env.track(state.scenario, start).speed[0]
   if ego == 'IDM':
     sizes = env.scenes.sizes[env.scenarios.scene[state.scenario]]
+    seen = sight.visible(env, state.scenario, state.agents)
     gap, lead_speed = traffic.lead_on_path(
-      state.agents, sizes, paths.xy[0], paths.valid[0], 0, state.progress[0]
+      state.agents.replace(valid=seen),
+      sizes,
+      paths.xy[0],
+      paths.valid[0],
+      0,
+      state.progress[0],
     )
     acceleration = traffic.idm_acceleration(
       own.speed,

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rdrl import types
+from rdrl.policy import state as state_lib
 from rdrl.policy.network import Config
 from rdrl.policy.network import Network
 from rdrl.sim import anchors
@@ -22,43 +23,122 @@ class Policy:
 
   Attributes:
     params: PyTree.
-    config: static.
+    config: static, of a policy with cameras, or `StateConfig` of one that is
+      told the truth.
   """
 
   params: dict
-  config: Config = struct.field(pytree_node=False)
+  config: Config | state_lib.StateConfig = struct.field(pytree_node=False)
 
 
 @struct.dataclass
 class Output:
-  """A policy's distribution over actions and its values for an observation.
+  """A policy's distribution over actions for an observation.
 
   Attributes:
     lateral_logits: `[..., 61]`.
     longitudinal_logits: `[..., 61]`.
-    values: `[..., len(REWARD_TERMS)]` discounted return of each term.
+    seen: what the tokens show, see `network.Perception`; None without tokens.
   """
 
   lateral_logits: types.Array
   longitudinal_logits: types.Array
-  values: types.Array
+  seen: tuple[types.Array, ...] | None = None
 
 
 def create(key, config, observation):
   """A fresh `Policy` for observations shaped like `observation` `[B]`."""
+  network = _network(config)
+  if isinstance(network, Network):
+    observation = observation.replace(truth=None)
   one = jax.tree.map(lambda x: jnp.asarray(x[:1]), observation)
-  params = jax.jit(Network(config).init)(key, one)
+  params = jax.jit(network.init)(key, one)
   return Policy(params=params, config=config)
+
+
+def _network(config):
+  if isinstance(config, state_lib.StateConfig):
+    return state_lib.Network(config)
+  return Network(config)
 
 
 def apply(policy, observation) -> Output:
   """The `Output` of observations with any leading axes."""
-  leading = observation.speed.shape
-  flat = jax.tree.map(
-    lambda x: x.reshape(-1, *x.shape[len(leading) :]), observation
-  )
-  outputs = Network(policy.config).apply(policy.params, flat)
-  return Output(*(x.reshape(*leading, x.shape[-1]) for x in outputs))
+
+  def call(observation):
+    return _network(policy.config).apply(policy.params, observation)
+
+  (lateral, longitudinal), seen = _flat(call, observation)
+  return Output(lateral, longitudinal, seen)
+
+
+def encode(policy, observation):
+  """Tokens `[..., C, n, m, width]` of observations with any leading axes."""
+
+  def call(observation):
+    return Network(policy.config).apply(
+      policy.params, observation.images, method='encode'
+    )
+
+  return _flat(call, observation)
+
+
+def plan(policy, tokens, observation) -> Output:
+  """The `Output` of tokens from `encode`; images are not looked at."""
+
+  def call(inputs):
+    tokens, observation = inputs
+
+    def both(network):
+      seen = network.perceive(tokens)
+      return network.plan(tokens, seen, observation), seen
+
+    return Network(policy.config).apply(policy.params, method=both)
+
+  inputs = tokens, observation.replace(images=None)
+  (lateral, longitudinal), seen = _flat(call, inputs, observation.speed)
+  return Output(lateral, longitudinal, seen)
+
+
+def critic(params, config, observation):
+  """Values `[..., len(REWARD_TERMS)]` of observations that tell the truth.
+
+  Args:
+    params: from `create_critic`.
+    config: `StateConfig`.
+    observation: `[...]`.
+  """
+  observation = observation.replace(images=None)
+
+  def call(observation):
+    return state_lib.Critic(config).apply(params, observation)
+
+  return _flat(call, observation)
+
+
+def create_critic(key, config, observation):
+  """Parameters of a critic for observations shaped like those `[B]`.
+
+  Raises:
+    ValueError: if they do not tell the truth.
+  """
+  if observation.truth is None:
+    raise ValueError('the critic needs observations with truth: truth_cell')
+  observation = observation.replace(images=None)
+  one = jax.tree.map(lambda x: jnp.zeros((1, *x.shape[1:])), observation)
+  return jax.jit(state_lib.Critic(config).init)(key, one)
+
+
+def has_tokens(policy):
+  """Whether a policy looks at images."""
+  return isinstance(policy.config, Config)
+
+
+def _flat(call, inputs, like=None):
+  """Applies a function of one batch axis to inputs with any leading axes."""
+  leading = (inputs.speed if like is None else like).shape
+  flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(leading) :]), inputs)
+  return jax.tree.map(lambda x: x.reshape(*leading, *x.shape[1:]), call(flat))
 
 
 def log_probs(output, longitudinal):

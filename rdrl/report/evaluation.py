@@ -50,9 +50,9 @@ def evaluate(policy, env, scenario_indices, key, batch_size=16):
 def _drive(policy, env, indices, keys):
   states = jax.vmap(env.start)(keys, indices)
 
-  def act(observation, key):
+  def act(states, key):
     del key  # The mode is no draw.
-    return policies.mode(policies.apply(policy, observation))
+    return policies.mode(policies.apply(policy, states.observation))
 
   return sim.rollout(env, act, states, keys[0], env.config.horizon)
 

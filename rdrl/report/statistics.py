@@ -55,6 +55,48 @@ def compare(scores, baseline, seed=0):
   )
 
 
+def nested(values, groups, seed=0):
+  """Mean and interval over seeds of training and groups of drives.
+
+  Resamples seeds, groups and then the drives of each group, since drives of one
+  street and one policy are alike.
+
+  Args:
+    values: `[s, n]` a score of each seed and drive; NaN has no score.
+    groups: `[n]`, such as the street of each drive.
+    seed: of the resampling.
+
+  Returns:
+    As one of `summary`.
+  """
+  values = np.asarray(values, np.float64)
+  parts = [values[:, groups == group] for group in np.unique(groups)]
+  parts = [part[:, ~np.all(np.isnan(part), 0)] for part in parts]
+  parts = [part for part in parts if part.size]
+  if not parts:
+    return {'mean': np.nan, 'low': np.nan, 'high': np.nan, 'n': 0}
+  rng = np.random.default_rng(seed)
+
+  def draw():
+    rows = rng.integers(0, len(values), len(values))
+    drawn = []
+    for index in rng.integers(0, len(parts), len(parts)):
+      part = parts[index]
+      columns = rng.integers(0, part.shape[1], part.shape[1])
+      drawn.append(part[rows][:, columns].ravel())
+    return np.nanmean(np.concatenate(drawn))
+
+  means = [draw() for _ in range(NUM_RESAMPLES)]
+  tail = (1 - LEVEL) / 2
+  low, high = np.quantile(means, [tail, 1 - tail])
+  return {
+    'mean': float(np.nanmean(values)),
+    'low': float(low),
+    'high': float(high),
+    'n': int(np.sum(~np.isnan(values))),
+  }
+
+
 def _interval(x, seed):
   x = np.asarray(x, np.float64)
   x = x[~np.isnan(x)]

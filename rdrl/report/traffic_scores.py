@@ -63,14 +63,17 @@ def score(scene, key, config):
   env = sim.Env.create(
     [scene], trees.take(scenarios, rows), sim.NoRenderer(0, 1, 1), _SIM
   )
-  ended = {ego: egos.drive(env, ego, np.arange(most)) for ego in egos.EGOS}
+  driven = {ego: egos.drive(env, ego, np.arange(most)) for ego in egos.EGOS}
   found = {
     'reasons': reasons,
     'behaviour': scenarios.behaviour.tolist(),
     'difficulty': np.asarray(scenarios.difficulty, float).tolist(),
     'egos': {
-      ego: {name: getattr(x, name)[:kept].tolist() for name in _COLLISIONS}
-      for ego, x in ended.items()
+      ego: {
+        name: np.any(getattr(drive.events, name)[:kept], -1).tolist()
+        for name in _COLLISIONS
+      }
+      for ego, drive in driven.items()
     },
   }
   return found, scenario.of_sentences(scenarios, reasons, config)

@@ -97,7 +97,19 @@ def pursue(route, ahead, length, config):
   """
   along = jnp.array((0.0, *config.route_points))
   points = jnp.concatenate([jnp.zeros((1, 2)), route])
-  x, y = (jnp.interp(ahead, along, points[:, i]) for i in range(2))
+  point = jnp.stack([jnp.interp(ahead, along, points[:, i]) for i in range(2)])
+  return towards(point, length, config)
+
+
+def towards(point, length, config):
+  """The action `[2]` along the circle through a point, tangent to the heading.
+
+  Args:
+    point: `[2]` metres ahead and to the left of the middle of the box.
+    length: `[]` metres to drive along the circle.
+    config: `sim.Config`, for the rear axle.
+  """
+  x, y = point
   # A route may end here.
   x = jnp.maximum(x + config.rear_axle_to_center, 1.0)
   curvature, _ = arc(y, x)

@@ -26,6 +26,7 @@ from rdrl.sim import events as events_lib
 from rdrl.sim import paths as paths_lib
 from rdrl.sim import reward as reward_lib
 from rdrl.sim import road
+from rdrl.sim import sight
 from rdrl.sim import stack
 from rdrl.sim.config import DYNAMICS
 from rdrl.sim.config import Config
@@ -247,7 +248,7 @@ class Env:
       acceleration=acceleration,
       progress=progress,
       trace=jax.vmap(functools.partial(self.track, scenario))(past),
-      observation=self._observation(scenario, ego, images, progress[0]),
+      observation=self._observation(scenario, agents, images, progress[0]),
       reward=jnp.zeros(len(types.REWARD_TERMS)),
       events=events_lib.none(),
       terminated=jnp.zeros((), bool),
@@ -284,9 +285,7 @@ class Env:
       state.progress[0],
     )
     return state.replace(
-      observation=self._observation(
-        state.scenario, trees.take(agents, 0), images, progress
-      )
+      observation=self._observation(state.scenario, agents, images, progress)
     )
 
   def expert_observation(self, scenario, step) -> types.Observation:
@@ -311,8 +310,7 @@ class Env:
       steps: `[F]` int32 on the clock of the tracks.
     """
     images = jax.vmap(self._render, (None, 0, 0))(scenario, agents, steps)
-    now = trees.take(agents, -1)
-    return self._observation(scenario, trees.take(now, 0), images)
+    return self._observation(scenario, trees.take(agents, -1), images)
 
   def drivable(self, scenario, xy):
     """Metres `[...]` from world points to the edge of the drivable area."""
@@ -340,7 +338,8 @@ class Env:
     acceleration = (ego.speed - past.speed) / (steps * types.TIME_STEP)
     return dynamics.initial(ego, curvature, self.config), acceleration
 
-  def _render(self, scenario, agents, step):
+  def cameras(self, scenario, ego) -> types.Camera:
+    """Cameras `[C]` of an ego `[]` in a scenario `[]`, sized for a policy."""
     scenes, config = self.scenes, self.config
     scene = self.scenarios.scene[scenario]
     intrinsics = geometry.scale_intrinsics(
@@ -348,16 +347,21 @@ class Env:
       config.image_width / scenes.width,
       config.image_height / scenes.height,
     )
-    cameras = geometry.mount_cameras(
+    return geometry.mount_cameras(
       scenes.camera_from_ego[scene],
       intrinsics,
-      trees.take(agents, 0),
+      ego,
       config.image_height,
       config.image_width,
     )
+
+  def _render(self, scenario, agents, step):
+    cameras = self.cameras(scenario, trees.take(agents, 0))
+    scene = self.scenarios.scene[scenario]
     return self.renderer(scene, cameras, agents, step * types.TIME_STEP)
 
-  def _observation(self, scenario, ego, images, progress=None):
+  def _observation(self, scenario, agents, images, progress=None):
+    ego = trees.take(agents, 0)
     path = self.paths.xy[scenario, 0], self.paths.valid[scenario, 0]
     along, *_ = paths_lib.project(ego.xy, *path, progress, _velocity(ego))
     points = jax.vmap(traffic.point_on_path, (None, None, 0))(
@@ -367,6 +371,9 @@ class Env:
       images=images,
       speed=ego.speed,
       route=geometry.rotate_2d(points - ego.xy, -ego.yaw),
+      truth=None
+      if self.config.truth_cell is None
+      else sight.truth(self, scenario, agents),
     )
 
   def _advance(self, state, action):

@@ -54,7 +54,8 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
 
   Args:
     env: environment.
-    act: `(observation [B], key) -> (action [B, 2], aux)`.
+    act: `(SimState [B], key) -> (action [B, 2], aux)`; a policy looks at their
+      observations alone.
     states: `SimState` `[B]`, from a vmapped `env.start`.
     key: of the actions; decision i draws from `fold_in(key, i)`.
     num_decisions: D, static.
@@ -80,9 +81,7 @@ def unroll(env, act, states, key, num_decisions, mesh=None):
   def decide(states, i):
     ago = jnp.maximum(num_before - i, 0)
     states = look(env, states, ago)
-    action, aux = act(
-      states.observation, jax.random.fold_in(key, i - num_before)
-    )
+    action, aux = act(states, jax.random.fold_in(key, i - num_before))
     after = jax.vmap(env.advance)(states, action)
     after = jax.tree.map(functools.partial(jnp.where, ago > 0), states, after)
     return after, Decisions(
@@ -118,7 +117,7 @@ def rollout(env, act, states, key, num_decisions):
 
   Args:
     env: environment.
-    act: `(observation [B], key) -> [B, 2]` int32 actions.
+    act: `(SimState [B], key) -> [B, 2]` int32 actions.
     states: `SimState` `[B]`, from a vmapped `env.start`.
     key: of the actions; decision i draws from `fold_in(key, i)`.
     num_decisions: D, static.
@@ -128,7 +127,7 @@ def rollout(env, act, states, key, num_decisions):
   """
   last, decisions = unroll(
     env,
-    lambda observation, key: (act(observation, key), ()),
+    lambda states, key: (act(states, key), ()),
     states,
     key,
     num_decisions,
@@ -215,9 +214,9 @@ def replay(env, scenarios, num_decisions=None):
 
 @jax.jit(static_argnames='num_decisions')
 def _replay(env, scenarios, num_decisions):
-  def act(observation, key):
+  def act(states, key):
     del key
-    return jnp.zeros((*observation.speed.shape, 2), jnp.int32)
+    return jnp.zeros((*states.step.shape, 2), jnp.int32)
 
   key = jax.random.key(0)
   states = jax.vmap(env.start, (None, 0))(key, scenarios)

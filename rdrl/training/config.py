@@ -66,7 +66,14 @@ def _coerce(value, old, path):
   if isinstance(old, float) and type(value) is int:
     return float(value)
   if isinstance(old, tuple) and isinstance(value, list | tuple):
-    return tuple(_coerce(x, old[0], path) if old else x for x in value)
+    if not old:
+      return tuple(value)
+    # Fields of a row, or any number of one kind.
+    is_row = len({type(x) for x in old}) > 1 and len(old) == len(value)
+    likes = old if is_row else old[:1] * len(value)
+    return tuple(
+      _coerce(x, like, path) for x, like in zip(value, likes, strict=True)
+    )
   if old is not None and type(value) is not type(old):
     raise ConfigError(
       f'{path}: {value!r} is not a {type(old).__name__} like {old!r}'

@@ -73,6 +73,7 @@ def run(
   save_every=200,
   on_cpu=1,
   stops=(),
+  limits=None,
 ):
   """Applies `step` until `num_steps` have been done, ever.
 
@@ -93,6 +94,7 @@ def run(
     on_cpu: see `steps_per_call`, so many steps or fewer are a call: none goes
       beyond a metric line or a stop.
     stops: numbers of steps after each of which a call ends.
+    limits: metric to the least and greatest mean that a line may have.
 
   Returns:
     The state after `num_steps` steps.
@@ -101,7 +103,8 @@ def run(
     ValueError: if `num_steps` is negative, or if `log_every` does not divide
       `save_every`: a resumed run would write other lines.
     FloatingPointError: if `loss` or `gradient_norm` was not finite since the
-      last line; the checkpoints that were there stay.
+      last line, or a metric beyond its limits; the checkpoints that were there
+      stay.
   """
   if num_steps < 0:
     raise ValueError(f'{name}: number of steps is {num_steps}')
@@ -141,6 +144,12 @@ def run(
           if not np.isfinite(metrics.get(key, 0.0)):
             raise FloatingPointError(
               f'{name}: {key} is {metrics[key]} at step {done}'
+            )
+        for key, (low, high) in (limits or {}).items():
+          if not low <= metrics[key] <= high:
+            raise FloatingPointError(
+              f'{name}: {key} is {metrics[key]:.4g} at step {done}, beyond'
+              f' {low:g} to {high:g}'
             )
         bar.set_postfix({k: f'{v:.4g}' for k, v in list(metrics.items())[:5]})
         if writes:

@@ -7,6 +7,7 @@ from rdrl.world.grids import truth_grids
 from rdrl.world.recording import camera_rig
 from rdrl.world.recording import drive
 from rdrl.world.recording import record
+from rdrl.world.scenes import scene
 from rdrl.world.shading import LABELS
 from rdrl.world.shading import Renderer
 from rdrl.world.shading import render
@@ -26,6 +27,7 @@ __all__ = [
   'drive',
   'record',
   'render',
+  'scene',
   'survey',
   'traffic',
   'truth_grids',

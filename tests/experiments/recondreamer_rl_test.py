@@ -34,7 +34,7 @@ def test_unknown_preset(tmp_path):
 
 def test_what_cannot_be_run_is_refused_at_once(tmp_path):
   mistakes = (
-    ('--set=policy.num_heads=7', ('policy.num_heads=7', 'width, 96')),
+    ('--set=policy.num_heads=7', ('policy.num_heads=7', 'width, 64')),
     (f'--seed={2**63}', (f'seed={2**63}',)),
     ('stray', ('stray: not a flag',)),
     ('--adversary=/nowhere', ('/nowhere: no work directory',)),

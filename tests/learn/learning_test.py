@@ -17,17 +17,25 @@ import pytest
 from rdrl import learn
 from rdrl import policy as policies
 from rdrl import report
-from rdrl import scenario
 from rdrl import sim
 from rdrl import training
 from rdrl import types
 
-SIM = sim.Config(horizon=8, frames=1, image_height=4, image_width=4)
-NETWORK = policies.Config(channels=(8,), width=16, num_layers=1, num_heads=2)
-IMITATION = learn.ImitationConfig(
-  stride=4, batch_size=32, num_steps=150, learning_rate=3e-3
+SIM = sim.Config(
+  horizon=8, frames=1, image_height=4, image_width=4, truth_cell=4
 )
-PPO = learn.PpoConfig(num_envs=16, warmup_updates=1)
+NETWORK = policies.Config(
+  patch=4, hidden=16, num_blocks=0, width=16, num_layers=1, num_heads=2
+)
+IMITATION = learn.ImitationConfig(
+  stride=4,
+  batch_size=32,
+  num_steps=150,
+  learning_rate=3e-3,
+  # Each of the sixteen lamps is a pixel.
+  augment=learn.AugmentConfig(noise=0, shift=0, cut=0),
+)
+PPO = learn.PpoConfig(num_envs=16, num_minibatches=4, warmup_updates=1)
 
 
 @struct.dataclass
@@ -85,7 +93,6 @@ def _collided(env, policy):
 
 def test_demonstrations_keep_speed_and_lane_and_lead_back_to_them(env):
   data = learn.imitation_data(env, IMITATION, jax.random.key(0))
-  assert np.mean(data.weight) == pytest.approx(1)
   speed = np.asarray(data.observation.speed)
   lateral, metres = np.moveaxis(
     np.stack([sim.anchors.LATERAL, sim.anchors.LONGITUDINAL])[
@@ -105,30 +112,44 @@ def test_demonstrations_keep_speed_and_lane_and_lead_back_to_them(env):
   assert np.corrcoef(change[~driven], speed[~driven])[0, 1] < -0.8
 
 
-def test_rare_manoeuvres_are_balanced(road):
-  cruises = road.straight(0, -1.75, 10, steps=61)
-  brakes = road.straight(0, -1.75, 10, steps=61)
-  time = 0.1 * np.arange(61)
-  brakes['speed'] = np.clip(10 - 2.5 * (time - 4), 0, 10)
-  cousin = scenario.BEHAVIOURS.index('speed_change')
-  scenarios = [
-    road.scenario(road.scene(own), start=np.int32(start), behaviour=kind)
-    for own, start, kind in (
-      (cruises, 5, np.int32(0)),
-      (brakes, 45, np.int32(cousin)),
-    )
+def _shown(source, speed, longitudinal, count):
+  """Demonstrations `[count]` of one action straight on."""
+  return learn.Demonstrations(
+    observation=types.Observation(
+      images=np.zeros((count, 1, 1, 4, 4, 3), np.uint8),
+      speed=np.full(count, speed, np.float32),
+      route=np.zeros((count, 5, 2), np.float32),
+    ),
+    action=np.tile(np.array([[30, longitudinal]], np.int32), (count, 1)),
+    source=np.full(count, learn.SOURCES.index(source), np.int32),
+    weight=np.ones(count, np.float32),
+  )
+
+
+def test_rare_manoeuvres_are_balanced_within_shares_of_their_sources():
+  # 5 m in half a second are 10 m/s, 4 m are 8 m/s.
+  parts = [
+    _shown('log', 10, 20, 12),
+    _shown('cousin', 10, 20, 3),
+    _shown('cousin', 10, 16, 1),
   ]
-  scenarios = jax.tree.map(lambda *x: np.concatenate(x), *scenarios)
-  shares = learn.balance(scenarios, IMITATION)
-  # Every fourth step up to half a second before the end: 13 and 3.
-  assert shares['before']['-0.5 to 0.5 m/s'] == pytest.approx(13 / 16)
-  assert shares['before']['-4 to -1.5 m/s'] == pytest.approx(3 / 16)
-  # Recorded drives and cousins share the weight.
-  assert shares['after']['-0.5 to 0.5 m/s'] == pytest.approx(0.5)
-  assert shares['after']['-4 to -1.5 m/s'] == pytest.approx(0.5)
+  config = dataclasses.replace(
+    IMITATION, mix=(0.25, 0.25, 0.5), balance_offset=1e-6
+  )
+  shown = learn.join(parts, config)
+  assert np.mean(shown.weight) == pytest.approx(1)
+  # There is no teacher, so that both others have a half each.
+  assert np.sum(shown.weight[:12]) == pytest.approx(8)
+  # Of the cousins' half, 3 of 15 that cruise have a fifth of the weight of the
+  # one that brakes.
+  cruising, braking = np.sum(shown.weight[12:15]), shown.weight[15]
+  assert braking == pytest.approx(5 * cruising, rel=1e-3)
+  shares = learn.balance(shown)
+  assert shares['before']['-0.4 to 0.4 m/s'] == pytest.approx(15 / 16)
+  assert shares['after']['-2.5 to -1.25 m/s'] == pytest.approx(braking / 16)
   for one in shares.values():
     assert sum(one.values()) == pytest.approx(2)
-    assert one['-0.04 to 0.04 rad'] == pytest.approx(1)
+    assert one['-0.012 to 0.012 rad'] == pytest.approx(1)
 
 
 def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):
@@ -173,7 +194,7 @@ def test_ppo_at_least_halves_collisions_and_drives_on_where_it_can(env, learnt):
     num_envs=128,
     num_updates=40,
     discount=0.97,
-    entropy_weight=0.01,
+    entropy_weights=(0.01, 0.01),
     kl_weight=0.0,
     imitation_weight=0.0,
     learning_rate=1e-3,
@@ -190,13 +211,36 @@ def test_ppo_at_least_halves_collisions_and_drives_on_where_it_can(env, learnt):
 
 @pytest.mark.slow
 def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
-  env, learnt, tmp_path
+  env, learnt, tmp_path, monkeypatch
 ):
   whole, lines = _update(env, learnt, tmp_path / 'whole', num_updates=4)
-  _update(env, learnt, tmp_path / 'cut', num_updates=2)
+  run = training.loop.run
+
+  def killed(step, *args, **kwargs):
+    def until_killed(learner, i, count):
+      if i == 2:
+        raise KeyboardInterrupt
+      return step(learner, i, count)
+
+    return run(until_killed, *args, **kwargs | {'save_every': 1})
+
+  monkeypatch.setattr(training.loop, 'run', killed)
+  with pytest.raises(KeyboardInterrupt):
+    _update(env, learnt, tmp_path / 'cut', num_updates=4)
+  monkeypatch.setattr(training.loop, 'run', run)
   resumed, other = _update(env, learnt, tmp_path / 'cut', num_updates=4)
   assert lines == other
   jax.tree.map(np.testing.assert_array_equal, whole.params, resumed.params)
+
+
+def test_training_that_goes_astray_is_named_and_its_checkpoint_stays(
+  env, learnt, tmp_path
+):
+  _update(env, learnt, tmp_path, num_updates=1)
+  with pytest.raises(FloatingPointError, match=r'ppo: entropy is .* beyond'):
+    _update(env, learnt, tmp_path, num_updates=2, least_entropy=100.0)
+  checkpoints = tmp_path / 'checkpoints'
+  assert training.checkpoints.latest_step(checkpoints) == 1
 
 
 @pytest.mark.slow

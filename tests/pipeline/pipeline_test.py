@@ -65,7 +65,7 @@ def test_the_report_shows_all_stages_and_both_worlds(finished):
   worlds = metrics['driving']
   assert {'simulator', 'world'} < set(worlds)
   for world in (worlds['simulator'], worlds['world']):
-    assert set(world) >= {'imitation', 'ppo'}
+    assert set(world) >= {'imitation', 'dagger', 'ppo'}
   videos = {path.name for path in (report / 'media').glob('*.mp4')}
   page = (report / 'index.html').read_text()
   assert videos and all(f'media/{name}' in page for name in videos)
@@ -98,7 +98,11 @@ def test_refining_brings_the_scene_nearer_to_the_truth(repaired):
 
 @pytest.mark.slow
 def test_both_stages_of_learning_took_their_steps(finished):
-  for name, steps in {'imitation': 8, 'ppo': 2}.items():
+  for name, steps in {
+    'imitation/recorded': 8,
+    'imitation/round_1': 4,
+    'ppo': 2,
+  }.items():
     folder = finished.workdir / name
     assert training.checkpoints.latest_step(folder / 'checkpoints') == steps
     lines = training.loop.read_metrics(folder)

@@ -1,8 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Egos without anything learnt do what their names say."""
+"""Egos without anything learnt do what their names say, by what is seen."""
 
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,11 +31,50 @@ def ended(road):
   found = {}
   for name, other in {'blocked': ahead, 'open': far}.items():
     place = road.scene(driven, other)
-    env = road.environment(place, sim.Config(image_height=2, image_width=4))
+    env = _environment(road, place)
     for ego in egos.EGOS:
-      events = egos.drive(env, ego, [0])
-      found[name, ego] = bool(events.dynamic_collision[0])
+      drive = egos.drive(env, ego, [0])
+      found[name, ego] = bool(np.any(drive.events.dynamic_collision))
   return found
+
+
+def _environment(road, place):
+  """Images large enough to see a car 100 m ahead; nothing is drawn."""
+  config = sim.Config(frames=1)
+  renderer = sim.NoRenderer(1, config.image_height, config.image_width)
+  return sim.Env.create([place], road.scenario(place), renderer, config)
+
+
+@pytest.mark.parametrize('ego', ['IDM', 'planner'])
+def test_a_teacher_heeds_whom_a_camera_sees_and_nobody_else(road, ego):
+  ahead = (28.0, -1.75), (18.0, -1.75)
+  behind = (-7.0, -1.75), (-30.0, 20.0)
+
+  @jax.jit
+  def act(env):
+    return egos.action(env, ego, env.start(jax.random.key(0), 0))
+
+  def chosen(place, speed):
+    other = road.straight(*place, speed)
+    scene = road.scene(road.straight(0, -1.75, 10), other)
+    return act(_environment(road, scene)).tolist()
+
+  assert chosen(behind[0], 25) == chosen(behind[1], 1)
+  free = chosen(behind[0], 25)
+  near, nearer = (chosen(place, 2) for place in ahead)
+  # Longitudinal anchors: the nearer, the slower.
+  assert nearer[1] < near[1] < free[1]
+
+
+def test_the_planner_passes_who_stands_half_in_its_lane(road):
+  ego = road.straight(0, -1.75, 8)
+  place = road.scene(ego, road.straight(30, -3.6, 0))
+  drive = egos.drive(_environment(road, place), 'planner', [0])
+  assert not np.any(drive.events.dynamic_collision)
+  x, y = np.moveaxis(np.asarray(drive.agents.xy[0, :, 0]), -1, 0)
+  beside = np.abs(x - 30) < 4
+  # 1.85 m between the middles are .05 m less than the widths.
+  assert x[-1] > 40 and np.min(y[beside]) > -1.5
 
 
 @pytest.mark.slow

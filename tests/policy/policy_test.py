@@ -13,7 +13,7 @@ from rdrl.sim import anchors
 
 def _output(key, shape=(5,)):
   lateral, longitudinal = jax.random.normal(key, (2, *shape, 61))
-  return policy.Output(lateral, longitudinal, jnp.zeros((*shape, 7)))
+  return policy.Output(lateral, longitudinal)
 
 
 def test_probabilities_sum_to_one_over_feasible_anchors_only():

@@ -101,7 +101,7 @@ def start(env):
 
 @pytest.fixture(scope='module')
 def policy(start):
-  config = policies.Config(channels=(8,), width=16, num_layers=1, num_heads=2)
+  config = policies.Config(hidden=8, num_blocks=1, width=16, num_layers=1)
   return policies.create(jax.random.key(1), config, start)
 
 

@@ -67,5 +67,25 @@ def test_only_the_same_drives_compare(baseline, message):
     statistics.compare({'x': np.zeros(2)}, baseline)
 
 
+def test_nested_intervals_are_wide_where_groups_differ():
+  groups = np.repeat([7, 9], 50)
+  even = np.tile([0.0, 1.0], 50)
+  same = statistics.nested(even[None], groups)
+  assert same['mean'] == 0.5 and same['n'] == 100
+  assert 0.35 < same['low'] < same['high'] < 0.65
+  apart = statistics.nested((groups == 9)[None], groups)
+  assert (apart['low'], apart['mean'], apart['high']) == (0, 0.5, 1)
+  # Seeds that differ widen it as well.
+  seeds = np.stack([np.zeros(100), np.ones(100)])
+  assert statistics.nested(seeds, groups)['high'] == 1
+
+
+def test_nested_leaves_out_what_has_no_score():
+  values = np.array([[np.nan, 1.0, np.nan, np.nan]])
+  found = statistics.nested(values, np.array([0, 0, 1, 1]))
+  assert found == {'mean': 1, 'low': 1, 'high': 1, 'n': 1}
+  assert statistics.nested(values[:, 2:], np.array([1, 1]))['n'] == 0
+
+
 if __name__ == '__main__':
   sys.exit(pytest.main([__file__]))

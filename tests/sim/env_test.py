@@ -218,9 +218,9 @@ def test_observation(road, street):
 def test_a_batch_sees_what_single_steps_see(road, street):
   env = road.environment(street)
 
-  def act(observation, key):
+  def act(states, key):
     del key
-    return KEEP_10[None], observation
+    return KEEP_10[None], states.observation
 
   @jax.jit
   def unroll(env):

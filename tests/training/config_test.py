@@ -42,6 +42,20 @@ def test_overrides_reach_nested_fields_and_leave_the_rest():
   assert isinstance(changed.inner.rate, float)
 
 
+@dataclasses.dataclass(frozen=True)
+class Rounds:
+  rounds: tuple[tuple[float, int], ...] = ((1.0, 4), (0.5, 2))
+
+
+def test_rows_keep_the_kinds_of_their_fields():
+  changed = config.override(Rounds(), ['rounds=((0, 3),)'])
+  assert changed == Rounds(((0.0, 3),))
+  assert [type(x) for x in changed.rounds[0]] == [float, int]
+  assert config.override(Rounds(), ['rounds=()']) == Rounds(())
+  with pytest.raises(ValueError, match=r'1\.5 is not a int'):
+    config.override(Rounds(), ['rounds=((0, 1.5),)'])
+
+
 @pytest.mark.parametrize(
   ('assignment', 'message'),
   [

@@ -1,0 +1,178 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Compares who could teach: rules, a planner, and a policy told the truth.
+
+Drives built-in streets by geometry alone, among adversaries of all families. A
+policy that is told whom the cameras see learns by PPO on other streets first:
+
+  python -m experiments.teachers --workdir=runs/teachers
+
+An interrupted run resumes when the same command is given again. Fewer streets,
+and a longer training:
+
+  python -m experiments.teachers --num_streets=8 --set=ppo.num_updates=400
+
+WORKDIR gets config.json, the policy in policy/, metrics.jsonl in ppo/ and the
+table in scores.md.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import flags as shared
+from experiments import presets
+from rdrl import learn
+from rdrl import pipeline
+from rdrl import policy as policies
+from rdrl import ranges
+from rdrl import report
+from rdrl import scenario
+from rdrl import training
+from rdrl import types
+from rdrl.policy import egos
+from rdrl.report import tables
+
+_PRESET = shared.flag('preset', 'quickstart')
+_SET = shared.flag('set')
+_SEED = shared.flag('seed')
+_WORKDIR = shared.flag('workdir', 'runs/teachers')
+_STREETS = shared.flag('streets', ['101', '102', '103', '104'])
+_NUM_STREETS = shared.flag('num_streets', 32)
+_PER_FAMILY = flags.DEFINE_integer(
+  'per_family', 8, 'Drives of each family and street, at most.', 1
+)
+
+_FIRST = 1000
+# PPO on geometry alone, over what the preset has for images.
+_PPO = (
+  'ppo.num_envs=256',
+  'ppo.num_updates=250',
+  'ppo.num_minibatches=4',
+  'ppo.imitation_weight=0',
+  'ppo.kl_weight=0',
+  'ppo.learning_rate=1e-3',
+  'ppo.entropy_weights=(0.01,0.003)',
+)
+_SCORES = (
+  'collision',
+  'at_fault_collision',
+  'static_collision',
+  'off_road',
+  'progress',
+  'is_comfortable',
+  'longitudinal_jerk',
+  'closed_loop_score',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """Who is compared where.
+
+  Attributes:
+    seed: of every draw.
+    streets: seeds of the streets that are driven.
+    num_streets: that the policy learns on.
+    per_family: drives of each family and street, at most.
+    config: of the world, its scenarios, the simulator and PPO.
+  """
+
+  seed: ranges.Seed
+  streets: tuple[ranges.Seed, ...]
+  num_streets: ranges.Count
+  per_family: ranges.Count
+  config: pipeline.Config
+
+
+def environment(request, seeds, key):
+  """Streets by geometry alone, with scenarios of every family."""
+  config = request.config
+  counts = tuple(
+    request.per_family if name in scenario.ADVERSARIES else 2 * (name == 'log')
+    for name in scenario.BEHAVIOURS
+  )
+  edits = dataclasses.replace(config.scenario, num_accepted=counts)
+  settings = dataclasses.replace(
+    config.sim, frames=1, truth_cell=config.policy.patch
+  )
+  found = learn.streets.build(seeds, config.world, edits, key)
+  return learn.streets.environment(found, settings, is_drawn=False)
+
+
+def train(request, env, key, directory):
+  """A policy that is told the truth, after PPO."""
+  first = jax.eval_shape(
+    lambda: jax.vmap(env.start, (None, 0))(key, jnp.zeros(1, int)).observation
+  )
+  first = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), first)
+  policy = policies.create(key, policies.StateConfig(), first)
+  return learn.reinforce(policy, env, None, request.config.ppo, key, directory)
+
+
+def rows(drives):
+  """Lines of a table: scores of each driver, of each family and of all."""
+  behaviours = next(iter(drives.values())).behaviour
+  scores = {
+    name: report.metrics.scores(drive, _SCORES)
+    for name, drive in drives.items()
+  }
+  groups = {'all edited': behaviours > 0, 'recorded': behaviours == 0}
+  for index in np.unique(behaviours[behaviours > 0]):
+    name = scenario.BEHAVIOURS[index].replace('_', ' ')
+    groups[name] = behaviours == index
+  for group, mask in groups.items():
+    for name, found in scores.items():
+      means = [f'{np.nanmean(found[score][mask]):.3f}' for score in _SCORES]
+      yield [group, int(mask.sum()), name, *means]
+
+
+def main():
+  """Trains the policy, lets all drive and writes the table."""
+  config = training.config.override(presets.get(_PRESET.value), _PPO)
+  config = training.config.override(config, _SET.value)
+  request = Request(
+    _SEED.value,
+    shared.numbers(_STREETS, int),
+    _NUM_STREETS.value,
+    _PER_FAMILY.value,
+    config,
+  )
+  workdir = pathlib.Path(_WORKDIR.value)
+  training.config.record(workdir, request)
+  key = jax.random.key(request.seed)
+
+  def kept(name, kind, compute):
+    return training.checkpoints.stage(workdir / name, kind, compute)
+
+  learnt = range(_FIRST, _FIRST + request.num_streets)
+  policy = kept(
+    'policy',
+    policies.Policy,
+    lambda: train(
+      request, environment(request, learnt, key), key, workdir / 'ppo'
+    ),
+  )
+  env = environment(request, request.streets, jax.random.fold_in(key, 1))
+  drivers = {name: name for name in egos.EGOS} | {'state policy': policy}
+  drives = {
+    name: kept(
+      f'drives_{name.replace(" ", "_")}',
+      types.Drive,
+      lambda ego=ego: egos.drive(env, ego, np.arange(env.num_scenarios)),
+    )
+    for name, ego in drivers.items()
+  }
+  labels = [report.metrics.METRICS[name].label for name in _SCORES]
+  lines = list(
+    tables.markdown(['families', 'drives', 'driver', *labels], rows(drives))
+  )
+  (workdir / 'scores.md').write_text('\n'.join(lines) + '\n')
+  print('\n'.join(lines))
+
+
+if __name__ == '__main__':
+  training.cli.run(main)

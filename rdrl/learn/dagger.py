@@ -1,0 +1,131 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""A teacher who knows the truth labels where the policy gets to.
+
+DAgger (Ross et al., arXiv 1011.0686): policy and teacher share the driving,
+the teacher says at every decision what it would do, and the policy learns from
+all rounds. The first round is the teacher's own.
+"""
+
+import dataclasses
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+
+from rdrl import policy as policies
+from rdrl import ranges
+from rdrl import sim
+from rdrl.learn import imitation
+from rdrl.policy import egos
+
+_TEACHER = imitation.SOURCES.index('teacher')
+
+
+@dataclasses.dataclass(frozen=True)
+class DaggerConfig:
+  """How demonstrations of a teacher are gathered.
+
+  Attributes:
+    teacher: one of `policy.egos.EGOS`.
+    rounds: of each the probability that the teacher decides and the steps of
+      training that follow.
+    num_drives: in each round.
+    num_envs: driven at a time.
+    edited_share: of the drives in which somebody is edited.
+    trains_encoder: whether the image encoder learns on in these rounds.
+  """
+
+  teacher: Annotated[str, ranges.OneOf(egos.EGOS)] = 'planner'
+  rounds: tuple[tuple[ranges.Share, ranges.Count], ...] = (
+    (1.0, 150),
+    (0.5, 150),
+    (0.2, 150),
+    (0.0, 300),
+  )
+  num_drives: ranges.Count = 128
+  num_envs: ranges.Count = 32
+  edited_share: ranges.Share = 0.8
+  trains_encoder: bool = False
+
+
+def demonstrate(policy, env, share, config, key, teacher=None, among=None):
+  """Drives and labels.
+
+  Args:
+    policy: `policy.Policy`, which draws its actions.
+    env: `sim.Env`.
+    share: probability that the teacher decides.
+    config: a `DaggerConfig`.
+    key: of every draw.
+    teacher: a `Policy` that is told the truth, in place of the configuration's.
+    among: `[n]` scenarios to drive; all where None.
+
+  Returns:
+    `Demonstrations` in host memory, of weight 1, in the order of the drives.
+  """
+  scenario_key, drive_key = jax.random.split(key)
+  if among is None:
+    among = np.arange(env.num_scenarios)
+  among = np.asarray(among, np.int32)
+  adversary = np.asarray(env.scenarios.adversary)[among]
+  weights = _weights(adversary != 0, config.edited_share)
+  drives = -(-config.num_drives // config.num_envs) * config.num_envs
+  scenarios = jax.random.choice(
+    scenario_key, among, (drives,), p=jnp.asarray(weights)
+  )
+  found, active = [], []
+  for begin in tqdm.trange(0, drives, config.num_envs, desc='teacher'):
+    rows = scenarios[begin : begin + config.num_envs]
+    demonstrations, is_active = jax.device_get(
+      _drive(
+        policy,
+        env,
+        rows,
+        jnp.float32(share),
+        jax.random.fold_in(drive_key, begin),
+        egos.driver(teacher or config.teacher),
+      )
+    )
+    found.append(demonstrations)
+    active.append(is_active)
+  active = np.concatenate(active)
+  return jax.tree.map(lambda *x: np.concatenate(x)[active], *found)
+
+
+@jax.jit
+def _drive(policy, env, scenarios, share, key, teacher):
+  """`Demonstrations` and whether they were before the end, `[E D]`."""
+
+  def act(states, key):
+    policy_key, turn_key = jax.random.split(key)
+    label = jax.vmap(teacher, (None, 0))(env, states)
+    output = policies.apply(policy, states.observation)
+    turn = jax.random.bernoulli(turn_key, share, label.shape[:1])
+    drawn = policies.sample(output, policy_key)
+    return jnp.where(turn[:, None], label, drawn), (states.observation, label)
+
+  states = jax.vmap(env.start, (None, 0))(key, scenarios)
+  _, decisions = sim.unroll(env, act, states, key, env.config.horizon)
+  observation, label = decisions.aux
+  demonstrations = imitation.Demonstrations(
+    observation=observation,
+    action=label,
+    source=jnp.full(label.shape[:2], _TEACHER),
+    weight=jnp.ones(label.shape[:2]),
+  )
+
+  def by_drive(x):
+    return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
+
+  return jax.tree.map(by_drive, (demonstrations, decisions.active))
+
+
+def _weights(edited, edited_share):
+  """`[n]` probability of each scenario, those edited together so likely."""
+  if edited.all() or not edited.any():
+    return np.full(len(edited), 1 / len(edited), np.float32)
+  share = np.where(edited, edited_share, 1 - edited_share)
+  count = np.where(edited, edited.sum(), (~edited).sum())
+  return (share / count).astype(np.float32)

@@ -1,0 +1,83 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+"""Recipes side by side."""
+
+import dataclasses
+import sys
+
+import pytest
+
+from experiments import presets
+from rdrl import pipeline
+from rdrl import ranges
+from rdrl import scenario
+from rdrl.pipeline import matrix
+
+
+def test_recipes_are_configurations_of_what_their_names_say():
+  ours = presets.get('cpu')
+  found = {name: matrix.of_recipe(ours, name) for name in matrix.RECIPES}
+  for config in found.values():
+    ranges.check(config)
+  assert found['ours'] == ours
+  logs = found['imitation of logs']
+  assert logs.trained_on == ('log',)
+  assert not logs.dagger.rounds and not logs.ppo.num_updates
+  rad = found['RAD']
+  assert rad.trained_on == ('log',) and not rad.dagger.rounds
+  assert rad.ppo == ours.ppo
+  paper = found['ReconDreamer-RL']
+  # The teacher alone drives, for as many steps as in all of our rounds.
+  ((share, steps),) = paper.dagger.rounds
+  assert share == 1
+  assert steps == sum(steps for _, steps in ours.dagger.rounds)
+  for name, config in found.items():
+    others = {'dagger', 'ppo', 'trained_on'}
+    for field in dataclasses.fields(config):
+      if field.name not in others:
+        same = getattr(config, field.name) == getattr(ours, field.name)
+        assert same, (name, field.name)
+
+
+def _cell(recipe, seed, collides):
+  """Two streets; in each a recorded drive, a cut-in and one held out."""
+  behaviours = [
+    scenario.BEHAVIOURS.index(name) for name in ('log', 'cut_in', 'oncoming')
+  ] * 2
+  scores = {'simulator': {'collision': collides}}
+  return matrix.Cell(recipe, seed, 1.0, scores, behaviours, [3, 3, 3, 5, 5, 5])
+
+
+def test_a_table_has_each_recipe_and_group_with_an_interval():
+  config = pipeline.Config(scenario=scenario.Config(held_out=('oncoming',)))
+  cells = [
+    _cell('ours', 0, [0.0, 0, 1, 0, 0, 0]),
+    _cell('ours', 1, [0.0, 0, 1, 0, 0, 0]),
+    _cell('IDM', 0, [0.0] * 6),
+  ]
+  lines = list(matrix.table(cells, config, 'simulator', 'collision'))
+  assert len(lines) == 4
+  head, _, ours, reference = (
+    [x.strip() for x in line.split('|')[1:-1]] for line in lines
+  )
+  assert head[1:] == [
+    'seeds',
+    'cut-in and hard brake',
+    'all families',
+    'held-out families',
+    'recorded',
+  ]
+  assert ours[:2] == ['ours', '2'] and reference[:2] == ['IDM', '1']
+  # One of two streets always, the other never: any share may come.
+  assert ours[4] == '0.500 (0.000 to 1.000)'
+  assert ours[2] == ours[5] == reference[3] == '0.000 (0.000 to 0.000)'
+
+
+def test_an_unknown_recipe_is_named(tmp_path):
+  request = pipeline.Request('world', None, 0, presets.get('cpu'))
+  with pytest.raises(ValueError, match="recipe 'luck'"):
+    matrix.run(request, tmp_path, ['luck'], [0])
+  assert not list(tmp_path.iterdir())
+
+
+if __name__ == '__main__':
+  sys.exit(pytest.main([__file__]))
