@@ -76,9 +76,7 @@ def driver(ego):
 @functools.cache
 def _named(ego):
   # One object per name, so that equal egos do not compile anew.
-  return jax.tree_util.Partial(
-    functools.partial(lambda ego, env, state: action(env, ego, state), ego)
-  )
+  return jax.tree_util.Partial(functools.partial(action, ego))
 
 
 def _most_probable(policy, env, state):
@@ -98,18 +96,18 @@ def _drive(env, choose, scenarios):
   return sim.rollout(env, act, states, key, env.config.horizon)
 
 
-def action(env, ego, state):
+def action(ego, env, state):
   """What a driver does, `[2]`.
 
   All keep to the reference path of the scenario, steered by pure pursuit, or by
   what the planner finds; they differ in their speed.
 
   Args:
-    env: `sim.Env`.
     ego: static, one of `EGOS`. `constant speed` keeps that of the beginning;
       `IDM` is the Intelligent Driver Model (Treiber et al. 2000) with the
       parameters of the other traffic; it and the planner would like the
       greatest speed of the recording.
+    env: `sim.Env`.
     state: `SimState` `[]`, of one environment.
   """
   paths = trees.take(env.paths, state.scenario)

@@ -52,7 +52,7 @@ def test_a_teacher_heeds_whom_a_camera_sees_and_nobody_else(road, ego):
 
   @jax.jit
   def act(env):
-    return egos.action(env, ego, env.start(jax.random.key(0), 0))
+    return egos.action(ego, env, env.start(jax.random.key(0), 0))
 
   def chosen(place, speed):
     other = road.straight(*place, speed)
