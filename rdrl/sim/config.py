@@ -30,7 +30,7 @@ class Config:
     image_height: pixels.
     image_width: pixels.
     truth_cell: pixels of a side of the cells of `types.Truth`, which must
-      divide the images; None leaves it out of observations.
+      divide the images; 0 leaves it out of observations.
     route_points: metres along the reference path, from the ego's projection, of
       the route points that the policy sees.
     dynamics: of the ego: `bicycle`; `single_track`, see `world.vehicle`;
@@ -61,7 +61,7 @@ class Config:
   frames: ranges.Count = 2
   image_height: ranges.Count = 48
   image_width: ranges.Count = 80
-  truth_cell: int | None = None
+  truth_cell: ranges.CountOrNone = 0
   route_points: Annotated[
     tuple[ranges.NotNegative, ...], ranges.Ascending()
   ] = (5.0, 10.0, 15.0, 20.0, 30.0)

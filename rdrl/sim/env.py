@@ -372,7 +372,7 @@ class Env:
       speed=ego.speed,
       route=geometry.rotate_2d(points - ego.xy, -ego.yaw),
       truth=None
-      if self.config.truth_cell is None
+      if not self.config.truth_cell
       else sight.truth(self, scenario, agents),
     )
 
