@@ -20,7 +20,6 @@ import pathlib
 
 from absl import flags
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import flags as shared
@@ -33,6 +32,7 @@ from rdrl import report
 from rdrl import scenario
 from rdrl import training
 from rdrl import types
+from rdrl.pipeline import matrix
 from rdrl.policy import egos
 from rdrl.report import tables
 
@@ -57,16 +57,7 @@ _PPO = (
   'ppo.learning_rate=1e-3',
   'ppo.entropy_weights=(0.01,0.003)',
 )
-_SCORES = (
-  'collision',
-  'at_fault_collision',
-  'static_collision',
-  'off_road',
-  'progress',
-  'is_comfortable',
-  'longitudinal_jerk',
-  'closed_loop_score',
-)
+_SCORES = (*matrix.SCORES, 'static_collision')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +96,7 @@ def environment(request, seeds, key):
 
 def train(request, env, key, directory):
   """A policy that is told the truth, after PPO."""
-  first = jax.eval_shape(
-    lambda: jax.vmap(env.start, (None, 0))(key, jnp.zeros(1, int)).observation
-  )
-  first = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), first)
-  policy = policies.create(key, policies.StateConfig(), first)
+  policy = policies.create(key, policies.StateConfig(), env.blank())
   return learn.reinforce(policy, env, None, request.config.ppo, key, directory)
 
 

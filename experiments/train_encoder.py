@@ -111,11 +111,7 @@ def show(request, key):
   config = request.config
   env, is_test = environment(request, key)
   keys = jax.random.split(key, 5)
-  first = jax.eval_shape(
-    lambda: jax.vmap(env.start, (None, 0))(key, jnp.zeros(1, int)).observation
-  )
-  first = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), first)
-  nobody = policies.create(keys[0], config.policy, first)
+  nobody = policies.create(keys[0], config.policy, env.blank())
 
   def drive(mask, num_drives, key):
     driven = dataclasses.replace(config.dagger, num_drives=num_drives)
@@ -134,30 +130,30 @@ def show(request, key):
 
 def errors(policy, shown):
   """How well a policy sees and copies, `{name: value}`."""
-
-  @jax.jit
-  def one(rows):
-    output = policies.apply(policy, rows.observation)
-    truth, weight = rows.observation.truth, jnp.ones(len(rows.weight))
-    found = perception.loss(output.seen, truth, weight)
-    off = jnp.abs(policies.mode(output) - rows.action)
-    hit = (output.seen[0] > 0) & truth.is_seen
-    return found | {
-      'cells seen': jnp.sum(hit) / jnp.sum(truth.is_seen),
-      'cells claimed that show nobody': jnp.sum(
-        (output.seen[0] > 0) & ~truth.is_seen
-      )
-      / jnp.maximum(jnp.sum(output.seen[0] > 0), 1),
-      'longitudinal error, anchors': jnp.mean(off[:, 1]),
-      'lateral error, anchors': jnp.mean(off[:, 0]),
-    }
-
   count = len(shown.weight) // _BATCH * _BATCH
   parts = [
-    jax.device_get(one(trees.take(shown, slice(begin, begin + _BATCH))))
+    jax.device_get(
+      _errors(policy, trees.take(shown, slice(begin, begin + _BATCH)))
+    )
     for begin in range(0, count, _BATCH)
   ]
   return {name: float(np.mean([x[name] for x in parts])) for name in parts[0]}
+
+
+@jax.jit
+def _errors(policy, shown):
+  output = policies.apply(policy, shown.observation)
+  truth, weight = shown.observation.truth, jnp.ones(len(shown.weight))
+  found = perception.loss(output.seen, truth, weight)
+  off = jnp.abs(policies.mode(output) - shown.action)
+  claimed = output.seen[0] > 0
+  return found | {
+    'cells seen': jnp.sum(claimed & truth.is_seen) / jnp.sum(truth.is_seen),
+    'cells claimed that show nobody': jnp.sum(claimed & ~truth.is_seen)
+    / jnp.maximum(jnp.sum(claimed), 1),
+    'longitudinal error, anchors': jnp.mean(off[:, 1]),
+    'lateral error, anchors': jnp.mean(off[:, 0]),
+  }
 
 
 def main():

@@ -209,11 +209,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
 
 def start(policy, env, config, key) -> Learner:
   """The `Learner` before the first update. Arguments as in `reinforce`."""
-  observation = jax.eval_shape(
-    lambda: jax.vmap(env.start, (None, 0))(key, jnp.zeros(1, int)).observation
-  )
   critic = policies.create_critic(
-    jax.random.fold_in(key, _CRITIC), config.critic, observation
+    jax.random.fold_in(key, _CRITIC), config.critic, env.blank()
   )
   return _start(policy.params, critic, env.num_scenarios, config)
 

@@ -258,6 +258,17 @@ class Env:
       else None,
     )
 
+  def blank(self) -> types.Observation:
+    """An `Observation` `[1]` of zeros in host memory, of the right shapes."""
+    shapes = jax.eval_shape(
+      lambda: (
+        jax.vmap(self.start, (None, 0))(
+          jax.random.key(0), jnp.zeros(1, int)
+        ).observation
+      )
+    )
+    return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+
   def advance(self, state: types.SimState, action) -> types.SimState:
     """`step` without a new image."""
     over = state.terminated | state.truncated
