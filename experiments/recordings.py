@@ -56,9 +56,7 @@ def asked_for(dirs, limit, options):
 def write(path, tree):
   """Writes JSON, whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_suffix('.tmp')
-  temporary.write_text(json.dumps(tree))
-  temporary.replace(path)
+  training.folders.write_text(path, json.dumps(tree))
 
 
 def scored(todo, workdir, score):

@@ -94,6 +94,11 @@ def multiply_quats(a, b):
   )
 
 
+def velocity(agent: types.AgentState):
+  """Velocity `[2]` in the world, m/s, of an agent with fields of shape `[]`."""
+  return agent.speed * jnp.stack([jnp.cos(agent.yaw), jnp.sin(agent.yaw)])
+
+
 def world_from_box(agents: types.AgentState):
   """`[..., 4, 4]` poses of the boxes of an `AgentState` of shape `[...]`."""
   cos, sin = jnp.cos(agents.yaw), jnp.sin(agents.yaw)

@@ -1,5 +1,5 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-"""Rows of PyTrees: taken, chosen, stacked, mapped in batches."""
+"""Rows of PyTrees: taken, chosen, joined, stacked, mapped in batches."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,14 @@ def map_batches(function, tree, batch_size):
   for begin in range(0, count, batch_size):
     rows = np.arange(begin, begin + batch_size) % count
     parts.append(jax.device_get(function(take(tree, rows))))
-  return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
+  return take(concatenate(parts), slice(count))
+
+
+def concatenate(trees):
+  """The rows of all `trees`, one after the other, in host memory."""
+  return jax.tree.map(
+    lambda *x: np.concatenate([np.asarray(part) for part in x]), *trees
+  )
 
 
 def stack(trees):

@@ -17,8 +17,10 @@ import tqdm
 from rdrl import policy as policies
 from rdrl import ranges
 from rdrl import sim
+from rdrl import trees
 from rdrl.learn import imitation
 from rdrl.policy import egos
+from rdrl.scenario import curriculum
 
 _TEACHER = imitation.SOURCES.index('teacher')
 
@@ -70,11 +72,11 @@ def demonstrate(policy, env, share, config, key, teacher=None, among=None):
     among = np.arange(env.num_scenarios)
   among = np.asarray(among, np.int32)
   adversary = np.asarray(env.scenarios.adversary)[among]
-  weights = _weights(adversary != 0, config.edited_share)
-  drives = -(-config.num_drives // config.num_envs) * config.num_envs
-  scenarios = jax.random.choice(
-    scenario_key, among, (drives,), p=jnp.asarray(weights)
+  weights = curriculum.mixed(
+    adversary != 0, jnp.ones(len(among)), config.edited_share
   )
+  drives = -(-config.num_drives // config.num_envs) * config.num_envs
+  scenarios = jax.random.choice(scenario_key, among, (drives,), p=weights)
   found, active = [], []
   for begin in tqdm.trange(0, drives, config.num_envs, desc='teacher'):
     rows = scenarios[begin : begin + config.num_envs]
@@ -90,8 +92,7 @@ def demonstrate(policy, env, share, config, key, teacher=None, among=None):
     )
     found.append(demonstrations)
     active.append(is_active)
-  active = np.concatenate(active)
-  return jax.tree.map(lambda *x: np.concatenate(x)[active], *found)
+  return trees.take(trees.concatenate(found), np.concatenate(active))
 
 
 @jax.jit
@@ -120,12 +121,3 @@ def _drive(policy, env, scenarios, share, key, teacher):
     return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
 
   return jax.tree.map(by_drive, (demonstrations, decisions.active))
-
-
-def _weights(edited, edited_share):
-  """`[n]` probability of each scenario, those edited together so likely."""
-  if edited.all() or not edited.any():
-    return np.full(len(edited), 1 / len(edited), np.float32)
-  share = np.where(edited, edited_share, 1 - edited_share)
-  count = np.where(edited, edited.sum(), (~edited).sum())
-  return (share / count).astype(np.float32)

@@ -184,9 +184,7 @@ def join(parts, config):
     parts: list of `Demonstrations`.
     config: an `ImitationConfig`.
   """
-  whole = jax.tree.map(
-    lambda *x: np.concatenate([np.asarray(part) for part in x]), *parts
-  )
+  whole = trees.concatenate(parts)
   return whole.replace(weight=_weights(whole, config))
 
 
@@ -429,7 +427,7 @@ def _encoded(policy, demonstrations, key, config, mirror_order):
     )
     for number in range(config.num_looks)
   ]
-  return jax.device_put(jax.tree.map(lambda *x: np.concatenate(x), *looks))
+  return jax.device_put(trees.concatenate(looks))
 
 
 @functools.partial(jax.jit, static_argnames=('config', 'mirror_order'))
@@ -493,11 +491,10 @@ def _step(state, demonstrations, key, i, config, network, mirror_order):
 
   def loss_fn(params):
     policy = policies.Policy(params, network)
-    if batch.tokens is None:
-      output = policies.apply(policy, batch.observation)
-    else:
-      tokens = batch.tokens.astype(jnp.float32)
-      output = policies.plan(policy, tokens, batch.observation)
+    tokens = batch.tokens
+    if tokens is not None:
+      tokens = tokens.astype(jnp.float32)
+    output = policies.output(policy, batch.observation, tokens)
     loss = imitation_loss(
       output, batch.action, batch.weight, config.target_widths
     )

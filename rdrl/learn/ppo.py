@@ -35,6 +35,7 @@ from rdrl import trees
 from rdrl import types
 from rdrl.learn import advantage as advantages
 from rdrl.learn import imitation
+from rdrl.scenario import curriculum
 
 # Indices into `types.REWARD_TERMS` of the terms with an auxiliary loss.
 _DYNAMIC, _STATIC, _POSITION, _HEADING = range(4)
@@ -231,18 +232,8 @@ def _start(params, critic, num_scenarios, config):
 
 def _weights(scenarios, failures, config):
   """`[V]` probability of each scenario, from how often the policy failed."""
-  edited = scenarios.adversary != 0
   rate = config.least_drawn + (1 - config.least_drawn) * failures
-
-  def part(mask):
-    return jnp.where(mask, rate, 0) / jnp.maximum(
-      jnp.sum(jnp.where(mask, rate, 0)), 1e-9
-    )
-
-  share = jnp.where(
-    jnp.all(edited), 1.0, jnp.where(jnp.any(edited), config.edited_share, 0.0)
-  )
-  return share * part(edited) + (1 - share) * part(~edited)
+  return curriculum.mixed(scenarios.adversary != 0, rate, config.edited_share)
 
 
 def _recorded(failures, scenario, failed, decay):
@@ -350,7 +341,7 @@ def collect(policy, critic, env, states, key, config, mesh=None):
     observation, tokens = states.observation, None
     if policies.has_tokens(policy):
       tokens = policies.encode(policy, observation)
-    output = _output(policy, observation, tokens)
+    output = policies.output(policy, observation, tokens)
     action = policies.sample(output, key)
     log_prob = policies.log_prob(output, action)
     value = policies.critic(critic, config.critic, observation)
@@ -378,13 +369,6 @@ def collect(policy, critic, env, states, key, config, mesh=None):
     tokens=tokens,
   )
   return transition, last_value
-
-
-def _output(policy, observation, tokens):
-  """`Output` from tokens where there are any."""
-  if tokens is None:
-    return policies.apply(policy, observation)
-  return policies.plan(policy, tokens, observation)
 
 
 def _batch(transition, last_value, anchor, config):
@@ -427,7 +411,9 @@ def _batch(transition, last_value, anchor, config):
     ),
     target=advantage + transition.value,
     side=side,
-    reference=_output(anchor, transition.observation, transition.tokens),
+    reference=policies.output(
+      anchor, transition.observation, transition.tokens
+    ),
   )
 
 
@@ -501,7 +487,7 @@ def _apply_both(policy, batch, demonstration, config):
   """Outputs of a minibatch `[t, E]` and of demonstrations `[b]`, or None."""
   seen = batch.transition.observation, batch.transition.tokens
   if demonstration is None:
-    return _output(policy, *seen), None
+    return policies.output(policy, *seen), None
   shown = demonstration.observation, None
   if not config.trains_encoder:
     tokens = jax.lax.stop_gradient(policies.encode(policy, shown[0]))
@@ -510,7 +496,7 @@ def _apply_both(policy, batch, demonstration, config):
   joined = jax.tree.map(
     lambda x, y: jnp.concatenate([x.reshape(-1, *x.shape[2:]), y]), seen, shown
   )
-  output = _output(policy, *joined)
+  output = policies.output(policy, *joined)
   count = math.prod(shape)
   return (
     jax.tree.map(lambda x: x[:count].reshape(*shape, *x.shape[1:]), output),

@@ -102,13 +102,9 @@ def run(request, workdir, recipes, seeds):
       )
   workdir = pathlib.Path(workdir)
   base = workdir / 'base'
-  runner.run(request, base, 'refine')
+  _, nouns = runner.compute(request, base, 'scenarios')
+  repaired, edited = nouns['donors'], nouns['scenarios']
   context = stages.Run(request, base)
-  recordings = stages.record(context)
-  fits = stages.fit(context, recordings)
-  repaired = stages.refine(context, fits, stages.prior(context, fits))
-  repaired = stages.donors(context, repaired)
-  edited = stages.scenarios(context, repaired)
   envs = stages.test_environments(context, repaired, edited)
   cells = []
   for seed in seeds:
@@ -137,9 +133,8 @@ def _kept(path, compute):
   if not file.exists():
     path.mkdir(parents=True, exist_ok=True)
     cell = compute(path)
-    temporary = file.with_suffix('.tmp')
-    temporary.write_text(json.dumps(dataclasses.asdict(cell)))
-    temporary.replace(file)
+    text = json.dumps(dataclasses.asdict(cell))
+    training.folders.write_text(file, text)
     shutil.rmtree(path / 'demonstrations', ignore_errors=True)
   return Cell(**json.loads(file.read_text()))
 

@@ -84,6 +84,25 @@ def run(request, workdir, until=config.STAGES[-1], prepare=None):
     The path of the report's page.
 
   Raises:
+    As `compute`.
+  """
+  page, _ = compute(request, workdir, until, prepare)
+  return page
+
+
+def compute(request, workdir, until, prepare=None):
+  """`run`, with what the stages made of it.
+
+  Args:
+    request: see `run`, as all others.
+    workdir: likewise.
+    until: likewise.
+    prepare: likewise.
+
+  Returns:
+    The path of the report's page, and the nouns by stage.
+
+  Raises:
     ValueError: if the request names nothing that there is or contradicts
       itself, or if `workdir` holds a run of another request.
     FileNotFoundError: if there is no such `data_dir`.
@@ -110,7 +129,7 @@ def run(request, workdir, until=config.STAGES[-1], prepare=None):
     if name != 'evaluate' or name == until:
       with timing.more('report'):
         reporter.write(name, nouns, timing.seconds)
-  return reporter.page
+  return reporter.page, nouns
 
 
 class _Reporter:

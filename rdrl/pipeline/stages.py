@@ -362,7 +362,7 @@ def prior(run: Run, fits) -> priors.Prior:
 
   clips = training.threads.each(pairs, fits)
   return priors.train(
-    jax.tree.map(lambda *x: np.concatenate(x), *clips),
+    trees.concatenate(clips),
     run.config.prior,
     run.key('prior'),
     run.folder('prior'),

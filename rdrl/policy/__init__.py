@@ -17,6 +17,7 @@ from rdrl.policy.policy import has_tokens as has_tokens
 from rdrl.policy.policy import log_prob as log_prob
 from rdrl.policy.policy import log_probs as log_probs
 from rdrl.policy.policy import mode as mode
+from rdrl.policy.policy import output as output
 from rdrl.policy.policy import plan as plan
 from rdrl.policy.policy import sample as sample
 from rdrl.policy.state import StateConfig as StateConfig

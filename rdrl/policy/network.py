@@ -97,9 +97,8 @@ class ImageEncoder(nn.Module):
   """Images `[B, F, C, h, w, 3]` uint8 to tokens `[B, C, n, m, width]`.
 
   The frames of a camera are channels of one image, which shows motion. Heights
-  and widths must be multiples of `Config.patch`: patches are few products of
-  many channels, which a CPU does three times faster than a pyramid of
-  convolutions.
+  and widths must be multiples of `Config.patch`. Patches are few products of
+  many channels, which a CPU does sooner than a pyramid of convolutions.
   """
 
   config: Config

@@ -48,7 +48,16 @@ class PlannerConfig:
   """
 
   accelerations: tuple[ranges.Signed, ...] = (
-    *(-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    -8.0,
+    -6.0,
+    -5.0,
+    -4.0,
+    -3.0,
+    -2.0,
+    -1.0,
+    0.0,
+    1.0,
+    2.0,
   )
   shifts: tuple[ranges.Signed, ...] = (-1.4, -0.7, 0.0, 0.7, 1.4)
   shift_time: ranges.Positive = 2.0
@@ -83,7 +92,7 @@ def plan(env, state: types.SimState, cruise, config=PlannerConfig()):
   ego = trees.take(state.agents, 0)
   time = config.look_time * (1 + jnp.arange(config.num_looks))
   along, offset, heading, _ = paths_lib.project(
-    ego.xy, *path, state.progress[0], _velocity(ego)
+    ego.xy, *path, state.progress[0], geometry.velocity(ego)
   )
   lean = jnp.tan(jnp.clip(geometry.wrap_angle(ego.yaw - heading), -0.5, 0.5))
   others = forecast(env, state, time, config)
@@ -219,7 +228,3 @@ def _meets(xy, yaw, size, others, sizes):
     sizes,
   )
   return jnp.any(meets & others.valid, -1)
-
-
-def _velocity(ego):
-  return ego.speed * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])

@@ -72,6 +72,13 @@ def apply(policy, observation) -> Output:
   return Output(lateral, longitudinal, seen)
 
 
+def output(policy, observation, tokens=None) -> Output:
+  """The `Output` from tokens where there are any, else from images."""
+  if tokens is None:
+    return apply(policy, observation)
+  return plan(policy, tokens, observation)
+
+
 def encode(policy, observation):
   """Tokens `[..., C, n, m, width]` of observations with any leading axes."""
 

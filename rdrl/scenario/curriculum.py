@@ -40,10 +40,27 @@ def weights(difficulty, is_edited, target, config):
   off = (jnp.asarray(difficulty) - target) / config.difficulty_width
   # Relative to the nearest, so that a target far from all does not underflow.
   least = jnp.min(jnp.where(is_edited, off**2, jnp.inf))
-  bell = jnp.where(is_edited, jnp.exp((least - off**2) / 2), 0)
-  even = ~is_edited
-  share = jnp.where(jnp.all(is_edited), 0.0, config.unedited_share)
-  share = jnp.where(jnp.any(is_edited), share, 1.0)
-  return share * even / jnp.maximum(jnp.sum(even), 1) + (
-    1 - share
-  ) * bell / jnp.maximum(jnp.sum(bell), 1e-9)
+  bell = jnp.where(is_edited, jnp.exp((least - off**2) / 2), 1)
+  return mixed(is_edited, bell, 1 - config.unedited_share)
+
+
+def mixed(is_edited, likeliness, edited_share):
+  """Probability of each scenario, those with an adversary together so likely.
+
+  Args:
+    is_edited: `[V]` bool, whether it has an adversary.
+    likeliness: `[V]` relative to the others of its kind.
+    edited_share: of all draws; if one kind is missing, the other gets all.
+
+  Returns:
+    `[V]`, of sum 1.
+  """
+  is_edited = jnp.asarray(is_edited)
+
+  def part(mask):
+    kind = jnp.where(mask, likeliness, 0)
+    return kind / jnp.maximum(jnp.sum(kind), 1e-9)
+
+  share = jnp.where(jnp.all(is_edited), 1.0, edited_share)
+  share = jnp.where(jnp.any(is_edited), share, 0.0)
+  return share * part(is_edited) + (1 - share) * part(~is_edited)

@@ -511,9 +511,7 @@ def of_sentences(scenarios, counts, config):
 
 def concatenate(scenarios):
   """One `Scenario` in host memory from a list of `Scenario` `[V]`."""
-  return jax.tree.map(
-    lambda *x: np.concatenate([np.asarray(part) for part in x]), *scenarios
-  )
+  return trees.concatenate(scenarios)
 
 
 def select(scenarios, behaviours):

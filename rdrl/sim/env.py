@@ -374,7 +374,9 @@ class Env:
   def _observation(self, scenario, agents, images, progress=None):
     ego = trees.take(agents, 0)
     path = self.paths.xy[scenario, 0], self.paths.valid[scenario, 0]
-    along, *_ = paths_lib.project(ego.xy, *path, progress, _velocity(ego))
+    along, *_ = paths_lib.project(
+      ego.xy, *path, progress, geometry.velocity(ego)
+    )
     points = jax.vmap(traffic.point_on_path, (None, None, 0))(
       *path, along + jnp.array(self.config.route_points)
     )
@@ -461,7 +463,7 @@ class Env:
         self.paths.xy[index, 0],
         self.paths.valid[index, 0],
         before.progress[0],
-        _velocity(ego),
+        geometry.velocity(ego),
       )
       heading += jnp.pi * controllers_lib.is_backing(
         self, index, 0, heading, along
@@ -495,7 +497,3 @@ class Env:
     lines = trees.take(self.scenes.map.stop_lines, scene)
     crossed = events_lib.crosses(before, after, size, lines)
     return jnp.any(crossed & (self.lights(scene, step) == types.LIGHT_STOP))
-
-
-def _velocity(ego):
-  return ego.speed * jnp.stack([jnp.cos(ego.yaw), jnp.sin(ego.yaw)])

@@ -131,9 +131,8 @@ def record(workdir, config):
   folders.claim(workdir, is_first)
   # Another process may have been here since.
   if not _agrees(path, leaves) and is_first:
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(leaves, indent=2, sort_keys=True) + '\n')
-    temporary.replace(path)
+    text = json.dumps(leaves, indent=2, sort_keys=True)
+    folders.write_text(path, text + '\n')
 
 
 def _agrees(path, leaves):

@@ -60,6 +60,14 @@ def claim(workdir, is_first=True):
   _claimed[workdir] = file
 
 
+def write_text(path, text):
+  """Writes a file whole or not at all, in place of the one that is there."""
+  path = pathlib.Path(path)
+  temporary = path.with_suffix('.tmp')
+  temporary.write_text(text)
+  temporary.replace(path)
+
+
 def place(path):
   """`path` below the work directory that this process has claimed, or None."""
   path = pathlib.Path(path).resolve()

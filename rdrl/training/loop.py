@@ -11,6 +11,7 @@ import numpy as np
 import tqdm
 
 from rdrl.training import checkpoints
+from rdrl.training import folders
 
 # Steps of a call on an accelerator, which does a small step sooner than Python
 # asks for the next one.
@@ -218,6 +219,4 @@ def _drop_lines_from(path, start):
     for line, step in zip(lines, steps, strict=True)
     if step is not None and step <= start
   ]
-  temporary = path.with_suffix('.tmp')
-  temporary.write_text(''.join(kept))
-  temporary.replace(path)
+  folders.write_text(path, ''.join(kept))
