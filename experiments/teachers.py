@@ -1,8 +1,10 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
-r"""Compares who could teach: rules, a planner, and a policy told the truth.
+r"""Compares who could teach: rules, a planner, and policies told the truth.
 
-Drives built-in streets by geometry alone, among adversaries of all families. A
-policy that is told whom the cameras see learns by PPO on other streets first:
+Drives built-in streets by geometry alone, among adversaries of all families.
+Policies that are told whom the cameras see learn on other streets first, one by
+PPO, and one, the student, from the teacher of the preset by DAgger: what a
+camera policy could do that sees perfectly.
 
   python -m experiments.teachers --workdir=runs/teachers
 
@@ -11,8 +13,8 @@ and a longer training:
 
   python -m experiments.teachers --num_streets=8 --set=ppo.num_updates=400
 
-WORKDIR gets config.json, the policy in policy/, metrics.jsonl in ppo/ and the
-table in scores.md.
+WORKDIR gets config.json, the policies in policy/ and student/, metrics.jsonl in
+ppo/ and round_*/ and the table in scores.md.
 """
 
 import dataclasses
@@ -47,8 +49,8 @@ _PER_FAMILY = flags.DEFINE_integer(
 )
 
 _FIRST = 1000
-# PPO on geometry alone, over what the preset has for images.
-_PPO = (
+# Training on geometry alone, over what the preset has for images.
+_GEOMETRY = (
   'ppo.num_envs=256',
   'ppo.num_updates=250',
   'ppo.num_minibatches=4',
@@ -56,6 +58,9 @@ _PPO = (
   'ppo.kl_weight=0',
   'ppo.learning_rate=1e-3',
   'ppo.entropy_weights=(0.01,0.003)',
+  'dagger.num_drives=512',
+  'dagger.num_envs=128',
+  'dagger.rounds=((1.0,600),(0.5,600),(0.2,600),(0.0,1500))',
 )
 _SCORES = (*matrix.SCORES, 'static_collision')
 
@@ -100,6 +105,27 @@ def train(request, env, key, directory):
   return learn.reinforce(policy, env, None, request.config.ppo, key, directory)
 
 
+def teach(request, env, key, workdir):
+  """A policy that is told the truth, after DAgger."""
+  config, parts = request.config, []
+  policy = policies.create(key, policies.StateConfig(), env.blank())
+  for number, (share, num_steps) in enumerate(config.dagger.rounds):
+    drive_key, key = jax.random.split(jax.random.fold_in(key, number))
+    part = learn.demonstrate(policy, env, share, config.dagger, drive_key)
+    seen = part.observation.replace(images=None)
+    parts.append(part.replace(observation=seen))
+    settings = dataclasses.replace(config.imitation, num_steps=num_steps)
+    policy = learn.imitate(
+      policy,
+      learn.join(parts, settings),
+      settings,
+      key,
+      workdir / f'round_{number}',
+      learn.mirror_order(env.scenes),
+    )
+  return policy
+
+
 def rows(drives):
   """Lines of a table: scores of each driver, of each family and of all."""
   behaviours = next(iter(drives.values())).behaviour
@@ -119,7 +145,7 @@ def rows(drives):
 
 def main():
   """Trains the policy, lets all drive and writes the table."""
-  config = training.config.override(presets.get(_PRESET.value), _PPO)
+  config = training.config.override(presets.get(_PRESET.value), _GEOMETRY)
   config = training.config.override(config, _SET.value)
   request = Request(
     _SEED.value,
@@ -136,15 +162,19 @@ def main():
     return training.checkpoints.stage(workdir / name, kind, compute)
 
   learnt = range(_FIRST, _FIRST + request.num_streets)
-  policy = kept(
-    'policy',
-    policies.Policy,
-    lambda: train(
-      request, environment(request, learnt, key), key, workdir / 'ppo'
-    ),
-  )
+
+  def learner(name, compute, directory):
+    def learnt_on():
+      env = environment(request, learnt, key)
+      return compute(request, env, key, directory)
+
+    return kept(name, policies.Policy, learnt_on)
+
+  policy = learner('policy', train, workdir / 'ppo')
+  student = learner('student', teach, workdir)
   env = environment(request, request.streets, jax.random.fold_in(key, 1))
-  drivers = {name: name for name in egos.EGOS} | {'state policy': policy}
+  drivers = {name: name for name in egos.EGOS}
+  drivers |= {'state policy': policy, 'student': student}
   drives = {
     name: kept(
       f'drives_{name.replace(" ", "_")}',

@@ -144,9 +144,9 @@ def errors(policy, shown):
 def _errors(policy, shown):
   output = policies.apply(policy, shown.observation)
   truth, weight = shown.observation.truth, jnp.ones(len(shown.weight))
-  found = perception.loss(output.seen, truth, weight)
+  found = perception.loss(output.percept, truth, weight)
   off = jnp.abs(policies.mode(output) - shown.action)
-  claimed = output.seen[0] > 0
+  claimed = output.percept.seen > 0
   return found | {
     'cells seen': jnp.sum(claimed & truth.is_seen) / jnp.sum(truth.is_seen),
     'cells claimed that show nobody': jnp.sum(claimed & ~truth.is_seen)
@@ -173,7 +173,7 @@ def main():
   policy = learn.imitate(
     policy,
     shown.training,
-    config.imitation,
+    dataclasses.replace(config.imitation, trains_encoder=True),
     jax.random.fold_in(key, 3),
     workdir / 'training',
     learn.mirror_order(rig),

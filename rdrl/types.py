@@ -75,6 +75,19 @@ class Camera:
 
 
 @struct.dataclass
+class Rig:
+  """How cameras are mounted on the ego.
+
+  Attributes:
+    camera_from_ego: `[..., C, 4, 4]` rigid transform into OpenCV axes.
+    intrinsics: `[..., C, 3, 3]` pixels.
+  """
+
+  camera_from_ego: Array
+  intrinsics: Array
+
+
+@struct.dataclass
 class Gaussians:
   """Anisotropic 3D Gaussians, parameters unconstrained.
 
@@ -381,6 +394,7 @@ class Observation:
     images: `[..., F, C, h, w, 3]` uint8, the last F decisions, newest last.
     speed: `[...]` m/s.
     route: `[..., R, 2]` points of the reference path ahead, ego frame, metres.
+    rig: `[..., C]` where the cameras look, for images of this size.
     truth: for what is trained with the policy, which does not see it; None
       where nobody asks.
   """
@@ -388,7 +402,25 @@ class Observation:
   images: Array
   speed: Array
   route: Array
+  rig: Rig
   truth: Truth | None = None
+
+
+@struct.dataclass
+class Percept:
+  """What a policy makes of its images.
+
+  Attributes:
+    tokens: `[..., C, n, m, width]` of the cells of each image.
+    seen: `[..., C, n, m]` logits of `Truth.is_seen`.
+    box: `[..., C, n, m, 6]` `Truth.box`, scaled to about unit size.
+    clearance: `[..., P, Q]` `Truth.clearance`, scaled likewise.
+  """
+
+  tokens: Array
+  seen: Array
+  box: Array
+  clearance: Array
 
 
 @struct.dataclass
@@ -477,7 +509,7 @@ class Transition:
   """One decision of a rollout, `[time, environment]` leading.
 
   Attributes:
-    observation: before the action; without images where `tokens` stand for
+    observation: before the action; without images where `percept` stands for
       them.
     action: `[..., 2]` int32 lateral and longitudinal anchor index.
     log_prob: `[..., 2]` of each stream under the acting policy.
@@ -487,8 +519,8 @@ class Transition:
     terminated: `[...]` bool.
     truncated: `[...]` bool.
     weight: `[...]` 1, or 0 for what came after the end of the episode.
-    tokens: `[..., C, n, m, width]` what an encoder that does not learn made of
-      the images; None where it learns or there is none.
+    percept: what an encoder that does not learn made of the images; None where
+      it learns or there is none.
   """
 
   observation: Observation
@@ -500,7 +532,7 @@ class Transition:
   terminated: Array
   truncated: Array
   weight: Array
-  tokens: Array | None = None
+  percept: Percept | None = None
 
 
 @struct.dataclass

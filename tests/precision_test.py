@@ -33,6 +33,7 @@ from rdrl.splat import trust
 from rdrl.splat.fitting import fit as fitting
 from rdrl.splat.fitting import optimise
 from rdrl.world import shading
+from tests import rigs
 from tests import rounding
 from tests.splat.fitting import fitting_test
 
@@ -391,6 +392,7 @@ def _policy():
     images=RNG.integers(0, 256, (3, 2, 1, 16, 24, 3), np.uint8),
     speed=jnp.float32(RNG.uniform(0, 15, 3)),
     route=jnp.float32(RNG.uniform(0, 30, (3, 5, 2))),
+    rig=rigs.around(3),
   )
   return _tells(policy_network.Network(config), observation)
 

@@ -36,6 +36,7 @@ OVERRIDES = (
   'sim.frames=1',
   'sim.horizon=8',
   'encoder=',
+  'imitation.trains_encoder=True',
   'policy.hidden=8',
   'policy.num_blocks=1',
   'policy.width=16',

@@ -317,8 +317,9 @@ def _ppo(size):
     config = training.config.override(presets.get('quickstart'), size.settings)
     hasty = config.splat.with_fit(num_steps=25, snapshot_fractions=())
     scene = splat.fit(_log(config.world), hasty, jax.random.key(0)).scene
+    settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
     env = sim.Env.create(
-      [scene], _replay(scene), _renderer(scene, config), config.sim
+      [scene], _replay(scene), _renderer(scene, config), settings
     )
     data = learn.imitation_data(env, config.imitation, jax.random.key(1))
     policy = policies.create(jax.random.key(2), config.policy, data.observation)

@@ -73,7 +73,7 @@ def mirror(observation: types.Observation, action, order):
   """Observations and actions `[B]` with left and right swapped.
 
   Args:
-    observation: `[B]`.
+    observation: `[B]`, with or without images.
     action: `[B, 2]` int32.
     order: from `mirror_order`.
   """
@@ -89,10 +89,13 @@ def mirror(observation: types.Observation, action, order):
       box=truth.box[..., order, :, ::-1, :] * sign,
       clearance=truth.clearance[..., ::-1],
     )
+  images = observation.images
   return types.Observation(
-    images=observation.images[..., order, :, ::-1, :],
+    images=None if images is None else images[..., order, :, ::-1, :],
     speed=observation.speed,
     route=observation.route * jnp.array([1.0, -1]),
+    # It is its own mirror image, or there was no order.
+    rig=observation.rig,
     truth=truth,
   ), action.at[..., 0].set(2 * anchors.STRAIGHT - action[..., 0])
 
@@ -101,7 +104,7 @@ def apply(observation, action, key, config, order):
   """Observations `[B]` and actions `[B, 2]` as they might have looked.
 
   Args:
-    observation: `[B]`.
+    observation: `[B]`; without images it is mirrored at most.
     action: `[B, 2]` int32.
     key: of every draw.
     config: an `AugmentConfig`, static.
@@ -117,6 +120,8 @@ def apply(observation, action, key, config, order):
       other,
     )
   images = observation.images
+  if images is None:
+    return observation, action
   count = len(images)
 
   def draw(key, limit, *shape):

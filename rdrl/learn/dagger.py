@@ -39,12 +39,12 @@ class DaggerConfig:
     trains_encoder: whether the image encoder learns on in these rounds.
   """
 
-  teacher: Annotated[str, ranges.OneOf(egos.EGOS)] = 'planner'
+  teacher: Annotated[str, ranges.OneOf(egos.EGOS)] = 'cautious'
   rounds: tuple[tuple[ranges.Share, ranges.Count], ...] = (
-    (1.0, 150),
-    (0.5, 150),
-    (0.2, 150),
-    (0.0, 300),
+    (1.0, 300),
+    (0.5, 300),
+    (0.2, 300),
+    (0.0, 900),
   )
   num_drives: ranges.Count = 128
   num_envs: ranges.Count = 32

@@ -56,6 +56,8 @@ class ImitationConfig:
       code. Their width is what PPO later explores.
     perception_weight: of the losses of `learn.perception`, where demonstrations
       tell the truth.
+    trains_encoder: whether the image encoder learns, too. If not, what it sees
+      is computed once, in `num_looks` looks of each demonstration.
     num_looks: how often each demonstration is shown, each time looking
       otherwise, to an encoder that does not learn.
     augment: how looks change.
@@ -71,14 +73,15 @@ class ImitationConfig:
   speed_change: ranges.NotNegative = 2.0
   rejoin_time: ranges.Positive = 1.2
   mix: tuple[ranges.Share, ranges.Share, ranges.Share] = (0.2, 0.2, 0.6)
-  balance_offset: ranges.Positive = 5.0
+  balance_offset: ranges.Positive = 1000.0
   balance_cap: ranges.Positive = 10.0
   target_widths: tuple[ranges.NotNegative, ranges.NotNegative] = (1.0, 2.0)
   perception_weight: ranges.NotNegative = 1.0
+  trains_encoder: bool = False
   num_looks: ranges.Count = 2
   augment: augmentation.AugmentConfig = augmentation.AugmentConfig()
   batch_size: ranges.Count = 64
-  num_steps: ranges.Count = 220
+  num_steps: ranges.Count = 400
   learning_rate: ranges.NotNegative = 1e-3
   weight_decay: ranges.NotNegative = 1e-4
 
@@ -92,15 +95,15 @@ class Demonstrations:
     action: `[M, 2]` int32.
     source: `[M]` int32 index into `SOURCES`.
     weight: `[M]`, mean 1.
-    tokens: `[M, C, n, m, width]` float16 what an encoder that does not learn
-      makes of the images, which are then None; else None.
+    percept: `[M]` float16, what an encoder that does not learn makes of the
+      images, which are then None; else None.
   """
 
   observation: types.Observation
   action: types.Array
   source: types.Array
   weight: types.Array
-  tokens: types.Array | None = None
+  percept: types.Percept | None = None
 
 
 def imitation_data(env, config, key, among=None):
@@ -350,13 +353,7 @@ def imitation_loss(output, action, weight, target_widths):
 
 
 def imitate(
-  policy,
-  demonstrations,
-  config,
-  key,
-  directory=None,
-  mirror_order=None,
-  trains_encoder=True,
+  policy, demonstrations, config, key, directory=None, mirror_order=None
 ):
   """Trains a policy to imitate demonstrations.
 
@@ -367,15 +364,14 @@ def imitate(
     key: of every draw.
     directory: for metric lines and checkpoints; None keeps nothing.
     mirror_order: see `augment`; None mirrors nothing.
-    trains_encoder: whether the image encoder learns, too. If not, its tokens
-      are computed once, of `config.num_looks` looks of each demonstration.
 
   Returns:
     The trained `Policy`, in host memory.
   """
   state = _start(policy.params, config)
   demonstrations = jax.device_put(demonstrations)
-  if not trains_encoder:
+  rests = policies.has_cameras(policy) and not config.trains_encoder
+  if rests:
     look_key = jax.random.fold_in(key, _LOOKS)
     demonstrations = _encoded(
       policy, demonstrations, look_key, config, mirror_order
@@ -395,7 +391,7 @@ def imitate(
     on_cpu=_ON_CPU,
   )
   params = jax.device_get(params)
-  if not trains_encoder:
+  if rests:
     # Decay of weights moves what has no gradient.
     params = policies.weights.with_encoder_of(params, policy.params)
   return policy.replace(params=params)
@@ -410,7 +406,7 @@ def _start(params, config):
 
 
 def _encoded(policy, demonstrations, key, config, mirror_order):
-  """Demonstrations `[looks M]` with tokens in place of images."""
+  """Demonstrations `[looks M]` with what is perceived in place of images."""
   count = len(demonstrations.weight)
   looks = [
     trees.map_batches(
@@ -440,11 +436,11 @@ def _encode(policy, demonstrations, rows, key, config, mirror_order):
     config,
     mirror_order,
   )
-  tokens = policies.encode(policy, observation).astype(jnp.float16)
+  percept = jax.tree.map(jnp.float16, policies.perceive(policy, observation))
   return batch.replace(
     observation=observation.replace(images=None, truth=None),
     action=action,
-    tokens=tokens,
+    percept=percept,
   )
 
 
@@ -455,7 +451,7 @@ def draw(demonstrations, key, batch_size, config=None, mirror_order=None):
     index_key, (batch_size,), 0, len(demonstrations.weight)
   )
   batch = trees.take(demonstrations, index)
-  if config is None or batch.tokens is not None:
+  if config is None or batch.percept is not None:
     return batch
   observation, action = augmentation.apply(
     batch.observation, batch.action, look_key, config, mirror_order
@@ -491,10 +487,8 @@ def _step(state, demonstrations, key, i, config, network, mirror_order):
 
   def loss_fn(params):
     policy = policies.Policy(params, network)
-    tokens = batch.tokens
-    if tokens is not None:
-      tokens = tokens.astype(jnp.float32)
-    output = policies.output(policy, batch.observation, tokens)
+    percept = jax.tree.map(jnp.float32, batch.percept)
+    output = policies.output(policy, batch.observation, percept)
     loss = imitation_loss(
       output, batch.action, batch.weight, config.target_widths
     )
@@ -505,8 +499,8 @@ def _step(state, demonstrations, key, i, config, network, mirror_order):
       'longitudinal_error_m': error[1] * anchors.LONGITUDINAL_SPACING,
     }
     truth = batch.observation.truth
-    if truth is not None:
-      losses = perception.loss(output.seen, truth, batch.weight)
+    if truth is not None and output.percept is not None:
+      losses = perception.loss(output.percept, truth, batch.weight)
       loss += config.perception_weight * sum(losses.values())
       metrics |= {f'{name}_loss': value for name, value in losses.items()}
     return loss, metrics | {'loss': loss}

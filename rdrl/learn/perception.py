@@ -13,27 +13,26 @@ _CLEAR = 4.0
 _SEEN = 4.0
 
 
-def loss(seen, truth: types.Truth, weight):
+def loss(percept: types.Percept, truth: types.Truth, weight):
   """Losses of a batch `[B]`, each `[]`.
 
   Args:
-    seen: `policy.Output.seen`.
+    percept: `[B]`.
     truth: of the same observations.
     weight: `[B]`.
 
   Returns:
     `{name: []}`: `seen` cross entropy of whether a cell shows somebody, `box`
     the absolute error where it does, `road` that of the clearance, both in
-    the units of `policy.network.Perception`.
+    the units of `Percept`.
   """
-  logit, box, road = seen
   there = 1.0 * truth.is_seen
-  entropy = optax.sigmoid_binary_cross_entropy(logit, there)
+  entropy = optax.sigmoid_binary_cross_entropy(percept.seen, there)
   entropy *= 1 + (_SEEN - 1) * there
   target = truth.box / jnp.array(network.BOX_SCALE)
-  error = jnp.mean(jnp.abs(box - target), -1) * there
+  error = jnp.mean(jnp.abs(percept.box - target), -1) * there
   clearance = jnp.clip(truth.clearance, -_CLEAR, _CLEAR)
-  off = jnp.abs(road - clearance / network.CLEARANCE_SCALE)
+  off = jnp.abs(percept.clearance - clearance / network.CLEARANCE_SCALE)
   share = weight / jnp.maximum(jnp.sum(weight), 1e-6)
   cells = jnp.sum(there * weight[:, None, None, None])
   return {

@@ -9,7 +9,7 @@ a loss in every update rather than every fifth update; a divergence from the
 imitation policy is penalised, too.
 
 A critic that is told the truth gives the values (`policy.state`). The image
-encoder may rest: its tokens are then computed once per rollout.
+encoder may rest: what it sees is then computed once per rollout.
 
 All environments are reset together, each to a scenario drawn by key, those
 rather in which the policy fails, and driven for one episode; what comes after
@@ -338,24 +338,24 @@ def collect(policy, critic, env, states, key, config, mesh=None):
   """
 
   def act(states, key):
-    observation, tokens = states.observation, None
-    if policies.has_tokens(policy):
-      tokens = policies.encode(policy, observation)
-    output = policies.output(policy, observation, tokens)
+    observation, percept = states.observation, None
+    if policies.has_cameras(policy):
+      percept = policies.perceive(policy, observation)
+    output = policies.output(policy, observation, percept)
     action = policies.sample(output, key)
     log_prob = policies.log_prob(output, action)
     value = policies.critic(critic, config.critic, observation)
-    if config.trains_encoder and tokens is not None:
-      tokens = None
+    if config.trains_encoder and percept is not None:
+      percept = None
     else:
       observation = observation.replace(images=None)
-    return action, (observation, tokens, log_prob, value)
+    return action, (observation, percept, log_prob, value)
 
   # By the horizon all is over; one decision more only looks at what is left.
   _, decisions = sim.unroll(env, act, states, key, env.config.horizon + 1, mesh)
   last_value = decisions.aux[-1][-1]
   decisions = trees.take(decisions, slice(-1))
-  observation, tokens, log_prob, value = decisions.aux
+  observation, percept, log_prob, value = decisions.aux
   transition = types.Transition(
     observation=observation,
     action=decisions.action,
@@ -366,7 +366,7 @@ def collect(policy, critic, env, states, key, config, mesh=None):
     terminated=decisions.terminated,
     truncated=decisions.truncated,
     weight=1.0 * decisions.active,
-    tokens=tokens,
+    percept=percept,
   )
   return transition, last_value
 
@@ -412,8 +412,8 @@ def _batch(transition, last_value, anchor, config):
     target=advantage + transition.value,
     side=side,
     reference=policies.output(
-      anchor, transition.observation, transition.tokens
-    ),
+      anchor, transition.observation, transition.percept
+    ).replace(percept=None),
   )
 
 
@@ -485,13 +485,13 @@ def auxiliary_loss(logs, action, advantage, side, weight, unclipped):
 
 def _apply_both(policy, batch, demonstration, config):
   """Outputs of a minibatch `[t, E]` and of demonstrations `[b]`, or None."""
-  seen = batch.transition.observation, batch.transition.tokens
+  seen = batch.transition.observation, batch.transition.percept
   if demonstration is None:
     return policies.output(policy, *seen), None
   shown = demonstration.observation, None
   if not config.trains_encoder:
-    tokens = jax.lax.stop_gradient(policies.encode(policy, shown[0]))
-    shown = shown[0].replace(images=None), tokens
+    percept = jax.lax.stop_gradient(policies.perceive(policy, shown[0]))
+    shown = shown[0].replace(images=None), percept
   shape = seen[0].speed.shape
   joined = jax.tree.map(
     lambda x, y: jnp.concatenate([x.reshape(-1, *x.shape[2:]), y]), seen, shown

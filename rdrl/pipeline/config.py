@@ -125,6 +125,11 @@ class Config:
         'scenario.first_start',
         f'at least sim.decision_steps, {self.sim.decision_steps}',
       )
+    if not (self.encoder or self.imitation.trains_encoder):
+      yield (
+        'imitation.trains_encoder',
+        'True, for a fresh encoder has learnt nothing yet',
+      )
     for name in ('image_height', 'image_width'):
       if getattr(self.sim, name) % self.policy.patch:
         yield f'sim.{name}', f'a multiple of policy.patch, {self.policy.patch}'

@@ -561,16 +561,15 @@ def imitate(run: Run, repaired, edited) -> Imitators:
   def shown(name, compute):
     return run.kept(learn.Demonstrations, compute, 'demonstrations', name)
 
-  def train(policy, parts, name, num_steps, trains_encoder=True):
-    demonstrations = learn.join(parts, config.imitation)
+  def train(policy, parts, name, settings):
+    demonstrations = learn.join(parts, settings)
     policy = learn.imitate(
       policy,
       demonstrations,
-      dataclasses.replace(config.imitation, num_steps=num_steps),
+      settings,
       run.key('imitate', name),
       run.folder('imitation', name),
       order,
-      trains_encoder,
     )
     return policy, demonstrations
 
@@ -589,9 +588,7 @@ def imitate(run: Run, repaired, edited) -> Imitators:
     shipped = config.encoder == 'shipped'
     path = policies.weights.SHIPPED if shipped else config.encoder
     policy = policies.weights.load(path, policy)
-  policy, demonstrations = train(
-    policy, parts, 'recorded', config.imitation.num_steps
-  )
+  policy, demonstrations = train(policy, parts, 'recorded', config.imitation)
   found = {'imitation': policy}
   for number, (share, num_steps) in enumerate(config.dagger.rounds):
     name = f'round_{number}'
@@ -603,9 +600,12 @@ def imitate(run: Run, repaired, edited) -> Imitators:
         ),
       )
     )
-    policy, demonstrations = train(
-      policy, parts, name, num_steps, config.dagger.trains_encoder
+    settings = dataclasses.replace(
+      config.imitation,
+      num_steps=num_steps,
+      trains_encoder=config.dagger.trains_encoder,
     )
+    policy, demonstrations = train(policy, parts, name, settings)
     found['dagger'] = policy
   return Imitators(env, demonstrations, found)
 

@@ -11,13 +11,13 @@ from rdrl.policy.policy import apply as apply
 from rdrl.policy.policy import create as create
 from rdrl.policy.policy import create_critic as create_critic
 from rdrl.policy.policy import critic as critic
-from rdrl.policy.policy import encode as encode
 from rdrl.policy.policy import entropy as entropy
-from rdrl.policy.policy import has_tokens as has_tokens
+from rdrl.policy.policy import has_cameras as has_cameras
 from rdrl.policy.policy import log_prob as log_prob
 from rdrl.policy.policy import log_probs as log_probs
 from rdrl.policy.policy import mode as mode
 from rdrl.policy.policy import output as output
+from rdrl.policy.policy import perceive as perceive
 from rdrl.policy.policy import plan as plan
 from rdrl.policy.policy import sample as sample
 from rdrl.policy.state import StateConfig as StateConfig

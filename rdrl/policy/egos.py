@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Drivers that know the state, to teach and to measure how hard scenarios are.
 
-`log replay` and `constant speed` heed nobody. `IDM`, `planner` and policies
-that are told the truth heed whom the ego's cameras see, so that a policy that
-has only the images can learn from them.
+`log replay` and `constant speed` heed nobody. `IDM`, `planner`, `cautious` and
+policies that are told the truth heed whom the ego's cameras see, so that a
+policy that has only the images can learn from them.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from rdrl.sim import anchors
 from rdrl.sim import sight
 from rdrl.world import traffic
 
-EGOS = ('log replay', 'constant speed', 'IDM', 'planner')
+EGOS = ('log replay', 'constant speed', 'IDM', 'planner', 'cautious')
 
 # Seconds ahead of the point that is pursued, and its least and greatest metres.
 _AHEAD, _NEAREST, _FARTHEST = 1.0, 5.0, 15.0
@@ -106,12 +106,16 @@ def action(ego, env, state):
     ego: static, one of `EGOS`. `constant speed` keeps that of the beginning;
       `IDM` is the Intelligent Driver Model (Treiber et al. 2000) with the
       parameters of the other traffic; it and the planner would like the
-      greatest speed of the recording.
+      greatest speed of the recording. `cautious` does what the slower of these
+      two does: the one keeps a distance, the other forecasts who crosses.
     env: `sim.Env`.
     state: `SimState` `[]`, of one environment.
   """
   paths = trees.take(env.paths, state.scenario)
   own = trees.take(state.agents, 0)
+  if ego == 'cautious':
+    one, other = (action(name, env, state) for name in ('IDM', 'planner'))
+    return jnp.where(one[1] < other[1], one, other)
   if ego == 'planner':
     return planner.plan(env, state, paths.desired_speed[0])
   start = env.scenarios.start[state.scenario]

@@ -16,6 +16,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from rdrl import geometry
 from rdrl import ranges
 from rdrl import types
 from rdrl.sim import anchors
@@ -24,6 +25,8 @@ from rdrl.sim import sight
 # m/s, and metres longitudinally and laterally, that bring speed and route to
 # about unit size. A lateral metre decides more than a longitudinal one.
 _SPEED_SCALE, _ROUTE_SCALE = 10.0, (20.0, 2.0)
+# Metres between cameras, and the rise of rays over a metre, of the same.
+_MOUNT_SCALE, _SLOPE_SCALE = 2.0, 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +35,16 @@ class Config:
 
   Attributes:
     patch: pixels of a side of what a token shows, not counting its neighbours.
-    hidden: channels between the pixels of a patch and its token.
-    num_blocks: residual blocks of the image encoder.
+    hidden: channels of the image encoder at half a patch, half of those at a
+      whole one.
+    num_blocks: residual blocks of each of these two levels.
     width: of tokens and planning query.
     num_layers: of the decoder.
     num_heads: of its attention.
   """
 
   patch: ranges.Count = 8
-  hidden: ranges.Count = 96
+  hidden: ranges.Count = 64
   num_blocks: ranges.CountOrNone = 2
   width: ranges.Count = 64
   num_layers: ranges.Count = 2
@@ -50,6 +54,8 @@ class Config:
     """See `ranges`."""
     if self.width % self.num_heads:
       yield 'num_heads', f'a divisor of the width, {self.width}'
+    if self.patch % 2:
+      yield 'patch', 'an even number'
 
 
 class Network(nn.Module):
@@ -76,21 +82,16 @@ class Network(nn.Module):
     Returns:
       What `plan` returns, and what `perceive` returns.
     """
-    tokens = self.encode(observation.images)
-    seen = self.perceive(tokens)
-    return self.plan(tokens, seen, observation), seen
+    percept = self.perceive(observation)
+    return self.plan(percept, observation), percept
 
-  def encode(self, images):
-    """Tokens `[B, C, n, m, width]` of images `[B, F, C, h, w, 3]` uint8."""
-    return self.encoder(images)
+  def perceive(self, observation) -> types.Percept:
+    """What the images `[B]` of an observation show."""
+    return self.perception(self.encoder(observation.images, observation.rig))
 
-  def plan(self, tokens, seen, observation):
+  def plan(self, percept, observation):
     """Lateral and longitudinal logits `[B, 61]`; images are not looked at."""
-    return self.planner(tokens, seen, observation)
-
-  def perceive(self, tokens):
-    """See `Perception`."""
-    return self.perception(tokens)
+    return self.planner(percept, observation)
 
 
 class ImageEncoder(nn.Module):
@@ -98,26 +99,58 @@ class ImageEncoder(nn.Module):
 
   The frames of a camera are channels of one image, which shows motion. Heights
   and widths must be multiples of `Config.patch`. Patches are few products of
-  many channels, which a CPU does sooner than a pyramid of convolutions.
+  many channels, which a CPU does sooner than a pyramid of convolutions. Each
+  token is told where on the rig it looks, since where somebody is and where he
+  goes follows from that, and a filter alone cannot tell.
   """
 
   config: Config
 
   @nn.compact
-  def __call__(self, images):
+  def __call__(self, images, rig: types.Rig):
     config, batch = self.config, len(images)
     x = einops.rearrange(
       images,
       'b f c (h i) (w j) k -> (b c) h w (f i j k)',
-      i=config.patch,
-      j=config.patch,
+      i=config.patch // 2,
+      j=config.patch // 2,
     )
-    x = x.astype(jnp.float32) / 127.5 - 1
-    x = nn.Dense(config.width)(nn.silu(nn.Dense(config.hidden)(x)))
+    x = nn.Dense(config.hidden)(x.astype(jnp.float32) / 127.5 - 1)
+    for _ in range(config.num_blocks):
+      x = x + Block()(x)
+    x = nn.LayerNorm()(x)
+    x = einops.rearrange(x, 'b (h i) (w j) k -> b h w (i j k)', i=2, j=2)
+    x = nn.Dense(2 * config.hidden)(x)
+    views = mlp(
+      _views(rig, *x.shape[1:3], config.patch), config.hidden, x.shape[-1]
+    )
+    x = x + views.reshape(x.shape)
     for _ in range(config.num_blocks):
       x = x + Block()(x)
     x = nn.Dense(config.width)(nn.LayerNorm()(x))
     return einops.rearrange(x, '(b c) h w d -> b c h w d', b=batch)
+
+
+def _views(rig, height, width, patch):
+  """Where cells look, `[B, C, n, m, 7]`: which way, from where and how wide."""
+  intrinsics = geometry.scale_intrinsics(rig.intrinsics, 1 / patch, 1 / patch)
+
+  def view(camera_from_ego, intrinsics):
+    origin, rays = geometry.pixel_rays(
+      types.Camera(camera_from_ego, intrinsics, height, width)
+    )
+    level = jnp.maximum(geometry.safe_norm(rays[..., :2], keepdims=True), 1e-3)
+    fixed = jnp.append(origin / _MOUNT_SCALE, intrinsics[0, 0] / width)
+    return jnp.concatenate(
+      [
+        rays[..., :2] / level,
+        _SLOPE_SCALE * rays[..., 2:] / level,
+        jnp.broadcast_to(fixed, (height, width, 4)),
+      ],
+      -1,
+    )
+
+  return jax.vmap(jax.vmap(view))(rig.camera_from_ego, intrinsics)
 
 
 class Block(nn.Module):
@@ -132,28 +165,30 @@ class Block(nn.Module):
 
 
 class Perception(nn.Module):
-  """Tokens `[B, C, n, m, width]` to whom they show, and where the road is.
+  """Tokens `[B, C, n, m, width]` to a `Percept`: whom they show, and the road.
 
-  Returns:
-    Logits `[B, C, n, m]` of `Truth.is_seen`; `Truth.box` `[B, C, n, m, 6]` in
-    units of `BOX_SCALE`; `Truth.clearance` `[B, P, Q]` in units of
-    `CLEARANCE_SCALE`.
+  Boxes are in units of `BOX_SCALE`, clearances in those of `CLEARANCE_SCALE`.
   """
 
   config: Config
 
   @nn.compact
   def __call__(self, tokens):
-    x = nn.silu(nn.Dense(self.config.width)(nn.LayerNorm()(tokens)))
-    found = nn.Dense(1 + len(BOX_SCALE))(x)
-    # What lies where in the images is what tells the way of the road.
-    low = nn.silu(nn.Dense(8)(tokens)).reshape(len(tokens), -1)
-    road = mlp(low, self.config.width, len(sight.AHEAD) * len(sight.ASIDE))
-    return (
-      found[..., 0],
-      found[..., 1:],
-      road.reshape(len(tokens), len(sight.AHEAD), len(sight.ASIDE)),
+    width = self.config.width
+    known = nn.LayerNorm()(tokens)
+    found = mlp(known, 2 * width, 1 + len(BOX_SCALE))
+    ahead, aside = jnp.meshgrid(
+      jnp.array(sight.AHEAD), jnp.array(sight.ASIDE), indexing='ij'
     )
+    places = jnp.stack([ahead, aside], -1) / jnp.array(BOX_SCALE[:2])
+    asked = mlp(places.reshape(-1, 2), width, width)
+    batch = len(tokens)
+    road = nn.MultiHeadDotProductAttention(self.config.num_heads)(
+      jnp.broadcast_to(asked, (batch, *asked.shape)),
+      known.reshape(batch, -1, width),
+    )
+    road = mlp(road + asked, width, 1).reshape(batch, *ahead.shape)
+    return types.Percept(tokens, found[..., 0], found[..., 1:], road)
 
 
 # Metres and m/s that bring `Truth.box` and `.clearance` to about unit size.
@@ -162,24 +197,27 @@ CLEARANCE_SCALE = 3.0
 
 
 class Planner(nn.Module):
-  """Tokens, what was perceived, speed and route to actions."""
+  """What was perceived, speed and route to actions."""
 
   config: Config
 
   @nn.compact
-  def __call__(self, tokens, seen, observation):
-    config = self.config
-    place = self.param('place', nn.initializers.normal(0.5), tokens.shape[1:])
-    # What is perceived is learnt from the truth alone.
-    logit, box, road = jax.lax.stop_gradient(seen)
-    there = nn.sigmoid(logit)[..., None]
-    tokens = nn.LayerNorm()(tokens) + place
-    tokens += nn.Dense(config.width)(jnp.concatenate([there, there * box], -1))
-    tokens = tokens.reshape(len(tokens), -1, config.width)
+  def __call__(self, percept, observation):
+    config, batch = self.config, len(percept.tokens)
+    # Whom tokens show is learnt from the truth alone.
+    seen = jax.lax.stop_gradient(percept)
+    there = nn.sigmoid(seen.seen)[..., None]
+    found = jnp.concatenate([there, there * seen.box], -1)
+    tokens = nn.LayerNorm()(percept.tokens) + nn.Dense(config.width)(found)
+    tokens = tokens.reshape(batch, -1, config.width)
+    # Who is seen is a set besides (Zaheer et al., arXiv 1703.06114): whoever
+    # matters counts in full, however small.
+    crowd = nn.silu(mlp(found, config.width, config.width))
+    crowd = jnp.max(there * crowd, (1, 2, 3))
     state = jnp.concatenate(
-      [own_state(observation), road.reshape(len(tokens), -1)], -1
+      [own_state(observation), seen.clearance.reshape(batch, -1), crowd], -1
     )
-    state = mlp(state, config.width, config.width)
+    state = mlp(state, 2 * config.width, config.width)
     query = self.param(
       'query', nn.initializers.normal(1.0), (1, 1, config.width)
     )

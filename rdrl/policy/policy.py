@@ -38,12 +38,12 @@ class Output:
   Attributes:
     lateral_logits: `[..., 61]`.
     longitudinal_logits: `[..., 61]`.
-    seen: what the tokens show, see `network.Perception`; None without tokens.
+    percept: what it made of the images; None where it has none.
   """
 
   lateral_logits: types.Array
   longitudinal_logits: types.Array
-  seen: tuple[types.Array, ...] | None = None
+  percept: types.Percept | None = None
 
 
 def create(key, config, observation):
@@ -68,43 +68,37 @@ def apply(policy, observation) -> Output:
   def call(observation):
     return _network(policy.config).apply(policy.params, observation)
 
-  (lateral, longitudinal), seen = _flat(call, observation)
-  return Output(lateral, longitudinal, seen)
+  (lateral, longitudinal), percept = _flat(call, observation)
+  return Output(lateral, longitudinal, percept)
 
 
-def output(policy, observation, tokens=None) -> Output:
-  """The `Output` from tokens where there are any, else from images."""
-  if tokens is None:
+def output(policy, observation, percept=None) -> Output:
+  """The `Output` of what was perceived where known, else of images."""
+  if percept is None:
     return apply(policy, observation)
-  return plan(policy, tokens, observation)
+  return plan(policy, percept, observation)
 
 
-def encode(policy, observation):
-  """Tokens `[..., C, n, m, width]` of observations with any leading axes."""
+def perceive(policy, observation) -> types.Percept:
+  """What the images of observations with any leading axes show."""
 
   def call(observation):
     return Network(policy.config).apply(
-      policy.params, observation.images, method='encode'
+      policy.params, observation, method='perceive'
     )
 
   return _flat(call, observation)
 
 
-def plan(policy, tokens, observation) -> Output:
-  """The `Output` of tokens from `encode`; images are not looked at."""
+def plan(policy, percept, observation) -> Output:
+  """The `Output` of what was perceived; images are not looked at."""
 
   def call(inputs):
-    tokens, observation = inputs
+    return Network(policy.config).apply(policy.params, *inputs, method='plan')
 
-    def both(network):
-      seen = network.perceive(tokens)
-      return network.plan(tokens, seen, observation), seen
-
-    return Network(policy.config).apply(policy.params, method=both)
-
-  inputs = tokens, observation.replace(images=None)
-  (lateral, longitudinal), seen = _flat(call, inputs, observation.speed)
-  return Output(lateral, longitudinal, seen)
+  inputs = percept, observation.replace(images=None)
+  lateral, longitudinal = _flat(call, inputs, observation.speed)
+  return Output(lateral, longitudinal, percept)
 
 
 def critic(params, config, observation):
@@ -136,7 +130,7 @@ def create_critic(key, config, observation):
   return jax.jit(state_lib.Critic(config).init)(key, one)
 
 
-def has_tokens(policy):
+def has_cameras(policy):
   """Whether a policy looks at images."""
   return isinstance(policy.config, Config)
 

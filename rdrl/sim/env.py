@@ -349,8 +349,8 @@ class Env:
     acceleration = (ego.speed - past.speed) / (steps * types.TIME_STEP)
     return dynamics.initial(ego, curvature, self.config), acceleration
 
-  def cameras(self, scenario, ego) -> types.Camera:
-    """Cameras `[C]` of an ego `[]` in a scenario `[]`, sized for a policy."""
+  def rig(self, scenario) -> types.Rig:
+    """Cameras `[C]` in a scenario `[]`, sized for a policy."""
     scenes, config = self.scenes, self.config
     scene = self.scenarios.scene[scenario]
     intrinsics = geometry.scale_intrinsics(
@@ -358,9 +358,14 @@ class Env:
       config.image_width / scenes.width,
       config.image_height / scenes.height,
     )
+    return types.Rig(scenes.camera_from_ego[scene], intrinsics)
+
+  def cameras(self, scenario, ego) -> types.Camera:
+    """Cameras `[C]` of an ego `[]` in a scenario `[]`, sized for a policy."""
+    rig, config = self.rig(scenario), self.config
     return geometry.mount_cameras(
-      scenes.camera_from_ego[scene],
-      intrinsics,
+      rig.camera_from_ego,
+      rig.intrinsics,
       ego,
       config.image_height,
       config.image_width,
@@ -384,6 +389,7 @@ class Env:
       images=images,
       speed=ego.speed,
       route=geometry.rotate_2d(points - ego.xy, -ego.yaw),
+      rig=self.rig(scenario),
       truth=None
       if not self.config.truth_cell
       else sight.truth(self, scenario, agents),

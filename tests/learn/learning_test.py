@@ -20,6 +20,7 @@ from rdrl import report
 from rdrl import sim
 from rdrl import training
 from rdrl import types
+from tests import rigs
 
 SIM = sim.Config(
   horizon=8, frames=1, image_height=4, image_width=4, truth_cell=4
@@ -32,6 +33,7 @@ IMITATION = learn.ImitationConfig(
   batch_size=32,
   num_steps=150,
   learning_rate=3e-3,
+  trains_encoder=True,
   # Each of the sixteen lamps is a pixel.
   augment=learn.AugmentConfig(noise=0, shift=0, cut=0),
 )
@@ -119,6 +121,7 @@ def _shown(source, speed, longitudinal, count):
       images=np.zeros((count, 1, 1, 4, 4, 3), np.uint8),
       speed=np.full(count, speed, np.float32),
       route=np.zeros((count, 5, 2), np.float32),
+      rig=rigs.around(count, size=(4, 4)),
     ),
     action=np.tile(np.array([[30, longitudinal]], np.int32), (count, 1)),
     source=np.full(count, learn.SOURCES.index(source), np.int32),

@@ -45,7 +45,7 @@ def _environment(road, place):
   return sim.Env.create([place], road.scenario(place), renderer, config)
 
 
-@pytest.mark.parametrize('ego', ['IDM', 'planner'])
+@pytest.mark.parametrize('ego', ['IDM', 'planner', 'cautious'])
 def test_a_teacher_heeds_whom_a_camera_sees_and_nobody_else(road, ego):
   ahead = (28.0, -1.75), (18.0, -1.75)
   behind = (-7.0, -1.75), (-30.0, 20.0)
@@ -64,6 +64,23 @@ def test_a_teacher_heeds_whom_a_camera_sees_and_nobody_else(road, ego):
   near, nearer = (chosen(place, 2) for place in ahead)
   # Longitudinal anchors: the nearer, the slower.
   assert nearer[1] < near[1] < free[1]
+
+
+@pytest.mark.parametrize('speed', [0, 4, 8])
+def test_the_cautious_one_does_what_the_slower_of_two_does(road, speed):
+  scene = road.scene(
+    road.straight(0, -1.75, 8), road.straight(18, -1.75, speed)
+  )
+  env = _environment(road, scene)
+
+  @jax.jit
+  def act(env):
+    state = env.start(jax.random.key(0), 0)
+    names = 'cautious', 'IDM', 'planner'
+    return [egos.action(name, env, state) for name in names]
+
+  cautious, idm, planner = (x.tolist() for x in act(env))
+  assert cautious == (idm if idm[1] < planner[1] else planner)
 
 
 def test_the_planner_passes_who_stands_half_in_its_lane(road):

@@ -9,6 +9,7 @@ import pytest
 
 from rdrl import policy as policies
 from rdrl import types
+from tests import rigs
 
 SMALL = policies.Config(hidden=8, num_blocks=1, width=16, num_layers=1)
 
@@ -18,6 +19,7 @@ def _policy(config, seed=0):
     images=np.zeros((1, 2, 3, 48, 80, 3), np.uint8),
     speed=np.zeros(1, np.float32),
     route=np.zeros((1, 5, 2), np.float32),
+    rig=rigs.around(1, yaws=(0.0, 1.0, -1.0), size=(48, 80)),
   )
   return policies.create(jax.random.key(seed), config, observation)
 

@@ -1,0 +1,205 @@
+# Copyright 2026 The rdrl Authors. Apache-2.0.
+r"""Times the whole loop of PPO and its parts, and a step of imitation.
+
+  python -m experiments.bench.training
+  python -m experiments.bench.training --envs=64,512  # on an accelerator
+
+prints one JSON line per case, beside a yardstick of the machine: a street is
+fitted hastily, then environments of it are driven and learnt from. `round` is
+one call of a compiled program, in which scenarios are drawn, images rendered
+and all updates done, and nothing passes between host and device; its line says
+how many images, decisions and minibatches a second that makes. The next lines
+say which share of it goes where: rendering (the round less the same one with
+black images), perceiving, and the updates, whose rate is that of the products
+that they must compute, beside the yardstick's.
+"""
+
+import dataclasses
+import time
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import flags as shared
+from experiments import presets
+from experiments.bench import timing
+from rdrl import learn
+from rdrl import policy as policies
+from rdrl import scenario
+from rdrl import sim
+from rdrl import splat
+from rdrl import training
+from rdrl import world
+from rdrl.learn import imitation
+from rdrl.learn import ppo
+
+_PRESET = shared.flag('preset', 'quickstart')
+_SET = shared.flag('set')
+_SEED = shared.flag('seed')
+_REPEATS = shared.flag('repeats', 5)
+_ENVS = flags.DEFINE_list('envs', ['32'], 'Environments of a round.')
+
+_HASTY = 25
+
+
+def environment(config, seed):
+  """`sim.Env` of a street of Gaussians that was hardly fitted."""
+  key = jax.random.key(seed)
+  log = world.record(world.build(1, config.world), config.world)
+  hasty = config.splat.with_fit(num_steps=_HASTY, snapshot_fractions=())
+  scene = splat.fit(log, hasty, key).scene
+  edited, _ = scenario.expand(scene, 0, config.scenario, key)
+  renderer = splat.Renderer.create(
+    [scene],
+    config.sim.image_height,
+    config.sim.image_width,
+    config.splat.render,
+  )
+  settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
+  return sim.Env.create([scene], edited, renderer, settings)
+
+
+def products(function, *arguments):
+  """Floating-point operations of what XLA compiles, without loops' repeats."""
+  return jax.jit(function).lower(*arguments).compile().cost_analysis()['flops']
+
+
+def time_round(env, policy, shown, config, repeats):
+  """Lines of a round of PPO, `(case, facts)`.
+
+  Args:
+    env: `sim.Env`, whose observations tell the truth.
+    policy: with cameras.
+    shown: `Demonstrations` that it imitates meanwhile.
+    config: `PpoConfig`.
+    repeats: calls that are timed.
+  """
+  key, mesh = jax.random.key(0), training.mesh.make()
+  begun = training.mesh.replicate(ppo.start(policy, env, config, key), mesh)
+  fixed = training.mesh.replicate((policy, env, shown), mesh)
+  number = jax.device_put(jnp.int32(config.warmup_updates))
+
+  def rounds(fixed):
+    learner = jax.tree.map(jnp.copy, begun)
+    times = []
+    for _ in range(1 + repeats):
+      with jax.transfer_guard('disallow'):
+        begin = time.perf_counter()
+        learner, _ = ppo._step(learner, *fixed, key, number, config, mesh)
+        jax.block_until_ready(learner)
+      times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:])), times[0]
+
+  black = sim.NoRenderer(
+    env.scenes.intrinsics.shape[1],
+    env.config.image_height,
+    env.config.image_width,
+  )
+  with timing.Compilations() as compiled:
+    whole, first = rounds(fixed)
+  blind, _ = rounds((policy, env.replace(renderer=black), shown))
+  envs, horizon = config.num_envs, env.config.horizon
+  # One decision more looks at what is left, and earlier frames come before.
+  looks = envs * (horizon + env.config.frames)
+  cameras = env.scenes.intrinsics.shape[1]
+  minibatches = config.num_epochs * config.num_minibatches
+  yield (
+    f'round, {envs} environments',
+    {
+      'median_s': whole,
+      'first_s': first,
+      'programs': compiled.count,
+      'images_per_s': looks * cameras / whole,
+      'decisions_per_s': envs * horizon / whole,
+      'minibatches_per_s': minibatches / whole,
+    },
+  )
+  yield (
+    'of which rendering',
+    {
+      'share': 1 - blind / whole,
+      'images_per_s': looks * cameras / (whole - blind),
+    },
+  )
+
+  states = jax.jit(jax.vmap(env.start, (None, 0)))(key, jnp.zeros(envs, int))
+  perceive_ms, _ = timing.median_ms(
+    jax.jit(policies.perceive), policy, states.observation, repeats=repeats
+  )
+  yield (
+    'of which perceiving',
+    {'share': 1e-3 * perceive_ms * (horizon + 1) / whole},
+  )
+  collect = jax.jit(
+    lambda env, states: ppo.collect(
+      policy, begun.critic, env, states, key, config, mesh
+    )
+  )
+  collect_ms, _ = timing.median_ms(collect, env, states, repeats=repeats)
+  transition, last = collect(env, states)
+  batch = ppo._batch(transition, last, policy, config)
+  piece = jax.tree.map(lambda x: x[: horizon // config.num_minibatches], batch)
+  demonstration = imitation.draw(shown, key, config.imitation_batch_size)
+
+  def update(nets, piece, demonstration):
+    loss = jax.grad(ppo._loss, has_aux=True)
+    return loss(nets, policy, piece, demonstration, number, 0.0, config)
+
+  nets = begun.params, begun.critic
+  flop = minibatches * products(update, nets, piece, demonstration)
+  seconds = whole - 1e-3 * collect_ms
+  yield (
+    'of which updates',
+    {'share': seconds / whole, 'gflop_per_s': 1e-9 * flop / seconds},
+  )
+
+
+def time_imitation(policy, shown, config, repeats):
+  """The line of a step of imitation that trains the encoder, too."""
+  state = imitation._start(policy.params, config)
+  key, count = jax.random.key(0), 10
+
+  def steps(i):
+    nonlocal state
+    state, _ = imitation._steps(
+      state, i, count, shown, key, config, policy.config, None
+    )
+    return state
+
+  median, _ = timing.median_ms(lambda: steps(jnp.int32(0)), repeats=repeats)
+
+  def gradient(params):
+    state = imitation._start(params, config)
+    return imitation._step(state, shown, key, 0, config, policy.config, None)
+
+  flop = products(gradient, policy.params)
+  yield (
+    f'step of imitation, {config.batch_size} observations',
+    {'median_ms': median / count, 'gflop_per_s': 1e-6 * flop * count / median},
+  )
+
+
+def main():
+  """Reports all cases."""
+  config = training.config.override(presets.get(_PRESET.value), _SET.value)
+  timing.yardstick()
+  env = environment(config, _SEED.value)
+  key = jax.random.key(_SEED.value)
+  shown = learn.imitation_data(env, config.imitation, key)
+  shown = jax.device_put(learn.join([shown], config.imitation))
+  policy = policies.create(key, config.policy, shown.observation)
+  for num_envs in shared.numbers(_ENVS, int):
+    settings = dataclasses.replace(config.ppo, num_envs=num_envs)
+    lines = time_round(env, policy, shown, settings, _REPEATS.value)
+    for case, facts in lines:
+      timing.report(case, **facts)
+  for case, facts in time_imitation(
+    policy, shown, config.imitation, _REPEATS.value
+  ):
+    timing.report(case, **facts)
+
+
+if __name__ == '__main__':
+  training.cli.run(main)
