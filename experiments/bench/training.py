@@ -84,22 +84,21 @@ def time_round(env, policy, shown, config, repeats):
   def rounds(fixed):
     learner = jax.tree.map(jnp.copy, begun)
     times = []
-    for _ in range(1 + repeats):
-      with jax.transfer_guard('disallow'):
+    with timing.Compilations() as compiled, jax.transfer_guard('disallow'):
+      for _ in range(1 + repeats):
         begin = time.perf_counter()
         learner, _ = ppo._step(learner, *fixed, key, number, config, mesh)
         jax.block_until_ready(learner)
-      times.append(time.perf_counter() - begin)
-    return float(np.median(times[1:])), times[0]
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:])), times[0], compiled.count
 
   black = sim.NoRenderer(
     env.scenes.intrinsics.shape[1],
     env.config.image_height,
     env.config.image_width,
   )
-  with timing.Compilations() as compiled:
-    whole, first = rounds(fixed)
-  blind, _ = rounds((policy, env.replace(renderer=black), shown))
+  whole, first, programs = rounds(fixed)
+  blind, *_ = rounds((policy, env.replace(renderer=black), shown))
   envs, horizon = config.num_envs, env.config.horizon
   # One decision more looks at what is left, and earlier frames come before.
   looks = envs * (horizon + env.config.frames)
@@ -110,7 +109,7 @@ def time_round(env, policy, shown, config, repeats):
     {
       'median_s': whole,
       'first_s': first,
-      'programs': compiled.count,
+      'programs': programs,
       'images_per_s': looks * cameras / whole,
       'decisions_per_s': envs * horizon / whole,
       'minibatches_per_s': minibatches / whole,
