@@ -43,7 +43,6 @@ from experiments.bench.street import pinhole
 from experiments.bench.street import street
 from rdrl import learn
 from rdrl import policy as policies
-from rdrl import sim
 from rdrl import splat
 from rdrl import training
 from rdrl import trees
@@ -315,11 +314,8 @@ def _ppo(size):
 
   def update():
     config = training.config.override(presets.get('quickstart'), size.settings)
-    hasty = config.splat.with_fit(num_steps=25, snapshot_fractions=())
-    scene = splat.fit(_log(config.world), hasty, jax.random.key(0)).scene
-    settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
-    env = sim.Env.create(
-      [scene], _replay(scene), _renderer(scene, config), settings
+    env = fits.hasty_environment(
+      _log(config.world), config, _replay, jax.random.key(0)
     )
     data = learn.imitation_data(env, config.imitation, jax.random.key(1))
     policy = policies.create(jax.random.key(2), config.policy, data.observation)
@@ -334,15 +330,6 @@ def _ppo(size):
     return facts | {'decisions_per_s': 1e3 * decisions / facts['median_ms']}
 
   yield f'ppo, {size.ppo_envs} environments', update
-
-
-def _renderer(scene, config):
-  return splat.Renderer.create(
-    [scene],
-    config.sim.image_height,
-    config.sim.image_width,
-    config.splat.render,
-  )
 
 
 def _replay(scene):

@@ -2,6 +2,7 @@
 """Times the steps of a real fit of a built-in street."""
 
 import contextlib
+import dataclasses
 import statistics
 import time
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from experiments import presets
 from experiments.bench import timing
+from rdrl import sim
 from rdrl import splat
 from rdrl import training
 from rdrl.splat.fitting import optimise
@@ -20,6 +22,8 @@ SIZES = {
   'middle': (32_768, 144, 240, 1),
   'large': (50_000, 192, 320, 3),
 }
+# Steps after which a scene shows something.
+_HASTY = 25
 
 
 def config_of(size, assignments=()):
@@ -44,6 +48,27 @@ def config_of(size, assignments=()):
       *assignments,
     ),
   )
+
+
+def hasty_environment(log, config, draw, key):
+  """`sim.Env` of a log that is hardly fitted; observations tell the truth.
+
+  Args:
+    log: to fit, for a few steps.
+    config: `pipeline.Config`.
+    draw: what makes `Scenario` `[V]` of the `Scene`.
+    key: of the fit.
+  """
+  hasty = config.splat.with_fit(num_steps=_HASTY, snapshot_fractions=())
+  scene = splat.fit(log, hasty, key).scene
+  renderer = splat.Renderer.create(
+    [scene],
+    config.sim.image_height,
+    config.sim.image_width,
+    config.splat.render,
+  )
+  settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
+  return sim.Env.create([scene], draw(scene), renderer, settings)
 
 
 def time_fit(log, config, key, num_steps):

@@ -24,12 +24,12 @@ import numpy as np
 
 from experiments import flags as shared
 from experiments import presets
+from experiments.bench import fits
 from experiments.bench import timing
 from rdrl import learn
 from rdrl import policy as policies
 from rdrl import scenario
 from rdrl import sim
-from rdrl import splat
 from rdrl import training
 from rdrl import world
 from rdrl.learn import imitation
@@ -41,24 +41,17 @@ _SEED = shared.flag('seed')
 _REPEATS = shared.flag('repeats', 5)
 _ENVS = flags.DEFINE_list('envs', ['32'], 'Environments of a round.')
 
-_HASTY = 25
-
 
 def environment(config, seed):
   """`sim.Env` of a street of Gaussians that was hardly fitted."""
   key = jax.random.key(seed)
+
+  def draw(scene):
+    edited, _ = scenario.expand(scene, 0, config.scenario, key)
+    return edited
+
   log = world.record(world.build(1, config.world), config.world)
-  hasty = config.splat.with_fit(num_steps=_HASTY, snapshot_fractions=())
-  scene = splat.fit(log, hasty, key).scene
-  edited, _ = scenario.expand(scene, 0, config.scenario, key)
-  renderer = splat.Renderer.create(
-    [scene],
-    config.sim.image_height,
-    config.sim.image_width,
-    config.splat.render,
-  )
-  settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
-  return sim.Env.create([scene], edited, renderer, settings)
+  return fits.hasty_environment(log, config, draw, key)
 
 
 def products(function, *arguments):

@@ -9,6 +9,7 @@ import tqdm
 
 from rdrl import scenario
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl import world
 
@@ -47,7 +48,7 @@ def build(seeds, world_config, scenario_config, key) -> Streets:
     streets.append(street)
     scenes.append(place)
     scenarios.append(found)
-  return Streets(streets, scenes, scenario.concatenate(scenarios))
+  return Streets(streets, scenes, trees.concatenate(scenarios))
 
 
 def environment(streets: Streets, config, is_drawn) -> sim.Env:

@@ -679,7 +679,7 @@ def _env(run, repaired, variants, is_real=False, tells_truth=False):
     config = dataclasses.replace(config, dynamics=run.config.reality)
   return sim.Env.create(
     scenes,
-    scenario.concatenate(variants),
+    trees.concatenate(variants),
     renderer(run, repaired, is_real, config.image_height, config.image_width),
     config,
   )

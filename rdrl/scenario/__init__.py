@@ -18,7 +18,6 @@ from rdrl.scenario.context import reserve
 from rdrl.scenario.curriculum import next_target
 from rdrl.scenario.curriculum import weights
 from rdrl.scenario.expansion import can_redraw
-from rdrl.scenario.expansion import concatenate
 from rdrl.scenario.expansion import draw_scenario
 from rdrl.scenario.expansion import edited
 from rdrl.scenario.expansion import expand
@@ -46,7 +45,6 @@ __all__ = [
   'Proposal',
   'can_redraw',
   'checks',
-  'concatenate',
   'draw_scenario',
   'edited',
   'edited_tracks',

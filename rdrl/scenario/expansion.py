@@ -408,7 +408,7 @@ def expand(scene, scene_index, config, key, adversary=None):
       config.accepted_per_sentence,
       number,
     )
-  return concatenate(parts), counts
+  return trees.concatenate(parts), counts
 
 
 def without_held_out(config: config_lib.Config) -> config_lib.Config:
@@ -507,11 +507,6 @@ def of_sentences(scenarios, counts, config):
       found[sentence] = trees.take(scenarios, slice(end - kept, end))
     end -= kept
   return dict(reversed(found.items()))
-
-
-def concatenate(scenarios):
-  """One `Scenario` in host memory from a list of `Scenario` `[V]`."""
-  return trees.concatenate(scenarios)
 
 
 def select(scenarios, behaviours):

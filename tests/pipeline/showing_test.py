@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdrl import scenario
+from rdrl import trees
 from rdrl.pipeline import showing
 from rdrl.pipeline import stages
 
@@ -32,7 +33,7 @@ def test_report_says_how_far_a_reference_is_from_the_recorded_ego(road):
     behaviour=np.int32(scenario.BEHAVIOURS.index('lateral_shift')),
   )
   pairs = [
-    _drive('jitters', place, scenario.concatenate([cousin, smoothed])),
+    _drive('jitters', place, trees.concatenate([cousin, smoothed])),
     _drive('is smooth', place, road.scenario(place)),
     _drive('has cousins alone', place, cousin),
   ]

@@ -822,7 +822,7 @@ def test_expand(traffic):
   assert np.all(same.all((1, 3)) | ~rest)
   only = scenario.select(variants, ['cut_in', 'log'])
   assert set(only.behaviour.tolist()) == {0, 1}
-  both = scenario.concatenate([variants, only])
+  both = trees.concatenate([variants, only])
   assert len(both.start) == len(variants.start) + len(only.start)
   with pytest.raises(ValueError, match='swerve'):
     scenario.select(variants, ['swerve'])
