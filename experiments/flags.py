@@ -78,6 +78,7 @@ flags.DEFINE_integer(
   None,
   'Draws of the rule-based Dynamic Adversary Agent for each scene.',
 )
+flags.DEFINE_list('envs', None, 'Numbers of environments that are timed.')
 flags.DEFINE_list('agents', None, 'Numbers of agents that are timed.')
 flags.DEFINE_list('suites', None, 'Suites to run, of those that --help names.')
 flags.DEFINE_list('backends', None, 'Who blends, of splat.raster.backends.')

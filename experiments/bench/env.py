@@ -48,7 +48,7 @@ _AGENTS = shared.flag('agents', ['32', '128'])
 _REPEATS = shared.flag('repeats', 20)
 _SEED = shared.flag('seed')
 _POINTS = flags.DEFINE_list('points', ['2000', '20000'], 'Points of a road.')
-_ENVS = flags.DEFINE_list('envs', ['1', '16', '64', '1024'], 'Environments.')
+_ENVS = shared.flag('envs', ['1', '16', '64', '1024'])
 
 # Steps per second of Waymax with 32 objects, by case, points and environments,
 # and the yardstick beside which they were measured, GFLOP/s and ms.

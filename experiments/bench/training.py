@@ -17,7 +17,6 @@ that they must compute, beside the yardstick's.
 import dataclasses
 import time
 
-from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,7 +38,7 @@ _PRESET = shared.flag('preset', 'quickstart')
 _SET = shared.flag('set')
 _SEED = shared.flag('seed')
 _REPEATS = shared.flag('repeats', 5)
-_ENVS = flags.DEFINE_list('envs', ['32'], 'Environments of a round.')
+_ENVS = shared.flag('envs', ['32'])
 
 
 def environment(config, seed):

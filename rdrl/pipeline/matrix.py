@@ -24,19 +24,32 @@ from rdrl.report import tables
 
 _RECORDED = f'trained_on={("log",)}'
 _COUSINS = f'trained_on={("log", *scenario.COUSINS)}'
-_NO_TEACHER, _NO_PPO = 'dagger.rounds=()', 'ppo.num_updates=0'
+_NO_TEACHER = 'dagger.rounds=()'
 # The teacher drives alone, for as many steps as all of our rounds.
 _CORNER_CASES = 'dagger.rounds=((1.0,{steps}),)'
 
-# Overrides of a configuration; `ours` is that itself.
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How a policy comes to be.
+
+  Attributes:
+    policy: of those that a run leaves, see `stages.Learned`.
+    overrides: of the configuration; recipes that share them share a run.
+  """
+
+  policy: str
+  overrides: tuple[str, ...] = ()
+
+
 RECIPES = {
-  'imitation of logs': (_RECORDED, _NO_TEACHER, _NO_PPO),
-  'imitation of logs and cousins': (_COUSINS, _NO_TEACHER, _NO_PPO),
-  'stage 1 of the paper': (_CORNER_CASES, _NO_PPO),
-  'RAD': (_RECORDED, _NO_TEACHER),
-  'ReconDreamer-RL': (_CORNER_CASES,),
-  'ours without PPO': (_NO_PPO,),
-  'ours': (),
+  'imitation of logs': Recipe('imitation', (_RECORDED, _NO_TEACHER)),
+  'RAD': Recipe('ppo', (_RECORDED, _NO_TEACHER)),
+  'imitation of logs and cousins': Recipe('imitation', (_COUSINS, _NO_TEACHER)),
+  'stage 1 of the paper': Recipe('dagger', (_CORNER_CASES,)),
+  'ReconDreamer-RL': Recipe('ppo', (_CORNER_CASES,)),
+  'ours without PPO': Recipe('dagger'),
+  'ours': Recipe('ppo'),
 }
 # The upper reference, which knows the state.
 REFERENCE = 'IDM'
@@ -59,7 +72,7 @@ class Cell:
   Attributes:
     recipe: in `RECIPES`, or the `REFERENCE`.
     seed: of learning.
-    seconds: of learning and driving.
+    seconds: of learning, that of an earlier recipe of its run included.
     scores: world to score to a value of each drive.
     behaviours: of each drive.
     scenes: of each drive.
@@ -76,12 +89,14 @@ class Cell:
 def of_recipe(config, recipe):
   """The configuration of a recipe."""
   steps = sum(steps for _, steps in config.dagger.rounds)
-  overrides = [x.format(steps=steps) for x in RECIPES[recipe]]
+  overrides = [x.format(steps=steps) for x in RECIPES[recipe].overrides]
   return training.config.override(config, overrides)
 
 
 def run(request, workdir, recipes, seeds):
   """Reconstructs once, then learns and drives cell by cell.
+
+  Recipes that differ in whether PPO follows learn together.
 
   Args:
     request: `Request`; its seed is that of reconstructions and scenarios.
@@ -108,55 +123,64 @@ def run(request, workdir, recipes, seeds):
   envs = stages.test_environments(context, repaired, edited)
   cells = []
   for seed in seeds:
-    for recipe in recipes:
-      name = f'{recipe.replace(" ", "_")}_{seed}'
-      cells.append(
-        _kept(
-          workdir / 'cells' / name,
-          lambda path, recipe=recipe, seed=seed: _cell(
-            request, base, path, repaired, edited, recipe, seed, envs
-          ),
+    for overrides in dict.fromkeys(RECIPES[name].overrides for name in recipes):
+      names = [name for name in recipes if RECIPES[name].overrides == overrides]
+      cells += _cells(context, repaired, edited, names, seed, envs)
+  path = workdir / 'cells' / f'{REFERENCE}.json'
+  if not path.exists():
+    _keep(path, _reference(context, envs))
+  return [*cells, _load(path)]
+
+
+def _cells(context, repaired, edited, recipes, seed, envs):
+  """A `Cell` of each of some recipes that share a run, computed once."""
+  workdir = context.workdir.parent
+  paths = {
+    name: workdir / 'cells' / f'{name.replace(" ", "_")}_{seed}.json'
+    for name in recipes
+  }
+  missing = [name for name in recipes if not paths[name].exists()]
+  if missing:
+    config = of_recipe(context.config, recipes[0])
+    request = dataclasses.replace(context.request, seed=seed, config=config)
+    folder = workdir / 'runs' / _run_name(recipes[0], seed)
+    own = stages.Run(request, folder, base=context.workdir)
+    timing = runner.Timing()
+    with timing.stage(f'{recipes[0]}, seed {seed}, stage 1'):
+      imitators = stages.imitate(own, repaired, edited)
+    learnt = imitators.policies
+    if any(RECIPES[name].policy == 'ppo' for name in missing):
+      with timing.stage(f'{recipes[0]}, seed {seed}, stage 2'):
+        learnt = stages.reinforce(own, imitators).policies
+    first, *second = timing.seconds.values()
+    for name in missing:
+      policy = RECIPES[name].policy
+      drives = {
+        world: report.evaluate(
+          learnt[policy], env, np.arange(env.num_scenarios), own.key('evaluate')
         )
-      )
-  cells.append(
-    _kept(
-      workdir / 'cells' / REFERENCE,
-      lambda path: _reference(context, envs),
-    )
-  )
-  return cells
+        for world, env in envs.items()
+      }
+      seconds = first + sum(second) * (policy == 'ppo')
+      _keep(paths[name], _scored(name, seed, seconds, envs, drives))
+    shutil.rmtree(folder / 'demonstrations', ignore_errors=True)
+  return [_load(path) for path in paths.values()]
 
 
-def _kept(path, compute):
-  """A `Cell` that is computed once; what it learnt on goes."""
-  file = path / 'scores.json'
-  if not file.exists():
-    path.mkdir(parents=True, exist_ok=True)
-    cell = compute(path)
-    text = json.dumps(dataclasses.asdict(cell))
-    training.folders.write_text(file, text)
-    shutil.rmtree(path / 'demonstrations', ignore_errors=True)
-  return Cell(**json.loads(file.read_text()))
+def _run_name(recipe, seed):
+  """Of the run that a recipe shares with those of the same overrides."""
+  overrides = RECIPES[recipe].overrides
+  first = next(x for x in RECIPES if RECIPES[x].overrides == overrides)
+  return f'{first.replace(" ", "_")}_{seed}'
 
 
-def _cell(request, base, path, repaired, edited, recipe, seed, envs):
-  config = of_recipe(request.config, recipe)
-  own = dataclasses.replace(request, seed=seed, config=config)
-  context = stages.Run(own, path, base=base)
-  timing = runner.Timing()
-  name = f'{recipe}, seed {seed}'
-  with timing.stage(name):
-    learned = stages.reinforce(
-      context, stages.imitate(context, repaired, edited)
-    )
-    *_, last = learned.policies.values()
-    drives = {
-      world: report.evaluate(
-        last, env, np.arange(env.num_scenarios), context.key('evaluate')
-      )
-      for world, env in envs.items()
-    }
-  return _scored(recipe, seed, timing.seconds[name], envs, drives)
+def _keep(path, cell):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  training.folders.write_text(path, json.dumps(dataclasses.asdict(cell)))
+
+
+def _load(path):
+  return Cell(**json.loads(path.read_text()))
 
 
 def _reference(context, envs):

@@ -37,6 +37,7 @@ IMITATION = learn.ImitationConfig(
   # Each of the sixteen lamps is a pixel.
   augment=learn.AugmentConfig(noise=0, shift=0, cut=0),
 )
+QUICK = dataclasses.replace(IMITATION, num_steps=2)
 PPO = learn.PpoConfig(num_envs=16, num_minibatches=4, warmup_updates=1)
 
 
@@ -59,9 +60,7 @@ def env(road):
 
 def _environment(road):
   """A drive at 10 m/s in an empty lane, and with a car parked in that lane."""
-  ego = road.straight(0, -1.75, 10, steps=61)
-  free = road.scene(ego, road.straight(200, 5.25, 0, steps=61))
-  parked = road.scene(ego, road.straight(46, -1.75, 0, steps=61))
+  free, parked = _place(road, 200, 5.25), _place(road, 46, -1.75)
   starts = (5, 10, 15, 20)
   scenarios = [
     road.scenario(place, start=np.int32(start), adversary=np.int32(adversary))
@@ -72,18 +71,39 @@ def _environment(road):
   return sim.Env.create([free], scenarios, _Gap(), SIM)
 
 
-def _imitator(env, directory=None, config=IMITATION, data=None):
-  if data is None:
-    data = learn.imitation_data(env, config, jax.random.key(0))
+def _place(road, x, y):
+  """The drive at 10 m/s, and a car parked at x, y."""
+  ego = road.straight(0, -1.75, 10, steps=61)
+  return road.scene(ego, road.straight(x, y, 0, steps=61))
+
+
+@pytest.fixture(scope='module')
+def recorded(road):
+  return _recorded(road)
+
+
+def _recorded(road):
+  """Demonstrations that drive on while a car comes near, in another lane.
+
+  A policy that imitates them has been shown to heed no lamp; without them, what
+  it would do about one is left to its initial parameters.
+  """
+  place = _place(road, 46, 5.25)
+  scenario = road.scenario(place, start=np.int32(5), adversary=np.int32(0))
+  env = sim.Env.create([place], scenario, _Gap(), SIM)
+  return learn.imitation_data(env, IMITATION, jax.random.key(0))
+
+
+def _imitator(data, directory=None, config=IMITATION):
   policy = policies.create(jax.random.key(1), NETWORK, data.observation)
   policy = learn.imitate(policy, data, config, jax.random.key(2), directory)
   return policy, data
 
 
 @pytest.fixture(scope='module')
-def learnt(env, tmp_path_factory):
+def learnt(recorded, tmp_path_factory):
   directory = tmp_path_factory.mktemp('imitation')
-  return *_imitator(env, directory), directory
+  return *_imitator(recorded, directory), directory
 
 
 def _collided(env, policy):
@@ -155,7 +175,9 @@ def test_rare_manoeuvres_are_balanced_within_shares_of_their_sources():
     assert one['-0.012 to 0.012 rad'] == pytest.approx(1)
 
 
-def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):
+def test_imitation_learns_to_drive_and_runs_into_whom_it_was_not_shown(
+  env, learnt
+):
   policy, _, directory = learnt
   lines = (directory / 'metrics.jsonl').read_text().splitlines()
   losses = [json.loads(line)['loss'] for line in lines]
@@ -167,12 +189,10 @@ def test_imitation_learns_to_drive_and_runs_into_what_it_never_saw(env, learnt):
 
 
 @pytest.mark.slow
-def test_steps_per_call_do_not_change_what_is_imitated(
-  env, learnt, monkeypatch
-):
+def test_steps_per_call_do_not_change_what_is_imitated(learnt, monkeypatch):
   policy, data, _ = learnt
   monkeypatch.setattr(training.loop, 'steps_per_call', lambda on_cpu: 50)
-  other, _ = _imitator(env, data=data)
+  other, _ = _imitator(data)
   jax.tree.map(np.testing.assert_array_equal, other.params, policy.params)
 
 
@@ -189,13 +209,13 @@ def _update(env, learnt, directory, **changes):
 def test_ppo_at_least_halves_collisions_and_drives_on_where_it_can(env, learnt):
   # Nothing ties it to who never braked, and exploring costs no comfort.
   weights = tuple(
-    {'progress': 0.05, 'time_to_collision': 0.2, 'comfort': 0.0}.get(name, 1.0)
+    {'progress': 0.1, 'time_to_collision': 0.2, 'comfort': 0.0}.get(name, 1.0)
     for name in types.REWARD_TERMS
   )
   config = dataclasses.replace(
     PPO,
     num_envs=128,
-    num_updates=40,
+    num_updates=80,
     discount=0.97,
     entropy_weights=(0.01, 0.01),
     kl_weight=0.0,
@@ -247,9 +267,9 @@ def test_training_that_goes_astray_is_named_and_its_checkpoint_stays(
 
 
 @pytest.mark.slow
-def test_eight_devices_learn_what_one_does(env, tmp_path):
-  quick = dataclasses.replace(IMITATION, num_steps=2)
-  _, lines = _update(env, _imitator(env, config=quick), tmp_path, num_updates=1)
+def test_eight_devices_learn_what_one_does(env, recorded, tmp_path):
+  learnt = _imitator(recorded, config=QUICK)
+  _, lines = _update(env, learnt, tmp_path, num_updates=1)
   flags = '--xla_force_host_platform_device_count=8'
   subprocess.run(
     [sys.executable, __file__, '--update', str(tmp_path / 'eight')],
@@ -273,9 +293,8 @@ def _update_by_command(directory):
   import conftest
 
   assert jax.device_count() == 8
-  env = _environment(conftest.Road)
-  quick = dataclasses.replace(IMITATION, num_steps=2)
-  _update(env, _imitator(env, config=quick), directory, num_updates=1)
+  learnt = _imitator(_recorded(conftest.Road), config=QUICK)
+  _update(_environment(conftest.Road), learnt, directory, num_updates=1)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,10 @@ from experiments import presets
 from rdrl import pipeline
 from rdrl import ranges
 from rdrl import scenario
+from rdrl import training
 from rdrl.pipeline import matrix
+from rdrl.pipeline import stages
+from tests import tiny
 
 
 def test_recipes_are_configurations_of_what_their_names_say():
@@ -21,10 +24,12 @@ def test_recipes_are_configurations_of_what_their_names_say():
   assert found['ours'] == ours
   logs = found['imitation of logs']
   assert logs.trained_on == ('log',)
-  assert not logs.dagger.rounds and not logs.ppo.num_updates
-  rad = found['RAD']
-  assert rad.trained_on == ('log',) and not rad.dagger.rounds
-  assert rad.ppo == ours.ppo
+  assert not logs.dagger.rounds
+  # Its imitation of logs is the other's, by the same run.
+  assert found['RAD'] == logs
+  policies = {name: one.policy for name, one in matrix.RECIPES.items()}
+  assert policies['imitation of logs'] == 'imitation'
+  assert policies['RAD'] == policies['ReconDreamer-RL'] == 'ppo'
   paper = found['ReconDreamer-RL']
   # The teacher alone drives, for as many steps as in all of our rounds.
   ((share, steps),) = paper.dagger.rounds
@@ -77,6 +82,34 @@ def test_an_unknown_recipe_is_named(tmp_path):
   with pytest.raises(ValueError, match="recipe 'luck'"):
     matrix.run(request, tmp_path, ['luck'], [0])
   assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_recipes_of_one_run_learn_once_and_cells_are_kept(
+  tmp_path, monkeypatch
+):
+  config = training.config.override(pipeline.Config(), tiny.OVERRIDES)
+  request = pipeline.Request('world', None, 0, config)
+  imitate, seeds = stages.imitate, []
+
+  def counted(run, *inputs):
+    seeds.append(run.request.seed)
+    return imitate(run, *inputs)
+
+  monkeypatch.setattr(stages, 'imitate', counted)
+  recipes = ['imitation of logs', 'RAD']
+  first = matrix.run(request, tmp_path, recipes, [3])
+  assert [cell.recipe for cell in first] == [*recipes, 'IDM']
+  assert seeds == [3]
+  imitator, rad, _ = first
+  assert 0 < imitator.seconds < rad.seconds
+  assert set(rad.scores) == {'simulator', 'world'}
+  assert matrix.run(request, tmp_path, recipes, [3]) == first
+  assert seeds == [3]
+  # A cell that is gone comes back as it was.
+  (tmp_path / 'cells/RAD_3.json').unlink()
+  again = matrix.run(request, tmp_path, recipes, [3])
+  assert again[1].scores == rad.scores and again[0] == imitator
 
 
 if __name__ == '__main__':
