@@ -5,17 +5,12 @@ from rdrl import pipeline
 from rdrl import training
 
 _CPU = (
-  'splat.fit.num_steps=1500',
-  'splat.fit.refit_steps=800',
-  'prior.num_steps=400',
-  'refine.num_clips=64',
-  'train_seeds=(1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16)',
+  'train_seeds=(1,2,3,4,5,6,7,8)',
   'test_seeds=(101,102,103,104)',
   'num_test_drives=256',
-  'dagger.num_drives=256',
-  'dagger.rounds=((1.0,400),(0.5,400),(0.2,400),(0.0,400),(0.0,1500))',
+  'dagger.num_drives=192',
+  'dagger.rounds=((1.0,300),(0.5,300),(0.2,300),(0.0,300),(0.0,1200))',
   'ppo.num_envs=64',
-  'ppo.num_updates=30',
 )
 # One accelerator of 80 GB: sizes of the papers where they give any.
 _GPU = (

@@ -94,10 +94,10 @@ class PpoConfig:
   num_epochs: ranges.Count = 3
   num_minibatches: ranges.Count = 2
   value_weight: ranges.NotNegative = 0.5
-  entropy_weights: tuple[ranges.NotNegative, ranges.NotNegative] = (3e-3, 3e-4)
+  entropy_weights: tuple[ranges.NotNegative, ranges.NotNegative] = (3e-4, 0.0)
   auxiliary_weight: ranges.NotNegative = 1.0
   imitation_weight: ranges.NotNegative = 0.05
-  kl_weight: ranges.NotNegative = 0.03
+  kl_weight: ranges.NotNegative = 1.0
   target_kl: ranges.Positive = 0.05
   warmup_updates: ranges.CountOrNone = 2
   imitation_batch_size: ranges.Count = 32

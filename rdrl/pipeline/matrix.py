@@ -24,9 +24,13 @@ from rdrl.report import tables
 
 _RECORDED = f'trained_on={("log",)}'
 _COUSINS = f'trained_on={("log", *scenario.COUSINS)}'
-_NO_TEACHER = 'dagger.rounds=()'
 # The teacher drives alone, for as many steps as all of our rounds.
 _CORNER_CASES = 'dagger.rounds=((1.0,{steps}),)'
+# Ours stays near to who was shown how; whoever was not must get away from it.
+_EXPLORING = ('ppo.kl_weight=0.03', 'ppo.entropy_weights=(0.003,0.0003)')
+_NO_TEACHER = 'dagger.rounds=()'
+_RAD = (_RECORDED, _NO_TEACHER, *_EXPLORING)
+_PAPER = (_CORNER_CASES, *_EXPLORING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +47,11 @@ class Recipe:
 
 
 RECIPES = {
-  'imitation of logs': Recipe('imitation', (_RECORDED, _NO_TEACHER)),
-  'RAD': Recipe('ppo', (_RECORDED, _NO_TEACHER)),
+  'imitation of logs': Recipe('imitation', _RAD),
+  'RAD': Recipe('ppo', _RAD),
   'imitation of logs and cousins': Recipe('imitation', (_COUSINS, _NO_TEACHER)),
-  'stage 1 of the paper': Recipe('dagger', (_CORNER_CASES,)),
-  'ReconDreamer-RL': Recipe('ppo', (_CORNER_CASES,)),
+  'stage 1 of the paper': Recipe('dagger', _PAPER),
+  'ReconDreamer-RL': Recipe('ppo', _PAPER),
   'ours without PPO': Recipe('dagger'),
   'ours': Recipe('ppo'),
 }

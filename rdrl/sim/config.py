@@ -75,13 +75,13 @@ class Config:
   static_deviation: ranges.NotNegative = 0.2
   lane_width: ranges.Positive = 3.5
   reward_weights: tuple[ranges.NotNegative, ...] = (
-    1.0,
-    1.0,
-    1.0,
-    1.0,
+    3.0,
+    3.0,
+    3.0,
+    3.0,
     0.1,
     0.2,
-    0.05,
+    0.2,
   )
   time_to_collision: ranges.NotNegative = 0.95
   comfort_acceleration: ranges.SignedInterval = (-4.05, 2.40)
