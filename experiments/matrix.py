@@ -11,8 +11,13 @@ Fewer recipes, and one seed:
 
   python -m experiments.matrix --recipes='ours,RAD,imitation of logs' --seeds=0
 
-WORKDIR gets the reconstructions in base/, a folder of each cell in cells/ and
-the tables in matrix.md.
+What each part of ours is worth, and what more streets are:
+
+  python -m experiments.matrix --recipes='ours without PPO,ablations,streets'
+
+WORKDIR gets the reconstructions in base/, a file of each cell in cells/, the
+tables in matrix.md and pictures of them. Where all cells are there, such as
+those of other machines, tables and pictures are made from them alone.
 """
 
 import pathlib
@@ -26,30 +31,89 @@ from rdrl import pipeline
 from rdrl import training
 from rdrl.pipeline import matrix
 from rdrl.report import metrics
+from rdrl.report import plots
 
 _PRESET = shared.flag('preset', 'cpu')
 _SET = shared.flag('set')
 _SEED = shared.flag('seed')
 _WORKDIR = shared.flag('workdir', 'runs/matrix')
 _RECIPES = flags.DEFINE_list(
-  'recipes', list(matrix.RECIPES), 'Which, of those that there are.'
+  'recipes',
+  ['compared'],
+  'Which: compared, ablations, streets, or names of those, which are '
+  + '; '.join(matrix.RECIPES),
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of learning.')
 
 
+_GROUPS = {
+  'compared': matrix.COMPARED,
+  'ablations': matrix.ABLATIONS,
+  'streets': matrix.STREETS,
+}
+_SHOWN = 'at_fault_collision'
+
+
+def recipes(names):
+  """Names of recipes, groups of them spelt out."""
+  return list(
+    dict.fromkeys(x for name in names for x in _GROUPS.get(name, [name]))
+  )
+
+
 def lines(cells, config):
   """Lines of all tables."""
+  label = metrics.METRICS[_SHOWN].label
   for world in cells[0].scores:
     for score in matrix.SCORES:
       yield f'## {metrics.METRICS[score].label}, {world}'
       yield ''
       yield from matrix.table(cells, config, world, score)
       yield ''
+    for columns in (matrix.families, matrix.streets):
+      yield f'## {label} by {columns.__name__}, {world}'
+      yield ''
+      yield from matrix.table(cells, config, world, _SHOWN, columns)
+      yield ''
+    if any(cell.recipe == matrix.BASELINE for cell in cells):
+      yield f'## {label} over that of {matrix.BASELINE}, {world}'
+      yield ''
+      yield from matrix.table(
+        cells, config, world, _SHOWN, baseline=matrix.BASELINE
+      )
+      yield ''
   yield '## Seconds of a cell'
   yield ''
   for recipe in dict.fromkeys(cell.recipe for cell in cells):
     taken = [cell.seconds for cell in cells if cell.recipe == recipe]
     yield f'- {recipe}: {np.mean(taken):.0f}'
+
+
+def draw(cells, config, folder):
+  """Pictures of at-fault collisions: of all recipes, and by streets."""
+  mask = matrix.groups(cells[0], config)['all families']
+  label = f'{metrics.METRICS[_SHOWN].label}, all families'
+  curve = {}
+  for world in cells[0].scores:
+    found = matrix.summaries(cells, world, _SHOWN, mask)
+    plots.bars(
+      folder / f'{_SHOWN}_{world}.svg',
+      {name: one['mean'] for name, one in found.items()},
+      f'{label}, {world}',
+      {name: (one['low'], one['high']) for name, one in found.items()},
+    )
+    by_count = {
+      recipe.num_streets: found[name]
+      for name, recipe in matrix.STREETS.items()
+      if name in found
+    }
+    columns = [
+      [one[key] for one in by_count.values()] for key in ('mean', 'low', 'high')
+    ]
+    curve[world] = (list(by_count), *columns)
+  if by_count:
+    path = folder / f'{_SHOWN}_by_streets.svg'
+    plots.curves(path, curve, 'streets learnt on', label)
 
 
 def main():
@@ -60,10 +124,11 @@ def main():
   workdir = pathlib.Path(_WORKDIR.value)
   training.mesh.start()
   cells = matrix.run(
-    request, workdir, _RECIPES.value, shared.numbers(_SEEDS, int)
+    request, workdir, recipes(_RECIPES.value), shared.numbers(_SEEDS, int)
   )
   text = '\n'.join(lines(cells, config))
   (workdir / 'matrix.md').write_text(text + '\n')
+  draw(cells, config, workdir)
   print(text)
 
 

@@ -19,6 +19,7 @@ ppo/ and round_*/ and the table in scores.md.
 
 import dataclasses
 import pathlib
+import zlib
 
 from absl import flags
 import jax
@@ -107,22 +108,20 @@ def train(request, env, key, directory):
 
 def teach(request, env, key, workdir):
   """A policy that is told the truth, after DAgger."""
-  config, parts = request.config, []
+  config = request.config
   policy = policies.create(key, policies.StateConfig(), env.blank())
-  for number, (share, num_steps) in enumerate(config.dagger.rounds):
-    drive_key, key = jax.random.split(jax.random.fold_in(key, number))
-    part = learn.demonstrate(policy, env, share, config.dagger, drive_key)
-    seen = part.observation.replace(images=None)
-    parts.append(part.replace(observation=seen))
-    settings = dataclasses.replace(config.imitation, num_steps=num_steps)
-    policy = learn.imitate(
-      policy,
-      learn.join(parts, settings),
-      settings,
-      key,
-      workdir / f'round_{number}',
-      learn.mirror_order(env.scenes),
-    )
+  policy, _ = learn.teach(
+    policy,
+    env,
+    [],
+    config.dagger,
+    config.imitation,
+    lambda *names: jax.random.fold_in(
+      key, zlib.crc32('/'.join(names).encode())
+    ),
+    learn.mirror_order(env.scenes),
+    folder=lambda name: workdir / name,
+  )
   return policy
 
 

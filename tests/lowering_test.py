@@ -185,10 +185,11 @@ def test_an_update_of_ppo_renders_by_kernels(platform, road):
     lambda policy: ppo.start(policy, env, learner, jax.random.key(0)), policy
   )
   demonstrations = learn.Demonstrations(
-    observation=states.observation,
+    observation=states.observation.replace(images=None),
     action=np.zeros((3, 2), np.int32),
     source=np.zeros(3, np.int32),
     weight=np.ones(3, np.float32),
+    percept=jax.eval_shape(policies.perceive, policy, states.observation),
   )
   arguments = (
     begun,

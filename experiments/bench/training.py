@@ -69,6 +69,7 @@ def time_round(env, policy, shown, config, repeats):
     repeats: calls that are timed.
   """
   key, mesh = jax.random.key(0), training.mesh.make()
+  shown = ppo.imitable(policy, shown, config, key)
   begun = training.mesh.replicate(ppo.start(policy, env, config, key), mesh)
   fixed = training.mesh.replicate((policy, env, shown), mesh)
   number = jax.device_put(jnp.int32(config.warmup_updates))

@@ -52,6 +52,66 @@ class DaggerConfig:
   trains_encoder: bool = False
 
 
+def teach(
+  policy,
+  env,
+  parts,
+  config,
+  settings,
+  key,
+  mirror_order=None,
+  keep=lambda name, compute: compute(),
+  folder=lambda name: None,
+):
+  """All rounds, each followed by imitation of all that was shown so far.
+
+  Args:
+    policy: to start from.
+    env: `sim.Env` whose observations tell the truth.
+    parts: list of `Demonstrations` from before.
+    config: a `DaggerConfig`.
+    settings: an `ImitationConfig`; steps and whether the encoder learns are
+      those of `config`.
+    key: function of a purpose and a round's name to a random key.
+    mirror_order: see `augment`.
+    keep: function of a round's name and of what computes its demonstrations,
+      which returns them.
+    folder: function of a round's name to where its training is kept, or None.
+
+  Returns:
+    The `Policy`, and the `Demonstrations` that it learnt from at last.
+
+  Raises:
+    ValueError: if there is no round.
+  """
+  if not config.rounds:
+    raise ValueError('teach: dagger.rounds is empty')
+  parts = list(parts)
+  for number, (share, num_steps) in enumerate(config.rounds):
+    name = f'round_{number}'
+    parts.append(
+      keep(
+        name,
+        lambda policy=policy, share=share, name=name: demonstrate(
+          policy, env, share, config, key('demonstrate', name)
+        ),
+      )
+    )
+    own = dataclasses.replace(
+      settings, num_steps=num_steps, trains_encoder=config.trains_encoder
+    )
+    demonstrations = imitation.join(parts, own)
+    policy = imitation.imitate(
+      policy,
+      demonstrations,
+      own,
+      key('imitate', name),
+      folder(name),
+      mirror_order,
+    )
+  return policy, demonstrations
+
+
 def demonstrate(policy, env, share, config, key, teacher=None, among=None):
   """Drives and labels.
 
@@ -92,7 +152,10 @@ def demonstrate(policy, env, share, config, key, teacher=None, among=None):
     )
     found.append(demonstrations)
     active.append(is_active)
-  return trees.take(trees.concatenate(found), np.concatenate(active))
+  shown = trees.take(trees.concatenate(found), np.concatenate(active))
+  if policies.has_cameras(policy):
+    return shown
+  return shown.replace(observation=shown.observation.replace(images=None))
 
 
 @jax.jit

@@ -31,7 +31,7 @@ _SPEED_EDGES = (-2.5, -1.25, -0.4, 0.4, 0.9)
 _YAW_EDGES = (-0.12, -0.04, -0.012, 0.012, 0.04, 0.12)
 # Demonstrations that are encoded at a time, and the number of their key, beyond
 # those of all steps.
-_ENCODED, _LOOKS = 64, 2**31
+_PERCEIVED, _LOOKS = 64, 2**31
 # Who demonstrates.
 SOURCES = ('log', 'cousin', 'teacher')
 
@@ -372,9 +372,15 @@ def imitate(
   demonstrations = jax.device_put(demonstrations)
   rests = policies.has_cameras(policy) and not config.trains_encoder
   if rests:
-    look_key = jax.random.fold_in(key, _LOOKS)
-    demonstrations = _encoded(
-      policy, demonstrations, look_key, config, mirror_order
+    # Nothing that the truth teaches learns on.
+    observation = demonstrations.observation.replace(truth=None)
+    demonstrations = perceived(
+      policy,
+      demonstrations.replace(observation=observation),
+      jax.random.fold_in(key, _LOOKS),
+      config.num_looks,
+      config.augment,
+      mirror_order,
     )
 
   def step(state, i, count):
@@ -405,58 +411,77 @@ def _start(params, config):
   )
 
 
-def _encoded(policy, demonstrations, key, config, mirror_order):
-  """Demonstrations `[looks M]` with what is perceived in place of images."""
+def perceived(
+  policy, demonstrations, key, num_looks=1, augment=None, mirror_order=None
+):
+  """What a resting encoder makes of demonstrations, in place of images.
+
+  Args:
+    policy: with cameras.
+    demonstrations: `[M]`.
+    key: of how looks change.
+    num_looks: of each demonstration.
+    augment: an `AugmentConfig`; None changes no look.
+    mirror_order: see `augment`.
+
+  Returns:
+    `Demonstrations` `[num_looks M]` on the device, percepts in half precision.
+  """
   count = len(demonstrations.weight)
   looks = [
     trees.map_batches(
-      lambda rows, number=number: _encode(
+      lambda rows, number=number: _perceive(
         policy,
         demonstrations,
         rows[0],
         jax.random.fold_in(key, number),
-        config.augment,
+        augment,
         mirror_order,
       ),
       (np.arange(count, dtype=np.int32),),
-      min(_ENCODED, count),
+      min(_PERCEIVED, count),
     )
-    for number in range(config.num_looks)
+    for number in range(num_looks)
   ]
   return jax.device_put(trees.concatenate(looks))
 
 
-@functools.partial(jax.jit, static_argnames=('config', 'mirror_order'))
-def _encode(policy, demonstrations, rows, key, config, mirror_order):
-  batch = trees.take(demonstrations, rows)
-  observation, action = augmentation.apply(
-    batch.observation,
-    batch.action,
+@functools.partial(jax.jit, static_argnames=('augment', 'mirror_order'))
+def _perceive(policy, demonstrations, rows, key, augment, mirror_order):
+  batch = _look_anew(
+    trees.take(demonstrations, rows),
     jax.random.fold_in(key, rows[0]),
-    config,
+    augment,
     mirror_order,
   )
-  percept = jax.tree.map(jnp.float16, policies.perceive(policy, observation))
+  percept = policies.perceive(policy, batch.observation)
   return batch.replace(
-    observation=observation.replace(images=None, truth=None),
-    action=action,
-    percept=percept,
+    observation=batch.observation.replace(images=None),
+    percept=jax.tree.map(jnp.float16, percept),
   )
 
 
-def draw(demonstrations, key, batch_size, config=None, mirror_order=None):
-  """A random batch, of changed looks where an `AugmentConfig` is given."""
+def _look_anew(batch, key, augment, mirror_order):
+  """Demonstrations of changed looks, where an `AugmentConfig` is given."""
+  if augment is None:
+    return batch
+  observation, action = augmentation.apply(
+    batch.observation, batch.action, key, augment, mirror_order
+  )
+  return batch.replace(observation=observation, action=action)
+
+
+def draw(demonstrations, key, batch_size, augment=None, mirror_order=None):
+  """A random batch; images have changed looks where `augment` is given."""
   index_key, look_key = jax.random.split(key)
   index = jax.random.randint(
     index_key, (batch_size,), 0, len(demonstrations.weight)
   )
   batch = trees.take(demonstrations, index)
-  if config is None or batch.percept is not None:
-    return batch
-  observation, action = augmentation.apply(
-    batch.observation, batch.action, look_key, config, mirror_order
-  )
-  return batch.replace(observation=observation, action=action)
+  if batch.percept is not None:
+    percept = jax.tree.map(jnp.float32, batch.percept)
+    return batch.replace(percept=percept)
+  return _look_anew(batch, look_key, augment, mirror_order)
 
 
 @functools.partial(
@@ -487,8 +512,7 @@ def _step(state, demonstrations, key, i, config, network, mirror_order):
 
   def loss_fn(params):
     policy = policies.Policy(params, network)
-    percept = jax.tree.map(jnp.float32, batch.percept)
-    output = policies.output(policy, batch.observation, percept)
+    output = policies.output(policy, batch.observation, batch.percept)
     loss = imitation_loss(
       output, batch.action, batch.weight, config.target_widths
     )

@@ -185,6 +185,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
       f'ppo.num_minibatches is {config.num_minibatches}, which does not divide'
       f' sim.horizon = {env.config.horizon}'
     )
+  if demonstrations is not None:
+    demonstrations = imitable(policy, demonstrations, config, key)
   learner = training.mesh.replicate(start(policy, env, config, key), mesh)
   fixed = training.mesh.replicate((policy, env, demonstrations), mesh)
 
@@ -206,6 +208,20 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     },
   )
   return policy.replace(params=jax.device_get(learner.params))
+
+
+def imitable(policy, demonstrations, config, key):
+  """`Demonstrations` of observations such as rollouts keep.
+
+  What an encoder at rest perceives is computed here, once. Arguments are those
+  of `reinforce`.
+  """
+  if not policies.has_cameras(policy):
+    observation = demonstrations.observation.replace(images=None)
+    return demonstrations.replace(observation=observation)
+  if config.trains_encoder:
+    return demonstrations
+  return imitation.perceived(policy, jax.device_put(demonstrations), key)
 
 
 def start(policy, env, config, key) -> Learner:
@@ -483,15 +499,12 @@ def auxiliary_loss(logs, action, advantage, side, weight, unclipped):
   return jnp.stack(losses)
 
 
-def _apply_both(policy, batch, demonstration, config):
+def _apply_both(policy, batch, demonstration):
   """Outputs of a minibatch `[t, E]` and of demonstrations `[b]`, or None."""
   seen = batch.transition.observation, batch.transition.percept
   if demonstration is None:
     return policies.output(policy, *seen), None
-  shown = demonstration.observation, None
-  if not config.trains_encoder:
-    percept = jax.lax.stop_gradient(policies.perceive(policy, shown[0]))
-    shown = shown[0].replace(images=None), percept
+  shown = demonstration.observation, demonstration.percept
   shape = seen[0].speed.shape
   joined = jax.tree.map(
     lambda x, y: jnp.concatenate([x.reshape(-1, *x.shape[2:]), y]), seen, shown
@@ -510,7 +523,7 @@ def _loss(nets, anchor, batch, demonstration, i, progress, config):
   transition, weight = batch.transition, batch.transition.weight
   # One pass over both: the network and its gradient are compiled once.
   output, imitating = _apply_both(
-    anchor.replace(params=params), batch, demonstration, config
+    anchor.replace(params=params), batch, demonstration
   )
   longitudinal = transition.action[..., 1]
   logs = policies.log_probs(output, longitudinal)

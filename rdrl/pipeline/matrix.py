@@ -29,6 +29,20 @@ _CORNER_CASES = 'dagger.rounds=((1.0,{steps}),)'
 # Ours stays near to who was shown how; whoever was not must get away from it.
 _EXPLORING = ('ppo.kl_weight=0.03', 'ppo.entropy_weights=(0.003,0.0003)')
 _NO_TEACHER = 'dagger.rounds=()'
+_SAME_LOOKS = (
+  'imitation.augment.brightness=0',
+  'imitation.augment.colour=0',
+  'imitation.augment.contrast=0',
+  'imitation.augment.noise=0',
+  'imitation.augment.shift=0',
+  'imitation.augment.cut=0',
+  'imitation.augment.mirrors=False',
+)
+_LEARNS_TO_SEE = (
+  'encoder=',
+  'imitation.trains_encoder=True',
+  'dagger.trains_encoder=True',
+)
 _RAD = (_RECORDED, _NO_TEACHER, *_EXPLORING)
 _PAPER = (_CORNER_CASES, *_EXPLORING)
 
@@ -39,14 +53,20 @@ class Recipe:
 
   Attributes:
     policy: of those that a run leaves, see `stages.Learned`.
-    overrides: of the configuration; recipes that share them share a run.
+    overrides: of the configuration.
+    num_streets: it learns on the first of so many; on all where None.
   """
 
   policy: str
   overrides: tuple[str, ...] = ()
+  num_streets: int | None = None
+
+  def shares_run(self, other):
+    """Whether what both learn differs in what follows at most."""
+    return dataclasses.replace(self, policy=other.policy) == other
 
 
-RECIPES = {
+COMPARED = {
   'imitation of logs': Recipe('imitation', _RAD),
   'RAD': Recipe('ppo', _RAD),
   'imitation of logs and cousins': Recipe('imitation', (_COUSINS, _NO_TEACHER)),
@@ -55,6 +75,29 @@ RECIPES = {
   'ours without PPO': Recipe('dagger'),
   'ours': Recipe('ppo'),
 }
+# Ours but for one thing; PPO hides none of them.
+ABLATIONS = {
+  'IDM teaches': Recipe('dagger', ('dagger.teacher=IDM',)),
+  'the planner teaches': Recipe('dagger', ('dagger.teacher=planner',)),
+  'no changed looks': Recipe('dagger', _SAME_LOOKS),
+  'learns to see': Recipe('dagger', _LEARNS_TO_SEE),
+  'learns to see without heads': Recipe(
+    'dagger', (*_LEARNS_TO_SEE, 'imitation.perception_weight=0')
+  ),
+  'no adversaries': Recipe('dagger', (_COUSINS,)),
+  'no cousins': Recipe(
+    'dagger', (f'trained_on={("log", *scenario.ADVERSARIES)}',)
+  ),
+  'ours without auxiliary terms': Recipe('ppo', ('ppo.auxiliary_weight=0',)),
+  'RAD without auxiliary terms': Recipe(
+    'ppo', (*_RAD, 'ppo.auxiliary_weight=0')
+  ),
+}
+STREETS = {
+  f'{count} streets': Recipe('dagger', num_streets=count) for count in (2, 4, 8)
+}
+RECIPES = COMPARED | ABLATIONS | STREETS
+BASELINE = 'imitation of logs'
 # The upper reference, which knows the state.
 REFERENCE = 'IDM'
 
@@ -119,87 +162,102 @@ def run(request, workdir, recipes, seeds):
       raise training.config.ConfigError(
         f'recipe {recipe!r}: expected some of {", ".join(RECIPES)}'
       )
-  workdir = pathlib.Path(workdir)
-  base = workdir / 'base'
+  folder = pathlib.Path(workdir) / 'cells'
+  wanted = [(recipe, seed) for seed in seeds for recipe in recipes]
+  wanted.append((REFERENCE, request.seed))
+  if not all(_path(folder, *one).exists() for one in wanted):
+    _compute(request, folder, wanted)
+  return [_load(_path(folder, *one)) for one in wanted]
+
+
+def _compute(request, folder, wanted):
+  """Keeps the cells that are wanted and not there."""
+  base = folder.parent / 'base'
   _, nouns = runner.compute(request, base, 'scenarios')
   repaired, edited = nouns['donors'], nouns['scenarios']
   context = stages.Run(request, base)
   envs = stages.test_environments(context, repaired, edited)
-  cells = []
-  for seed in seeds:
-    for overrides in dict.fromkeys(RECIPES[name].overrides for name in recipes):
-      names = [name for name in recipes if RECIPES[name].overrides == overrides]
-      cells += _cells(context, repaired, edited, names, seed, envs)
-  path = workdir / 'cells' / f'{REFERENCE}.json'
-  if not path.exists():
-    _keep(path, _reference(context, envs))
-  return [*cells, _load(path)]
-
-
-def _cells(context, repaired, edited, recipes, seed, envs):
-  """A `Cell` of each of some recipes that share a run, computed once."""
-  workdir = context.workdir.parent
-  paths = {
-    name: workdir / 'cells' / f'{name.replace(" ", "_")}_{seed}.json'
-    for name in recipes
-  }
-  missing = [name for name in recipes if not paths[name].exists()]
-  if missing:
-    config = of_recipe(context.config, recipes[0])
-    request = dataclasses.replace(context.request, seed=seed, config=config)
-    folder = workdir / 'runs' / _run_name(recipes[0], seed)
-    own = stages.Run(request, folder, base=context.workdir)
-    timing = runner.Timing()
-    with timing.stage(f'{recipes[0]}, seed {seed}, stage 1'):
-      imitators = stages.imitate(own, repaired, edited)
-    learnt = imitators.policies
-    if any(RECIPES[name].policy == 'ppo' for name in missing):
-      with timing.stage(f'{recipes[0]}, seed {seed}, stage 2'):
-        learnt = stages.reinforce(own, imitators).policies
-    first, *second = timing.seconds.values()
-    for name in missing:
-      policy = RECIPES[name].policy
+  for recipe, seed in wanted:
+    if _path(folder, recipe, seed).exists():
+      continue
+    if recipe == REFERENCE:
       drives = {
-        world: report.evaluate(
-          learnt[policy], env, np.arange(env.num_scenarios), own.key('evaluate')
-        )
+        world: egos.drive(env, REFERENCE, np.arange(env.num_scenarios))
         for world, env in envs.items()
       }
-      seconds = first + sum(second) * (policy == 'ppo')
-      _keep(paths[name], _scored(name, seed, seconds, envs, drives))
-    shutil.rmtree(folder / 'demonstrations', ignore_errors=True)
-  return [_load(path) for path in paths.values()]
+      _keep(folder, _scored(recipe, seed, 0.0, envs, drives))
+      continue
+    together = [
+      name
+      for name, other in wanted
+      if other == seed
+      and name != REFERENCE
+      and RECIPES[name].shares_run(RECIPES[recipe])
+      and not _path(folder, name, seed).exists()
+    ]
+    for cell in _learn(context, repaired, edited, together, seed, envs):
+      _keep(folder, cell)
 
 
-def _run_name(recipe, seed):
-  """Of the run that a recipe shares with those of the same overrides."""
-  overrides = RECIPES[recipe].overrides
-  first = next(x for x in RECIPES if RECIPES[x].overrides == overrides)
-  return f'{first.replace(" ", "_")}_{seed}'
+def _learn(context, repaired, edited, recipes, seed, envs):
+  """Yields the `Cell` of each of some recipes that share a run."""
+  recipe = RECIPES[recipes[0]]
+  config = of_recipe(context.config, recipes[0])
+  request = dataclasses.replace(context.request, seed=seed, config=config)
+  # The same for whichever of them is asked for first.
+  name = next(x for x in RECIPES if RECIPES[x].shares_run(recipe))
+  folder = context.workdir.parent / 'runs' / _file_name(name, seed)
+  own = stages.Run(request, folder, base=context.workdir)
+  pairs = list(zip(repaired, edited, strict=True))
+  if recipe.num_streets is not None:
+    learnt_on = [x for x in pairs if x[0].recording.is_training]
+    pairs = learnt_on[: recipe.num_streets]
+  timing = runner.Timing()
+  with timing.stage(f'{name}, seed {seed}, stage 1'):
+    imitators = stages.imitate(own, *zip(*pairs, strict=True))
+  learnt = imitators.policies
+  if any(RECIPES[x].policy == 'ppo' for x in recipes):
+    with timing.stage(f'{name}, seed {seed}, stage 2'):
+      learnt = stages.reinforce(own, imitators).policies
+  first, *second = timing.seconds.values()
+  for name in recipes:
+    policy = RECIPES[name].policy
+    drives = {
+      world: report.evaluate(
+        learnt[policy], env, np.arange(env.num_scenarios), own.key('evaluate')
+      )
+      for world, env in envs.items()
+    }
+    seconds = first + sum(second) * (policy == 'ppo')
+    yield _scored(name, seed, seconds, envs, drives)
+  shutil.rmtree(folder / 'demonstrations', ignore_errors=True)
 
 
-def _keep(path, cell):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  training.folders.write_text(path, json.dumps(dataclasses.asdict(cell)))
+def _file_name(recipe, seed):
+  return f'{recipe.replace(" ", "_")}_{seed}'
+
+
+def _path(folder, recipe, seed):
+  return folder / f'{_file_name(recipe, seed)}.json'
+
+
+def _keep(folder, cell):
+  folder.mkdir(parents=True, exist_ok=True)
+  training.folders.write_text(
+    _path(folder, cell.recipe, cell.seed),
+    json.dumps(dataclasses.asdict(cell)),
+  )
 
 
 def _load(path):
   return Cell(**json.loads(path.read_text()))
 
 
-def _reference(context, envs):
-  drives = {
-    world: egos.drive(env, REFERENCE, np.arange(env.num_scenarios))
-    for world, env in envs.items()
-  }
-  return _scored(REFERENCE, context.request.seed, 0.0, envs, drives)
-
-
 def _scored(recipe, seed, seconds, envs, drives):
   scenarios = jax.device_get(envs['simulator'].scenarios)
   scores = {
     world: {
-      name: np.asarray(values, float).tolist()
+      name: np.round(np.asarray(values, float), 4).tolist()
       for name, values in report.metrics.scores(drive, SCORES).items()
     }
     for world, drive in drives.items()
@@ -217,36 +275,70 @@ def _scored(recipe, seed, seconds, envs, drives):
 def groups(cell, config):
   """Masks `[n]` of the drives that a column of the table is about, by name."""
   names = np.array(scenario.BEHAVIOURS)[np.array(cell.behaviours)]
-  edited = names != 'log'
   return {
     'cut-in and hard brake': np.isin(names, ('cut_in', 'hard_brake')),
-    'all families': edited,
+    'all families': np.isin(names, scenario.ADVERSARIES),
     'held-out families': np.isin(names, config.scenario.held_out),
-    'recorded': ~edited,
+    'recorded': names == 'log',
   }
 
 
-def table(cells, config, world, score):
-  """Lines of a table: a score of each recipe, by group of drives.
+def families(cell, config):
+  """As `groups`, of each family and insertion."""
+  del config
+  names = np.array(scenario.BEHAVIOURS)[np.array(cell.behaviours)]
+  return {x.replace('_', ' '): names == x for x in scenario.ADVERSARIES}
 
-  Means, with 95 % intervals of the bootstrap over streets and seeds.
+
+def streets(cell, config):
+  """As `groups`, of adversaries on each street."""
+  scenes, edited = np.array(cell.scenes), groups(cell, config)['all families']
+  return {
+    f'street {number}': edited & (scenes == scene)
+    for number, scene in zip(config.test_seeds, np.unique(scenes), strict=True)
+  }
+
+
+def summaries(cells, world, score, mask, baseline=None):
+  """Recipe to mean and 95 % interval of the bootstrap over streets and seeds.
+
+  Args:
+    cells: list of `Cell`.
+    world: `simulator` or `world`.
+    score: in `SCORES`.
+    mask: `[n]` drives that count.
+    baseline: a recipe over whose mean each is given; None gives means.
+  """
+  values, scenes = {}, np.array(cells[0].scenes)[mask]
+  for cell in cells:
+    found = np.array(cell.scores[world][score])[mask]
+    values.setdefault(cell.recipe, []).append(found)
+  return {
+    recipe: statistics.nested(
+      own, scenes, None if baseline is None else values[baseline]
+    )
+    for recipe, own in values.items()
+  }
+
+
+def table(cells, config, world, score, columns=groups, baseline=None):
+  """Lines of a table: a score of each recipe, by group of drives.
 
   Args:
     cells: list of `Cell`.
     config: `pipeline.Config`.
-    world: `simulator` or `world`.
-    score: in `SCORES`.
+    world: see `summaries`.
+    score: see `summaries`.
+    columns: `groups`, `families` or `streets`.
+    baseline: see `summaries`.
   """
-  columns = list(groups(cells[0], config))
-  rows = []
-  for recipe in dict.fromkeys(cell.recipe for cell in cells):
-    own = [cell for cell in cells if cell.recipe == recipe]
-    row = [recipe, len(own)]
-    for column in columns:
-      mask = groups(own[0], config)[column]
-      values = np.array([cell.scores[world][score] for cell in own])
-      streets = np.array(own[0].scenes)[mask]
-      found = statistics.nested(values[:, mask], streets)
-      row.append(tables.interval(found))
-    rows.append(row)
-  yield from tables.markdown(['', 'seeds', *columns], rows)
+  masks = columns(cells[0], config)
+  found = [
+    summaries(cells, world, score, mask, baseline) for mask in masks.values()
+  ]
+  names = [cell.recipe for cell in cells]
+  rows = [
+    [recipe, names.count(recipe), *(tables.interval(x[recipe]) for x in found)]
+    for recipe in dict.fromkeys(names)
+  ]
+  yield from tables.markdown(['', 'seeds', *masks], rows)

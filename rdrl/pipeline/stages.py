@@ -506,12 +506,15 @@ def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
     trained = scenario.learned.Adversary(
       scenario.learned.load(run.request.adversary)
     )
+  num_tests = max(sum(one.recording.is_test for one in repaired), 1)
   for index, one in enumerate(repaired):
     config, adversary = run.config.scenario, None
     if one.recording.is_training:
       config, adversary = scenario.without_held_out(config), trained
     else:
-      config = _only_adversaries(config, run.config.num_test_drives)
+      config = _only_adversaries(
+        config, -(-run.config.num_test_drives // num_tests)
+      )
     key = run.key('scenarios', one.recording.name)
     edited.append(
       Edited(*scenario.expand(one.scene, index, config, key, adversary))
@@ -561,52 +564,39 @@ def imitate(run: Run, repaired, edited) -> Imitators:
   def shown(name, compute):
     return run.kept(learn.Demonstrations, compute, 'demonstrations', name)
 
-  def train(policy, parts, name, settings):
-    demonstrations = learn.join(parts, settings)
-    policy = learn.imitate(
-      policy,
-      demonstrations,
-      settings,
-      run.key('imitate', name),
-      run.folder('imitation', name),
-      order,
-    )
-    return policy, demonstrations
-
-  parts = [
-    shown(
-      'recorded',
-      lambda: learn.imitation_data(
-        env, config.imitation, run.key('demonstrations')
-      ),
-    )
-  ]
-  policy = policies.create(
-    run.key('policy'), config.policy, parts[0].observation
+  part = shown(
+    'recorded',
+    lambda: learn.imitation_data(
+      env, config.imitation, run.key('demonstrations')
+    ),
   )
+  policy = policies.create(run.key('policy'), config.policy, part.observation)
   if config.encoder:
     shipped = config.encoder == 'shipped'
     path = policies.weights.SHIPPED if shipped else config.encoder
     policy = policies.weights.load(path, policy)
-  policy, demonstrations = train(policy, parts, 'recorded', config.imitation)
+  demonstrations = learn.join([part], config.imitation)
+  policy = learn.imitate(
+    policy,
+    demonstrations,
+    config.imitation,
+    run.key('imitate', 'recorded'),
+    run.folder('imitation', 'recorded'),
+    order,
+  )
   found = {'imitation': policy}
-  for number, (share, num_steps) in enumerate(config.dagger.rounds):
-    name = f'round_{number}'
-    parts.append(
-      shown(
-        name,
-        lambda policy=policy, share=share, name=name: learn.demonstrate(
-          policy, env, share, config.dagger, run.key('demonstrate', name)
-        ),
-      )
-    )
-    settings = dataclasses.replace(
+  if config.dagger.rounds:
+    found['dagger'], demonstrations = learn.teach(
+      policy,
+      env,
+      [part],
+      config.dagger,
       config.imitation,
-      num_steps=num_steps,
-      trains_encoder=config.dagger.trains_encoder,
+      run.key,
+      order,
+      shown,
+      lambda name: run.folder('imitation', name),
     )
-    policy, demonstrations = train(policy, parts, name, settings)
-    found['dagger'] = policy
   return Imitators(env, demonstrations, found)
 
 

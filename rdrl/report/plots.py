@@ -85,12 +85,26 @@ def shares(path, groups, x_label):
     _legend(axes)
 
 
-def bars(path, values, x_label):
-  """Horizontal bars of a number for each name, in the order given."""
+def bars(path, values, x_label, intervals=None):
+  """Horizontal bars of a number for each name, in the order given.
+
+  Args:
+    path: ends in `.svg`.
+    values: name to number.
+    x_label: of the axis.
+    intervals: name to its least and greatest, drawn as a line; None draws none.
+  """
   with _axes(path, 0.6 + 0.3 * len(values)) as axes:
     names = list(values)[::-1]
-    drawn = axes.barh(names, [values[n] for n in names], color=COLORS[0])
-    axes.bar_label(drawn, padding=3, color=_INK, fontsize=9)
+    numbers = np.array([values[n] for n in names])
+    spread = None
+    if intervals is not None:
+      low, high = np.array([intervals[n] for n in names]).T
+      spread = [numbers - low, high - numbers]
+    drawn = axes.barh(
+      names, numbers, color=COLORS[0], xerr=spread, ecolor=_INK, capsize=2
+    )
+    axes.bar_label(drawn, fmt='%.3g', padding=3, color=_INK, fontsize=9)
     axes.margins(x=0.15)
     axes.grid(axis='y', visible=False)
     axes.set_xlabel(x_label)

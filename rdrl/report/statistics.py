@@ -55,7 +55,7 @@ def compare(scores, baseline, seed=0):
   )
 
 
-def nested(values, groups, seed=0):
+def nested(values, groups, baseline=None, seed=0):
   """Mean and interval over seeds of training and groups of drives.
 
   Resamples seeds, groups and then the drives of each group, since drives of one
@@ -64,37 +64,57 @@ def nested(values, groups, seed=0):
   Args:
     values: `[s, n]` a score of each seed and drive; NaN has no score.
     groups: `[n]`, such as the street of each drive.
+    baseline: `[t, n]` the same of another policy in the same drives: what is
+      described is then the mean of `values` over its own. None divides by
+      nothing.
     seed: of the resampling.
 
   Returns:
     As one of `summary`.
   """
   values = np.asarray(values, np.float64)
-  parts = [values[:, groups == group] for group in np.unique(groups)]
-  parts = [part[:, ~np.all(np.isnan(part), 0)] for part in parts]
-  parts = [part for part in parts if part.size]
-  if not parts:
-    return {'mean': np.nan, 'low': np.nan, 'high': np.nan, 'n': 0}
+  tables = [values] if baseline is None else [values, np.asarray(baseline)]
   rng = np.random.default_rng(seed)
-
-  def draw():
-    rows = rng.integers(0, len(values), len(values))
-    drawn = []
-    for index in rng.integers(0, len(parts), len(parts)):
-      part = parts[index]
-      columns = rng.integers(0, part.shape[1], part.shape[1])
-      drawn.append(part[rows][:, columns].ravel())
-    return np.nanmean(np.concatenate(drawn))
-
-  means = [draw() for _ in range(NUM_RESAMPLES)]
+  scored = ~np.all(np.isnan(values), 0)
+  columns = [
+    np.flatnonzero((groups == group) & scored)
+    for group in np.unique(groups[scored])
+  ]
+  if not columns:
+    return {'mean': np.nan, 'low': np.nan, 'high': np.nan, 'n': 0}
+  # How often each column is drawn, of a group as often as that is.
+  share = np.full(len(columns), 1 / len(columns))
+  often = rng.multinomial(len(columns), share, NUM_RESAMPLES)
+  drawn = np.zeros((NUM_RESAMPLES, len(groups)))
+  for times, part in zip(often.T, columns, strict=True):
+    share = np.full(part.size, 1 / part.size)
+    drawn[:, part] = rng.multinomial(times * part.size, share)
+  means = []
+  for table in tables:
+    share = np.full(len(table), 1 / len(table))
+    rows = rng.multinomial(len(table), share, NUM_RESAMPLES)
+    total = np.sum(rows @ np.nan_to_num(table) * drawn, 1)
+    means.append(_divided(total, np.sum(rows @ ~np.isnan(table) * drawn, 1)))
+  means = means[0] if baseline is None else _divided(*means)
+  means = means[~np.isnan(means)]
   tail = (1 - LEVEL) / 2
-  low, high = np.quantile(means, [tail, 1 - tail])
+  low, high = (
+    np.quantile(means, [tail, 1 - tail]) if means.size else (np.nan, np.nan)
+  )
+  mean, *over = (np.nanmean(table[:, scored]) for table in tables)
   return {
-    'mean': float(np.nanmean(values)),
+    'mean': float(_divided(mean, *over) if over else mean),
     'low': float(low),
     'high': float(high),
     'n': int(np.sum(~np.isnan(values))),
   }
+
+
+def _divided(x, y):
+  """A ratio; over nothing there is none."""
+  return np.divide(
+    x, y, out=np.full(np.shape(x), np.nan), where=np.greater(y, 0)
+  )
 
 
 def _interval(x, seed):

@@ -3,6 +3,7 @@
 
 import dataclasses
 import sys
+import zlib
 
 from flax import struct
 import jax
@@ -31,7 +32,9 @@ IMITATION = learn.ImitationConfig(
   trains_encoder=True,
   augment=learn.AugmentConfig(noise=0, shift=0, cut=0, contrast=0),
 )
-DAGGER = learn.DaggerConfig(teacher='IDM', num_drives=8, num_envs=8)
+DAGGER = learn.DaggerConfig(
+  teacher='IDM', num_drives=8, num_envs=8, trains_encoder=True
+)
 
 
 @struct.dataclass
@@ -83,11 +86,14 @@ def imitator(env):
 def test_a_teacher_teaches_to_stop(env, imitator):
   policy, shown = imitator
   assert _collided(env, policy) == 1
-  parts = [shown]
-  for number, share in enumerate((1.0, 0.3)):
-    key = jax.random.key(10 + number)
-    parts.append(learn.demonstrate(policy, env, share, DAGGER, key))
-    policy = _imitate(policy, parts, 150)
+  policy, _ = learn.teach(
+    policy,
+    env,
+    [shown],
+    dataclasses.replace(DAGGER, rounds=((1.0, 150), (0.3, 150))),
+    IMITATION,
+    lambda *names: jax.random.key(zlib.crc32('/'.join(names).encode())),
+  )
   assert _collided(env, policy) == 0
   drives = report.evaluate(policy, env, [0, 1, 2, 3], jax.random.key(3))
   gone = np.diff(drives.agents.xy[:, [0, -1], 0, 0], axis=1)

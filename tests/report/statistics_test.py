@@ -80,6 +80,20 @@ def test_nested_intervals_are_wide_where_groups_differ():
   assert statistics.nested(seeds, groups)['high'] == 1
 
 
+def test_a_share_of_a_baseline_has_an_interval_of_its_own():
+  groups = np.repeat([7, 9], 50)
+  often = np.tile([0.0, 1.0], 50)
+  rare = np.where(np.arange(100) % 10 == 1, 1.0, 0.0)
+  found = statistics.nested(rare[None], groups, np.stack([often, often]))
+  assert found['mean'] == pytest.approx(0.2)
+  assert 0.05 < found['low'] < 0.2 < found['high'] < 0.4
+  itself = statistics.nested(often[None], groups, often[None])
+  # Drives are the same in both.
+  assert itself['low'] == itself['mean'] == itself['high'] == 1
+  never = statistics.nested(rare[None], groups, np.zeros((1, 100)))
+  assert np.isnan(never['mean']) and np.isnan(never['low'])
+
+
 def test_nested_leaves_out_what_has_no_score():
   values = np.array([[np.nan, 1.0, np.nan, np.nan]])
   found = statistics.nested(values, np.array([0, 0, 1, 1]))
