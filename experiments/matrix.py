@@ -82,6 +82,18 @@ def lines(cells, config):
         cells, config, world, _SHOWN, baseline=matrix.BASELINE
       )
       yield ''
+  yield '## Metres off recorded drives half a second later, open loop'
+  yield ''
+  for recipe in dict.fromkeys(cell.recipe for cell in cells):
+    for world in cells[0].scores:
+      found = [
+        cell.open_loop[world]
+        for cell in cells
+        if cell.recipe == recipe and cell.open_loop
+      ]
+      if found:
+        yield f'- {recipe}, {world}: {np.mean(found):.3f}'
+  yield ''
   yield '## Seconds of a cell'
   yield ''
   for recipe in dict.fromkeys(cell.recipe for cell in cells):

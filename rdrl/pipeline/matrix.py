@@ -13,6 +13,7 @@ import shutil
 import jax
 import numpy as np
 
+from rdrl import learn
 from rdrl import report
 from rdrl import scenario
 from rdrl import training
@@ -123,6 +124,9 @@ class Cell:
     scores: world to score to a value of each drive.
     behaviours: of each drive.
     scenes: of each drive.
+    open_loop: world to mean metres between the places that recorded drives are
+      in half a second later and those that the policy chooses; None of a
+      driver that looks at no image.
   """
 
   recipe: str
@@ -131,6 +135,7 @@ class Cell:
   scores: dict[str, dict[str, list[float]]]
   behaviours: list[int]
   scenes: list[int]
+  open_loop: dict[str, float] | None = None
 
 
 def of_recipe(config, recipe):
@@ -177,6 +182,14 @@ def _compute(request, folder, wanted):
   repaired, edited = nouns['donors'], nouns['scenarios']
   context = stages.Run(request, base)
   envs = stages.test_environments(context, repaired, edited)
+  # As driven, nothing displaced.
+  settings = dataclasses.replace(
+    request.config.imitation, shift=0.0, turn=0.0, speed_change=0.0
+  )
+  recorded = {
+    world: learn.imitation_data(env, settings, context.key('open loop'))
+    for world, env in envs.items()
+  }
   for recipe, seed in wanted:
     if _path(folder, recipe, seed).exists():
       continue
@@ -195,11 +208,13 @@ def _compute(request, folder, wanted):
       and RECIPES[name].shares_run(RECIPES[recipe])
       and not _path(folder, name, seed).exists()
     ]
-    for cell in _learn(context, repaired, edited, together, seed, envs):
+    for cell in _learn(
+      context, repaired, edited, together, seed, envs, recorded
+    ):
       _keep(folder, cell)
 
 
-def _learn(context, repaired, edited, recipes, seed, envs):
+def _learn(context, repaired, edited, recipes, seed, envs, recorded):
   """Yields the `Cell` of each of some recipes that share a run."""
   recipe = RECIPES[recipes[0]]
   config = of_recipe(context.config, recipes[0])
@@ -228,8 +243,17 @@ def _learn(context, repaired, edited, recipes, seed, envs):
       )
       for world, env in envs.items()
     }
-    seconds = first + sum(second) * (policy == 'ppo')
-    yield _scored(name, seed, seconds, envs, drives)
+    errors = {
+      world: report.open_loop(learnt[policy], shown.observation, shown.action)
+      for world, shown in recorded.items()
+    }
+    cell = _scored(
+      name, seed, first + sum(second) * (policy == 'ppo'), envs, drives
+    )
+    yield dataclasses.replace(
+      cell,
+      open_loop={x: round(float(y.mean()), 4) for x, y in errors.items()},
+    )
   shutil.rmtree(folder / 'demonstrations', ignore_errors=True)
 
 

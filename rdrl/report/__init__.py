@@ -9,6 +9,7 @@ from rdrl.report import top_view as top_view
 from rdrl.report import videos as videos
 from rdrl.report.evaluation import evaluate as evaluate
 from rdrl.report.evaluation import film as film
+from rdrl.report.evaluation import open_loop as open_loop
 from rdrl.report.metrics import METRICS as METRICS
 from rdrl.report.metrics import scores as scores
 from rdrl.report.metrics import table as table

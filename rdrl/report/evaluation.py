@@ -12,6 +12,7 @@ from rdrl import policy as policies
 from rdrl import sim
 from rdrl import trees
 from rdrl import types
+from rdrl.sim import anchors
 
 
 def evaluate(policy, env, scenario_indices, key, batch_size=16):
@@ -55,6 +56,30 @@ def _drive(policy, env, indices, keys):
     return policies.mode(policies.apply(policy, states.observation))
 
   return sim.rollout(env, act, states, keys[0], env.config.horizon)
+
+
+def open_loop(policy, observation, action, batch_size=64):
+  """Metres between where a policy wants to be and where it was shown to be.
+
+  Args:
+    policy: `policy.Policy`.
+    observation: `Observation` `[n]`.
+    action: `[n, 2]` that was shown.
+    batch_size: observations at a time.
+
+  Returns:
+    `[n]` float32, half a second later, of the most probable action.
+  """
+
+  def chosen(observation):
+    return policies.mode(policies.apply(policy, observation))
+
+  chosen = trees.map_batches(jax.jit(chosen), observation, batch_size)
+  lateral, ahead = (
+    table[chosen[:, i]] - table[action[:, i]]
+    for i, table in enumerate((anchors.LATERAL, anchors.LONGITUDINAL))
+  )
+  return np.hypot(lateral, ahead)
 
 
 def film(renderer, scene, scene_index, drive, height, width, start=0):

@@ -131,6 +131,17 @@ def test_actions_are_the_most_probable_ones(drives, policy, start):
   assert drives.action[1, 0].tolist() == action[0].tolist()
 
 
+def test_open_loop_error_is_a_distance_between_places(policy, start):
+  action = np.asarray(policies.mode(policies.apply(policy, start)))
+  same = report.open_loop(policy, start, action, batch_size=2)
+  assert same.tolist() == [0] * len(action)
+  # 3 anchors of 25 mm and 4 of 250 mm.
+  moved = np.clip(action - [3, 4], 0, 60)
+  offset = (action - moved) * [0.025, 0.25]
+  found = report.open_loop(policy, start, moved, batch_size=2)
+  np.testing.assert_allclose(found, np.hypot(*offset.T), atol=1e-6)
+
+
 def test_replayed_log_is_perfect(env):
   drives = sim.replay(env, jnp.arange(3))
   bad = 'collision', 'deviation', 'off_road', 'average_deviation'
