@@ -4,7 +4,8 @@ r"""Compares who could teach: rules, a planner, and policies told the truth.
 Drives built-in streets by geometry alone, among adversaries of all families.
 Policies that are told whom the cameras see learn on other streets first, one by
 PPO, and one, the student, from the teacher of the preset by DAgger: what a
-camera policy could do that sees perfectly.
+camera policy could do that sees perfectly. PPO of the preset then goes on from
+the student.
 
   python -m experiments.teachers --workdir=runs/teachers
 
@@ -13,15 +14,17 @@ and a longer training:
 
   python -m experiments.teachers --num_streets=8 --set=ppo.num_updates=400
 
-WORKDIR gets config.json, the policies in policy/ and student/, metrics.jsonl in
-ppo/ and round_*/ and the table in scores.md.
+WORKDIR gets config.json, the policies in policy/, student/ and reinforced/,
+metrics.jsonl in ppo/, round_*/ and ppo_of_student/ and the table in scores.md.
 """
 
 import dataclasses
+import functools
 import pathlib
 import zlib
 
 from absl import flags
+from flax import struct
 import jax
 import numpy as np
 
@@ -75,7 +78,9 @@ class Request:
     streets: seeds of the streets that are driven.
     num_streets: that the policy learns on.
     per_family: drives of each family and street, at most.
-    config: of the world, its scenarios, the simulator and PPO.
+    config: of the world, its scenarios, the simulator, DAgger and PPO from the
+      beginning.
+    ppo: that goes on from the student.
   """
 
   seed: ranges.Seed
@@ -83,6 +88,18 @@ class Request:
   num_streets: ranges.Count
   per_family: ranges.Count
   config: pipeline.Config
+  ppo: learn.PpoConfig
+
+
+@struct.dataclass
+class _Learnt:
+  """What is kept of a policy.
+
+  Attributes:
+    params: PyTree.
+  """
+
+  params: dict
 
 
 def environment(request, seeds, key):
@@ -144,7 +161,8 @@ def rows(drives):
 
 def main():
   """Trains the policy, lets all drive and writes the table."""
-  config = training.config.override(presets.get(_PRESET.value), _GEOMETRY)
+  preset = presets.get(_PRESET.value)
+  config = training.config.override(preset, _GEOMETRY)
   config = training.config.override(config, _SET.value)
   request = Request(
     _SEED.value,
@@ -152,6 +170,8 @@ def main():
     _NUM_STREETS.value,
     _PER_FAMILY.value,
     config,
+    # Nothing is imitated of which images are not drawn.
+    dataclasses.replace(preset.ppo, imitation_weight=0.0),
   )
   workdir = pathlib.Path(_WORKDIR.value)
   training.config.record(workdir, request)
@@ -160,23 +180,38 @@ def main():
   def kept(name, kind, compute):
     return training.checkpoints.stage(workdir / name, kind, compute)
 
-  learnt = range(_FIRST, _FIRST + request.num_streets)
+  @functools.cache
+  def learnt_on():
+    seeds = range(_FIRST, _FIRST + request.num_streets)
+    return environment(request, seeds, key)
 
   def learner(name, compute, directory):
-    def learnt_on():
-      env = environment(request, learnt, key)
-      return compute(request, env, key, directory)
-
-    return kept(name, policies.Policy, learnt_on)
+    saved = kept(
+      name,
+      _Learnt,
+      lambda: _Learnt(compute(request, learnt_on(), key, directory).params),
+    )
+    return policies.Policy(saved.params, policies.StateConfig())
 
   policy = learner('policy', train, workdir / 'ppo')
   student = learner('student', teach, workdir)
+  reinforced = learner(
+    'reinforced',
+    lambda request, env, key, directory: learn.reinforce(
+      student, env, None, request.ppo, key, directory
+    ),
+    workdir / 'ppo_of_student',
+  )
   env = environment(request, request.streets, jax.random.fold_in(key, 1))
   drivers = {name: name for name in egos.EGOS}
-  drivers |= {'state policy': policy, 'student': student}
+  drivers |= {
+    'PPO': policy,
+    'student': student,
+    'student, then PPO': reinforced,
+  }
   drives = {
     name: kept(
-      f'drives_{name.replace(" ", "_")}',
+      f'drives_{name.replace(",", "").replace(" ", "_")}',
       types.Drive,
       lambda ego=ego: egos.drive(env, ego, np.arange(env.num_scenarios)),
     )
