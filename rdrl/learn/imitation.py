@@ -106,7 +106,7 @@ class Demonstrations:
   percept: types.Percept | None = None
 
 
-def imitation_data(env, config, key, among=None):
+def imitation_data(env, config, key, among=None, last=None):
   """Renders and labels what the ego would see on and beside its references.
 
   On a reference the label is the feasible anchor nearest to where the reference
@@ -121,6 +121,7 @@ def imitation_data(env, config, key, among=None):
     config: an `ImitationConfig`.
     key: of displacements and order.
     among: `[n]` scenarios to show; all where None.
+    last: step up to which drives are shown; to their end where None.
 
   Returns:
     `Demonstrations` in host memory, of those scenarios without an adversary.
@@ -129,7 +130,7 @@ def imitation_data(env, config, key, among=None):
     ValueError: if there is none.
   """
   scenarios = jax.tree.map(np.asarray, env.scenarios)
-  pairs = _moments(scenarios, config, among)
+  pairs = _moments(scenarios, config, among, last)
   if not len(pairs):
     raise ValueError('imitation_data: no scenario is without an adversary')
   order_key, displacement_key = jax.random.split(key)
@@ -156,13 +157,14 @@ def imitation_data(env, config, key, among=None):
   )
 
 
-def _moments(scenarios, config, among):
+def _moments(scenarios, config, among, last):
   """`[M, 2]` scenario and step of all demonstrations.
 
   Unedited scenarios of one scene differ only in their start, so the earliest
   stands for all.
   """
-  last = scenarios.tracks.valid.shape[1] - 1
+  if last is None:
+    last = scenarios.tracks.valid.shape[1] - 1
   ahead = round(anchors.DURATION / types.TIME_STEP)
   pairs, seen = [], set()
   for index in np.argsort(scenarios.start, kind='stable'):

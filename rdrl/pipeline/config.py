@@ -61,6 +61,9 @@ class Config:
     num_donors: agents that scenarios may insert into each scene, on top of
       num_agents; two vehicles, a walker and a cyclist in turn.
     num_test_drives: edited drives that each score is taken over.
+    held_out_share: of each recorded drive, at its end, on which the policy is
+      scored and does not learn, less than half; 0 scores it where it learnt.
+      What begins before must end before: `scenario.episode_steps`.
     kitti_num_lidar: budget of lidar points per step of a KITTI drive.
     ego_masks: image files, one for each camera of a recorded drive in order,
       black where it sees the car that carries it; none where none does.
@@ -90,6 +93,7 @@ class Config:
   num_agents: ranges.Count = 16
   num_donors: ranges.CountOrNone = 4
   num_test_drives: ranges.Count = 64
+  held_out_share: ranges.Share = 0.0
   kitti_num_lidar: ranges.Count = 32768
   ego_masks: tuple[str, ...] = ()
   shown_offsets: tuple[ranges.Signed, ...] = (0.0, 1.5, 3.0)
@@ -116,6 +120,11 @@ class Config:
         'ppo.num_minibatches',
         f'a divisor of sim.horizon, {self.sim.horizon}',
       )
+    if not self.held_out_share < 0.5:
+      yield 'held_out_share', 'less than a half'
+    episode = self.sim.horizon * self.sim.decision_steps
+    if self.held_out_share and episode > self.scenario.episode_steps:
+      yield 'scenario.episode_steps', f'at least those of an episode, {episode}'
     if wrong := scenario.grammar.misfit(self.scenario):
       yield 'scenario.sentences', f'what can be read, but {wrong}'
     if not set(self.trained_on) <= set(scenario.BEHAVIOURS):

@@ -12,6 +12,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import math
 import pathlib
 import zlib
 
@@ -164,12 +165,20 @@ class Edited:
   """Scenarios of one scene.
 
   Attributes:
-    variants: `Scenario` `[V]`.
+    variants: `Scenario` `[V]`, of the scores as well where there is no other.
     counts: behaviour to reason to a number of proposals.
+    held_out: `Scenario` `[W]` of the scores alone, on a stretch of a recorded
+      drive that the others do not enter.
   """
 
   variants: types.Scenario
   counts: Mapping[str, Mapping[str, int]]
+  held_out: types.Scenario | None = None
+
+  @property
+  def tested(self):
+    """The scenarios of the scores."""
+    return self.variants if self.held_out is None else self.held_out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -508,20 +517,49 @@ def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
     )
   num_tests = max(sum(one.recording.is_test for one in repaired), 1)
   for index, one in enumerate(repaired):
-    config, adversary = run.config.scenario, None
-    if one.recording.is_training:
-      config, adversary = scenario.without_held_out(config), trained
-    else:
-      config = _only_adversaries(
-        config, -(-run.config.num_test_drives // num_tests)
-      )
     key = run.key('scenarios', one.recording.name)
-    edited.append(
-      Edited(*scenario.expand(one.scene, index, config, key, adversary))
+    learnt = scenario.without_held_out(run.config.scenario)
+    tested = _only_adversaries(
+      run.config.scenario, -(-run.config.num_test_drives // num_tests)
     )
+    if not one.recording.is_training:
+      edited.append(Edited(*scenario.expand(one.scene, index, tested, key)))
+      continue
+    held_out, last = None, _last_learnt(run.config, one)
+    if last is not None:
+      rest = len(one.scene.tracks.valid) - 1 - last
+      learnt = dataclasses.replace(
+        learnt, episode_steps=learnt.episode_steps + rest
+      )
+      tested = dataclasses.replace(tested, first_start=last)
+      held_out, _ = scenario.expand(
+        one.scene, index, tested, run.key('held out', one.recording.name)
+      )
+    found = scenario.expand(one.scene, index, learnt, key, trained)
+    edited.append(Edited(*found, held_out))
   for name, reasons in never_accepted(edited).items():
     print(f'{name}: never accepted: {reasons}', flush=True)
   return tuple(edited)
+
+
+def _last_learnt(config, one):
+  """The last step of a drive on which the policy learns; None if all are.
+
+  Raises:
+    ConfigError: if no episode fits in before it.
+  """
+  recording, share = one.recording, config.held_out_share
+  if not (recording.is_training and recording.is_test and share):
+    return None
+  last = len(one.scene.tracks.valid) - 1
+  learnt = last - math.ceil(share * last)
+  least = config.scenario.first_start + config.scenario.episode_steps
+  if learnt < least:
+    raise training.config.ConfigError(
+      f'held_out_share={share}: {recording.name} has {learnt} steps to learn'
+      f' on, scenario.first_start and .episode_steps need {least}'
+    )
+  return learnt
 
 
 def never_accepted(edited):
@@ -559,6 +597,10 @@ def imitate(run: Run, repaired, edited) -> Imitators:
   if config.trained_on:
     variants = [scenario.select(one, config.trained_on) for one in variants]
   env = _env(run, repaired, variants, tells_truth=True)
+  # Drives of one environment are alike long.
+  last = _last_learnt(
+    config, next(one for one in repaired if one.recording.is_training)
+  )
   order = learn.mirror_order(env.scenes)
 
   def shown(name, compute):
@@ -567,7 +609,7 @@ def imitate(run: Run, repaired, edited) -> Imitators:
   part = shown(
     'recorded',
     lambda: learn.imitation_data(
-      env, config.imitation, run.key('demonstrations')
+      env, config.imitation, run.key('demonstrations'), last=last
     ),
   )
   policy = policies.create(run.key('policy'), config.policy, part.observation)
@@ -639,7 +681,7 @@ def evaluate(run: Run, repaired, edited, learned: Learned) -> Evaluated:
 def test_environments(run: Run, repaired, edited) -> dict[str, sim.Env]:
   """The environments of the final scores, by world, `simulator` first."""
   variants = [
-    two.variants
+    two.tested
     for one, two in zip(repaired, edited, strict=True)
     if one.recording.is_test
   ]

@@ -333,10 +333,12 @@ def expand(scene, scene_index, config, key, adversary=None):
   """
   config_lib.validate(config)
   num_steps = scene.tracks.valid.shape[0]
-  if num_steps < 2 * config.first_start + 1:
+  # As much after the start as before it, or a whole episode.
+  least = config.first_start + min(config.first_start, config.episode_steps) + 1
+  if num_steps < least:
     raise ValueError(
       f'scene.tracks has {num_steps} steps, an episode that begins at step '
-      f'{config.first_start} needs at least {2 * config.first_start + 1}'
+      f'{config.first_start} needs at least {least}'
     )
   context = context_lib.prepare(scene)
   # No proposal of the recording is drawn: its key is free.
