@@ -196,6 +196,7 @@ def test_an_update_of_ppo_renders_by_kernels(platform, road):
     policy,
     env,
     demonstrations,
+    None,
     jax.random.key(0),
     np.int32(0),
     learner,

@@ -10,7 +10,8 @@ one call of a compiled program, in which scenarios are drawn, images rendered
 and all updates done, and nothing passes between host and device; its line says
 how many images, decisions and minibatches a second that makes. The next lines
 say which share of it goes where: rendering (the round less the same one with
-black images), perceiving, and the updates, whose rate is that of the products
+black images), drawing scenarios anew for half of the environments, perceiving,
+and the updates, whose rate is that of the products
 that they must compute, beside the yardstick's.
 """
 
@@ -42,15 +43,20 @@ _ENVS = shared.flag('envs', ['32'])
 
 
 def environment(config, seed):
-  """`sim.Env` of a street of Gaussians that was hardly fitted."""
+  """`sim.Env` of a street that was hardly fitted, and its `learn.Drawer`."""
   key = jax.random.key(seed)
+  edits = scenario.without_held_out(config.scenario)
+  drawers = []
 
   def draw(scene):
-    edited, _ = scenario.expand(scene, 0, config.scenario, key)
+    drawers.append(learn.Drawer.create({0: scene}, edits, config.ppo.num_tries))
+    edited, _ = scenario.expand(scene, 0, edits, key)
     return edited
 
   log = world.record(world.build(1, config.world), config.world)
-  return fits.hasty_environment(log, config, draw, key)
+  env = fits.hasty_environment(log, config, draw, key)
+  (drawer,) = drawers
+  return env, drawer
 
 
 def products(function, *arguments):
@@ -58,11 +64,12 @@ def products(function, *arguments):
   return jax.jit(function).lower(*arguments).compile().cost_analysis()['flops']
 
 
-def time_round(env, policy, shown, config, repeats):
+def time_round(env, drawer, policy, shown, config, repeats):
   """Lines of a round of PPO, `(case, facts)`.
 
   Args:
     env: `sim.Env`, whose observations tell the truth.
+    drawer: `learn.Drawer` of its scenes.
     policy: with cameras.
     shown: `Demonstrations` that it imitates meanwhile.
     config: `PpoConfig`.
@@ -70,8 +77,10 @@ def time_round(env, policy, shown, config, repeats):
   """
   key, mesh = jax.random.key(0), training.mesh.make()
   shown = ppo.imitable(policy, shown, config, key)
-  begun = training.mesh.replicate(ppo.start(policy, env, config, key), mesh)
-  fixed = training.mesh.replicate((policy, env, shown), mesh)
+  begun = training.mesh.replicate(
+    ppo.start(policy, env, config, key, drawer), mesh
+  )
+  fixed = training.mesh.replicate((policy, env, shown, drawer), mesh)
   number = jax.device_put(jnp.int32(config.warmup_updates))
 
   def rounds(fixed):
@@ -91,7 +100,7 @@ def time_round(env, policy, shown, config, repeats):
     env.config.image_width,
   )
   whole, first, programs = rounds(fixed)
-  blind, *_ = rounds((policy, env.replace(renderer=black), shown))
+  blind, *_ = rounds((policy, env.replace(renderer=black), shown, drawer))
   envs, horizon = config.num_envs, env.config.horizon
   # One decision more looks at what is left, and earlier frames come before.
   looks = envs * (horizon + env.config.frames)
@@ -114,6 +123,12 @@ def time_round(env, policy, shown, config, repeats):
       'share': 1 - blind / whole,
       'images_per_s': looks * cameras / (whole - blind),
     },
+  )
+
+  plain, *_ = rounds((policy, env, shown, None))
+  yield (
+    'of which drawing scenarios',
+    {'share': 1 - plain / whole, 'drawn_share': config.drawn_share},
   )
 
   states = jax.jit(jax.vmap(env.start, (None, 0)))(key, jnp.zeros(envs, int))
@@ -177,14 +192,16 @@ def main():
   """Reports all cases."""
   config = training.config.override(presets.get(_PRESET.value), _SET.value)
   timing.yardstick()
-  env = environment(config, _SEED.value)
+  env, drawer = environment(config, _SEED.value)
   key = jax.random.key(_SEED.value)
   shown = learn.imitation_data(env, config.imitation, key)
   shown = jax.device_put(learn.join([shown], config.imitation))
   policy = policies.create(key, config.policy, shown.observation)
   for num_envs in shared.numbers(_ENVS, int):
-    settings = dataclasses.replace(config.ppo, num_envs=num_envs)
-    lines = time_round(env, policy, shown, settings, _REPEATS.value)
+    settings = dataclasses.replace(
+      config.ppo, num_envs=num_envs, drawn_share=0.5
+    )
+    lines = time_round(env, drawer, policy, shown, settings, _REPEATS.value)
     for case, facts in lines:
       timing.report(case, **facts)
   for case, facts in time_imitation(

@@ -9,6 +9,7 @@ from rdrl.learn.augment import mirror_order as mirror_order
 from rdrl.learn.dagger import DaggerConfig as DaggerConfig
 from rdrl.learn.dagger import demonstrate as demonstrate
 from rdrl.learn.dagger import teach as teach
+from rdrl.learn.drawing import Drawer as Drawer
 from rdrl.learn.imitation import SOURCES as SOURCES
 from rdrl.learn.imitation import Demonstrations as Demonstrations
 from rdrl.learn.imitation import ImitationConfig as ImitationConfig

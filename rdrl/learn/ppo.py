@@ -11,10 +11,12 @@ imitation policy is penalised, too.
 A critic that is told the truth gives the values (`policy.state`). The image
 encoder may rest: what it sees is then computed once per rollout.
 
-All environments are reset together, each to a scenario drawn by key, those
-rather in which the policy fails, and driven for one episode; what comes after
-an episode's end weighs nothing. Minibatches split time, not environments, so
-that nothing gathers the rollout when the environments are spread over devices.
+All environments are reset together and driven for one episode, some to
+scenarios that are drawn anew, of a difficulty that rises while the policy
+succeeds, the others to one of the environment's, those rather in which the
+policy fails; what comes after an episode's end weighs nothing. Minibatches
+split time, not environments, so that nothing gathers the rollout when the
+environments are spread over devices.
 """
 
 import dataclasses
@@ -34,6 +36,7 @@ from rdrl import training
 from rdrl import trees
 from rdrl import types
 from rdrl.learn import advantage as advantages
+from rdrl.learn import drawing
 from rdrl.learn import imitation
 from rdrl.scenario import curriculum
 
@@ -55,6 +58,9 @@ class PpoConfig:
     least_drawn: of the scenarios of either kind, how likely one is in which the
       policy succeeds, to one in which it fails; 1 draws all alike [ours].
     failure_decay: share of a scenario's record that a new drive replaces.
+    drawn_share: of the rollouts that meet a scenario that nobody met before,
+      where there is a drawer [ours].
+    num_tries: adversaries that such a scenario is chosen from.
     discount: per decision [.99 at 10 Hz is .95 at 2 Hz].
     gae_lambda: [RAD].
     least_deviation: by which advantages are divided: a stream to which nothing
@@ -87,6 +93,8 @@ class PpoConfig:
   edited_share: ranges.Share = 0.7
   least_drawn: ranges.Share = 0.2
   failure_decay: ranges.Share = 0.5
+  drawn_share: ranges.Share = 0.0
+  num_tries: ranges.Count = 8
   discount: ranges.Share = 0.95
   gae_lambda: ranges.Share = 0.95
   least_deviation: ranges.Positive = 0.02
@@ -120,12 +128,14 @@ class Learner:
     critic: parameters.
     optimizer_state: of both.
     failures: `[V]` share of the last drives of each scenario that failed.
+    target: `[]` difficulty of scenarios that are drawn anew.
   """
 
   params: dict
   critic: dict
   optimizer_state: optax.OptState
   failures: types.Array
+  target: types.Array
 
 
 @struct.dataclass
@@ -152,7 +162,9 @@ class Batch:
   reference: policies.Output
 
 
-def reinforce(policy, env, demonstrations, config, key, directory=None):
+def reinforce(
+  policy, env, demonstrations, config, key, directory=None, drawer=None
+):
   """Improves a policy in an environment.
 
   Args:
@@ -163,6 +175,8 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     config: a `PpoConfig`.
     key: of every draw.
     directory: for metric lines and checkpoints; None keeps nothing.
+    drawer: `drawing.Drawer` of the scenes of the environment, whose controllers
+      must have those of its adversaries; None draws no scenario anew.
 
   Returns:
     The `Policy` after `config.num_updates` updates, in host memory: as it comes
@@ -187,8 +201,10 @@ def reinforce(policy, env, demonstrations, config, key, directory=None):
     )
   if demonstrations is not None:
     demonstrations = imitable(policy, demonstrations, config, key)
-  learner = training.mesh.replicate(start(policy, env, config, key), mesh)
-  fixed = training.mesh.replicate((policy, env, demonstrations), mesh)
+  learner = training.mesh.replicate(
+    start(policy, env, config, key, drawer), mesh
+  )
+  fixed = training.mesh.replicate((policy, env, demonstrations, drawer), mesh)
 
   def step(learner, i, count):
     del count  # One: every update is logged, and keeps any device busy.
@@ -224,18 +240,19 @@ def imitable(policy, demonstrations, config, key):
   return imitation.perceived(policy, jax.device_put(demonstrations), key)
 
 
-def start(policy, env, config, key) -> Learner:
+def start(policy, env, config, key, drawer=None) -> Learner:
   """The `Learner` before the first update. Arguments as in `reinforce`."""
   critic = policies.create_critic(
     jax.random.fold_in(key, _CRITIC), config.critic, env.blank()
   )
-  return _start(policy.params, critic, env.num_scenarios, config)
+  target = 0.0 if drawer is None else drawer.config.target_difficulty
+  return _start(policy.params, critic, env.num_scenarios, target, config)
 
 
 @functools.partial(
   training.compiling.quick_jit, static_argnames=('num_scenarios', 'config')
 )
-def _start(params, critic, num_scenarios, config):
+def _start(params, critic, num_scenarios, target, config):
   # A copy, since training donates its state.
   params = jax.tree.map(jnp.copy, params)
   return Learner(
@@ -243,6 +260,7 @@ def _start(params, critic, num_scenarios, config):
     critic=critic,
     optimizer_state=_optimizer(config).init((params, critic)),
     failures=jnp.full(num_scenarios, 0.5),
+    target=jnp.float32(target),
   )
 
 
@@ -252,10 +270,10 @@ def _weights(scenarios, failures, config):
   return curriculum.mixed(scenarios.adversary != 0, rate, config.edited_share)
 
 
-def _recorded(failures, scenario, failed, decay):
-  """`failures` `[V]` after drives `[E]` of scenarios, some of them the same."""
-  count = jnp.zeros_like(failures).at[scenario].add(1.0)
-  total = jnp.zeros_like(failures).at[scenario].add(1.0 * failed)
+def _recorded(failures, known, failed, decay):
+  """`failures` `[V]` after drives `[n]` of scenarios, some of them the same."""
+  count = jnp.zeros_like(failures).at[known].add(1.0)
+  total = jnp.zeros_like(failures).at[known].add(1.0 * failed)
   mean = total / jnp.maximum(count, 1)
   return jnp.where(count > 0, failures + decay * (mean - failures), failures)
 
@@ -263,22 +281,34 @@ def _recorded(failures, scenario, failed, decay):
 @functools.partial(
   jax.jit, static_argnames=('config', 'mesh'), donate_argnames='learner'
 )
-def _step(learner, anchor, env, demonstrations, key, i, config, mesh):
+def _step(learner, anchor, env, demonstrations, drawer, key, i, config, mesh):
   """One rollout and its updates; `anchor` is the imitation policy."""
   reset_key, act_key, update_key = jax.random.split(
     jax.random.fold_in(key, i), 3
   )
+  num_drawn = _num_drawn(config, drawer)
   weights = _weights(env.scenarios, learner.failures, config)
-  scenario = jax.random.choice(
-    reset_key, len(weights), (config.num_envs,), p=weights
+  known = jax.random.choice(
+    reset_key, len(weights), (config.num_envs - num_drawn,), p=weights
   )
-  scenario = jax.lax.with_sharding_constraint(
-    scenario,
+  begun = known
+  if num_drawn:
+    drawn = drawer.draw(
+      jax.random.fold_in(reset_key, 1), num_drawn, learner.target
+    )
+    env = env.with_scenarios(
+      jax.tree.map(
+        lambda x, y: jnp.concatenate([x[known], y]), env.scenarios, drawn
+      )
+    )
+    begun = jnp.arange(config.num_envs)
+  begun = jax.lax.with_sharding_constraint(
+    begun,
     jax.sharding.NamedSharding(
       mesh, jax.sharding.PartitionSpec(training.mesh.AXIS)
     ),
   )
-  states = jax.vmap(env.start, (None, 0))(reset_key, scenario)
+  states = jax.vmap(env.start, (None, 0))(reset_key, begun)
   policy = anchor.replace(params=learner.params)
   transition, last_value = collect(
     policy, learner.critic, env, states, act_key, config, mesh
@@ -327,13 +357,22 @@ def _step(learner, anchor, env, demonstrations, key, i, config, mesh):
   greatest = jnp.max(metrics['greatest_ratio'])
   metrics = jax.tree.map(jnp.mean, metrics) | {'greatest_ratio': greatest}
   metrics |= _episode_metrics(batch) | {'stopped_early': 1.0 * has_stopped}
+  failed = jnp.any(transition.terminated, 0)
   failures = _recorded(
-    learner.failures,
-    scenario,
-    jnp.any(transition.terminated, 0),
-    config.failure_decay,
+    learner.failures, known, failed[: len(known)], config.failure_decay
   )
-  return Learner(params, critic, optimizer_state, failures), metrics
+  target = learner.target
+  if num_drawn:
+    metrics |= {'target_difficulty': target}
+    target = drawing.next_target(
+      target, drawn, failed[len(known) :], drawer.config
+    )
+  return Learner(params, critic, optimizer_state, failures, target), metrics
+
+
+def _num_drawn(config, drawer):
+  """Environments that meet a scenario that is drawn anew."""
+  return 0 if drawer is None else round(config.drawn_share * config.num_envs)
 
 
 def collect(policy, critic, env, states, key, config, mesh=None):

@@ -187,12 +187,14 @@ class Imitators:
 
   Attributes:
     env: the environment to train in.
+    drawer: of more scenarios in it, or None.
     demonstrations: all that was imitated.
     policies: `imitation`, of the log and its cousins, and `dagger`, of a
       teacher's labels as well.
   """
 
   env: sim.Env
+  drawer: learn.Drawer | None
   demonstrations: learn.Demonstrations
   policies: Mapping[str, policies.Policy]
 
@@ -518,7 +520,6 @@ def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
   num_tests = max(sum(one.recording.is_test for one in repaired), 1)
   for index, one in enumerate(repaired):
     key = run.key('scenarios', one.recording.name)
-    learnt = scenario.without_held_out(run.config.scenario)
     tested = _only_adversaries(
       run.config.scenario, -(-run.config.num_test_drives // num_tests)
     )
@@ -527,19 +528,48 @@ def scenarios(run: Run, repaired) -> tuple[Edited, ...]:
       continue
     held_out, last = None, _last_learnt(run.config, one)
     if last is not None:
-      rest = len(one.scene.tracks.valid) - 1 - last
-      learnt = dataclasses.replace(
-        learnt, episode_steps=learnt.episode_steps + rest
-      )
       tested = dataclasses.replace(tested, first_start=last)
       held_out, _ = scenario.expand(
         one.scene, index, tested, run.key('held out', one.recording.name)
       )
+    learnt = _learnt_edits(run.config, one)
     found = scenario.expand(one.scene, index, learnt, key, trained)
     edited.append(Edited(*found, held_out))
   for name, reasons in never_accepted(edited).items():
     print(f'{name}: never accepted: {reasons}', flush=True)
   return tuple(edited)
+
+
+def _learnt_edits(config, one):
+  """The scenarios of a scene that the policy may learn on."""
+  edits = scenario.without_held_out(config.scenario)
+  last = _last_learnt(config, one)
+  if last is None:
+    return edits
+  rest = len(one.scene.tracks.valid) - 1 - last
+  return dataclasses.replace(edits, episode_steps=edits.episode_steps + rest)
+
+
+def _drawer(config, repaired):
+  """What draws adversaries while PPO learns; None where none are wanted."""
+  scenes = {
+    index: one
+    for index, one in enumerate(repaired)
+    if one.recording.is_training
+  }
+  edits = _learnt_edits(config, next(iter(scenes.values())))
+  wanted = config.trained_on or scenario.BEHAVIOURS
+  counts = tuple(
+    count * (name in wanted and name in scenario.ADVERSARIES)
+    for name, count in zip(scenario.BEHAVIOURS, edits.num_accepted, strict=True)
+  )
+  if not (config.ppo.drawn_share and any(counts)):
+    return None
+  return learn.Drawer.create(
+    {index: one.scene for index, one in scenes.items()},
+    dataclasses.replace(edits, num_accepted=counts),
+    config.ppo.num_tries,
+  )
 
 
 def _last_learnt(config, one):
@@ -639,7 +669,7 @@ def imitate(run: Run, repaired, edited) -> Imitators:
       shown,
       lambda name: run.folder('imitation', name),
     )
-  return Imitators(env, demonstrations, found)
+  return Imitators(env, _drawer(config, repaired), demonstrations, found)
 
 
 def reinforce(run: Run, imitators: Imitators) -> Learned:
@@ -652,6 +682,7 @@ def reinforce(run: Run, imitators: Imitators) -> Learned:
     run.config.ppo,
     run.key('reinforce'),
     run.folder('ppo'),
+    imitators.drawer,
   )
   return Learned({**imitators.policies, 'ppo': driver})
 

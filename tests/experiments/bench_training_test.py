@@ -18,18 +18,18 @@ from tests import tiny
 @pytest.mark.slow
 def test_a_round_is_one_program_without_transfers():
   config = training.config.override(presets.get('quickstart'), tiny.OVERRIDES)
-  env = bench.environment(config, 0)
+  env, drawer = bench.environment(config, 0)
   key = jax.random.key(0)
   shown = learn.imitation_data(env, config.imitation, key)
   shown = jax.device_put(learn.join([shown], config.imitation))
   policy = policies.create(key, config.policy, shown.observation)
-  settings = dataclasses.replace(config.ppo, num_envs=2)
-  facts = dict(bench.time_round(env, policy, shown, settings, 1))
+  settings = dataclasses.replace(config.ppo, num_envs=2, drawn_share=0.5)
+  facts = dict(bench.time_round(env, drawer, policy, shown, settings, 1))
   whole = facts['round, 2 environments']
   assert whole['programs'] == 1
   assert whole['images_per_s'] > whole['decisions_per_s'] > 0
   shares = [x['share'] for name, x in facts.items() if name.startswith('of')]
-  assert len(shares) == 3 and max(shares) < 1
+  assert len(shares) == 4 and max(shares) < 1
 
 
 if __name__ == '__main__':

@@ -281,6 +281,22 @@ def test_eight_devices_learn_what_one_does(env, recorded, tmp_path):
     assert value == pytest.approx(lines[0][name], rel=1e-2, abs=1e-3), name
 
 
+def test_a_policy_that_stays_gives_a_ratio_of_one(env, learnt, tmp_path):
+  _, lines = _update(
+    env,
+    learnt,
+    tmp_path,
+    num_updates=2,
+    warmup_updates=0,
+    learning_rate=0.0,
+  )
+  for line in lines:
+    assert line['greatest_ratio'] == pytest.approx(1, abs=1e-4)
+    assert line['kl'] == pytest.approx(0, abs=1e-6)
+    assert line['clip_fraction'] == 0
+    assert line['kl_to_imitation'] == pytest.approx(0, abs=1e-6)
+
+
 def test_what_cannot_be_split_is_named(env, learnt):
   policy, data, _ = learnt
   config = dataclasses.replace(PPO, num_minibatches=3)
