@@ -7,7 +7,7 @@ from rdrl import training
 _CPU = (
   'train_seeds=(1,2,3,4,5,6,7,8)',
   'test_seeds=(101,102,103,104)',
-  'num_test_drives=256',
+  'num_test_drives=288',
   'dagger.num_drives=192',
   'dagger.rounds=((1.0,300),(0.5,300),(0.2,300),(0.0,300),(0.0,1200))',
   'ppo.num_envs=64',
@@ -60,6 +60,7 @@ _GPU = (
   'dagger.rounds=((1.0,2000),(0.5,2000),(0.2,2000),(0.0,2000),(0.0,5000))',
   'ppo.num_envs=256',
   'ppo.num_updates=500',
+  'ppo.drawn_share=0.5',
   'ppo.trains_encoder=True',
   'ppo.imitation_batch_size=256',
 )

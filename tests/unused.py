@@ -20,4 +20,3 @@ action_size
 GymEnv
 observation_space
 information_gain  # Of `splat.trust`: what any view would teach.
-target_difficulty  # First of those that `scenario.next_target` moves.
