@@ -11,9 +11,10 @@ Fewer recipes, and one seed:
 
   python -m experiments.matrix --recipes='ours,RAD,imitation of logs' --seeds=0
 
-What each part of ours is worth, and what more streets are:
+What each part of ours is worth, and what more streets and rounds are:
 
-  python -m experiments.matrix --recipes='ours without PPO,ablations,streets'
+  python -m experiments.matrix \
+    --recipes='ours without PPO,rounds,streets,ablations'
 
 WORKDIR gets the reconstructions in base/, a file of each cell in cells/, the
 tables in matrix.md and pictures of them. Where all cells are there, such as
@@ -40,7 +41,7 @@ _WORKDIR = shared.flag('workdir', 'runs/matrix')
 _RECIPES = flags.DEFINE_list(
   'recipes',
   ['compared'],
-  'Which: compared, ablations, streets, or names of those, which are '
+  'Which: compared, ablations, streets, rounds, or names of those, which are '
   + '; '.join(matrix.RECIPES),
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of learning.')
@@ -50,6 +51,7 @@ _GROUPS = {
   'compared': matrix.COMPARED,
   'ablations': matrix.ABLATIONS,
   'streets': matrix.STREETS,
+  'rounds': matrix.ROUNDS,
 }
 _SHOWN = 'at_fault_collision'
 
@@ -102,10 +104,22 @@ def lines(cells, config):
 
 
 def draw(cells, config, folder):
-  """Pictures of at-fault collisions: of all recipes, and by streets."""
+  """Pictures of at-fault collisions: all recipes, by streets and by rounds."""
   mask = matrix.groups(cells[0], config)['all families']
   label = f'{metrics.METRICS[_SHOWN].label}, all families'
-  curve = {}
+  # What is varied to its numbers; ours has all of it.
+  whole = 'ours without PPO'
+  curves = {
+    'streets learnt on': {
+      name: recipe.num_streets for name, recipe in matrix.STREETS.items()
+    }
+    | {whole: len(config.train_seeds)},
+    'rounds of DAgger': {
+      name: number for number, name in enumerate(matrix.ROUNDS, 1)
+    }
+    | {matrix.BASELINE: 0, whole: len(config.dagger.rounds)},
+  }
+  drawn = {name: {} for name in curves}
   for world in cells[0].scores:
     found = matrix.summaries(cells, world, _SHOWN, mask)
     plots.bars(
@@ -114,18 +128,17 @@ def draw(cells, config, folder):
       f'{label}, {world}',
       {name: (one['low'], one['high']) for name, one in found.items()},
     )
-    by_count = {
-      recipe.num_streets: found[name]
-      for name, recipe in matrix.STREETS.items()
-      if name in found
-    }
-    columns = [
-      [one[key] for one in by_count.values()] for key in ('mean', 'low', 'high')
-    ]
-    curve[world] = (list(by_count), *columns)
-  if by_count:
-    path = folder / f'{_SHOWN}_by_streets.svg'
-    plots.curves(path, curve, 'streets learnt on', label)
+    for about, numbers in curves.items():
+      there = sorted(
+        (number, *(found[name][key] for key in ('mean', 'low', 'high')))
+        for name, number in numbers.items()
+        if name in found
+      )
+      drawn[about][world] = np.array(there).reshape(-1, 4).T
+  for about, series in drawn.items():
+    if all(values.shape[1] > 2 for values in series.values()):
+      path = folder / f'{_SHOWN}_by_{about.split()[0]}.svg'
+      plots.curves(path, series, about, label)
 
 
 def main():

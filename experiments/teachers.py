@@ -127,7 +127,7 @@ def teach(request, env, key, workdir):
   """A policy that is told the truth, after DAgger."""
   config = request.config
   policy = policies.create(key, policies.StateConfig(), env.blank())
-  policy, _ = learn.teach(
+  (*_, policy), _ = learn.teach(
     policy,
     env,
     [],

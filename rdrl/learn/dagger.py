@@ -79,14 +79,15 @@ def teach(
     folder: function of a round's name to where its training is kept, or None.
 
   Returns:
-    The `Policy`, and the `Demonstrations` that it learnt from at last.
+    The `Policy` after each round, and the `Demonstrations` that the last learnt
+    from.
 
   Raises:
     ValueError: if there is no round.
   """
   if not config.rounds:
     raise ValueError('teach: dagger.rounds is empty')
-  parts = list(parts)
+  parts, found = list(parts), []
   for number, (share, num_steps) in enumerate(config.rounds):
     name = f'round_{number}'
     parts.append(
@@ -109,7 +110,8 @@ def teach(
       folder(name),
       mirror_order,
     )
-  return policy, demonstrations
+    found.append(policy)
+  return found, demonstrations
 
 
 def demonstrate(policy, env, share, config, key, teacher=None, among=None):

@@ -53,7 +53,7 @@ class Recipe:
   """How a policy comes to be.
 
   Attributes:
-    policy: of those that a run leaves, see `stages.Learned`.
+    policy: of those that a run leaves, see `stages.Learned`; or `round_N`.
     overrides: of the configuration.
     num_streets: it learns on the first of so many; on all where None.
   """
@@ -76,7 +76,7 @@ COMPARED = {
   'ours without PPO': Recipe('dagger'),
   'ours': Recipe('ppo'),
 }
-# Ours but for one thing; PPO hides none of them.
+# Ours but for one thing, without PPO unless that is about it.
 ABLATIONS = {
   'IDM teaches': Recipe('dagger', ('dagger.teacher=IDM',)),
   'the planner teaches': Recipe('dagger', ('dagger.teacher=planner',)),
@@ -95,9 +95,10 @@ ABLATIONS = {
   ),
 }
 STREETS = {
-  f'{count} streets': Recipe('dagger', num_streets=count) for count in (2, 4, 8)
+  f'{count} streets': Recipe('dagger', num_streets=count) for count in (1, 2, 4)
 }
-RECIPES = COMPARED | ABLATIONS | STREETS
+ROUNDS = {f'{i + 1} rounds': Recipe(f'round_{i}') for i in range(4)}
+RECIPES = COMPARED | ABLATIONS | STREETS | ROUNDS
 BASELINE = 'imitation of logs'
 # The upper reference, which knows the state.
 REFERENCE = 'IDM'
@@ -167,6 +168,12 @@ def run(request, workdir, recipes, seeds):
       raise training.config.ConfigError(
         f'recipe {recipe!r}: expected some of {", ".join(RECIPES)}'
       )
+    rounds = [f'round_{i}' for i in range(len(request.config.dagger.rounds))]
+    policy = RECIPES[recipe].policy
+    if policy not in ('imitation', 'dagger', 'ppo', *rounds):
+      raise training.config.ConfigError(
+        f'recipe {recipe!r}: dagger.rounds has {len(rounds)}'
+      )
   folder = pathlib.Path(workdir) / 'cells'
   wanted = [(recipe, seed) for seed in seeds for recipe in recipes]
   wanted.append((REFERENCE, request.seed))
@@ -230,10 +237,11 @@ def _learn(context, repaired, edited, recipes, seed, envs, recorded):
   timing = runner.Timing()
   with timing.stage(f'{name}, seed {seed}, stage 1'):
     imitators = stages.imitate(own, *zip(*pairs, strict=True))
-  learnt = imitators.policies
+  learnt = dict(imitators.policies)
+  learnt |= {f'round_{i}': x for i, x in enumerate(imitators.rounds)}
   if any(RECIPES[x].policy == 'ppo' for x in recipes):
     with timing.stage(f'{name}, seed {seed}, stage 2'):
-      learnt = stages.reinforce(own, imitators).policies
+      learnt |= stages.reinforce(own, imitators).policies
   first, *second = timing.seconds.values()
   for name in recipes:
     policy = RECIPES[name].policy

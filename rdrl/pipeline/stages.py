@@ -191,12 +191,14 @@ class Imitators:
     demonstrations: all that was imitated.
     policies: `imitation`, of the log and its cousins, and `dagger`, of a
       teacher's labels as well.
+    rounds: policies after each round of DAgger.
   """
 
   env: sim.Env
   drawer: learn.Drawer | None
   demonstrations: learn.Demonstrations
   policies: Mapping[str, policies.Policy]
+  rounds: tuple[policies.Policy, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -656,9 +658,9 @@ def imitate(run: Run, repaired, edited) -> Imitators:
     run.folder('imitation', 'recorded'),
     order,
   )
-  found = {'imitation': policy}
+  found, rounds = {'imitation': policy}, []
   if config.dagger.rounds:
-    found['dagger'], demonstrations = learn.teach(
+    rounds, demonstrations = learn.teach(
       policy,
       env,
       [part],
@@ -669,7 +671,9 @@ def imitate(run: Run, repaired, edited) -> Imitators:
       shown,
       lambda name: run.folder('imitation', name),
     )
-  return Imitators(env, _drawer(config, repaired), demonstrations, found)
+    found['dagger'] = rounds[-1]
+  drawer = _drawer(config, repaired)
+  return Imitators(env, drawer, demonstrations, found, tuple(rounds))
 
 
 def reinforce(run: Run, imitators: Imitators) -> Learned:

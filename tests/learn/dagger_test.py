@@ -86,7 +86,7 @@ def imitator(env):
 def test_a_teacher_teaches_to_stop(env, imitator):
   policy, shown = imitator
   assert _collided(env, policy) == 1
-  policy, _ = learn.teach(
+  (_, policy), _ = learn.teach(
     policy,
     env,
     [shown],

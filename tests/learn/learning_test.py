@@ -281,6 +281,7 @@ def test_eight_devices_learn_what_one_does(env, recorded, tmp_path):
     assert value == pytest.approx(lines[0][name], rel=1e-2, abs=1e-3), name
 
 
+@pytest.mark.slow
 def test_a_policy_that_stays_gives_a_ratio_of_one(env, learnt, tmp_path):
   _, lines = _update(
     env,

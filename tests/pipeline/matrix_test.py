@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from experiments import presets
+from rdrl import learn
 from rdrl import pipeline
 from rdrl import ranges
 from rdrl import scenario
@@ -82,6 +83,12 @@ def test_an_unknown_recipe_is_named(tmp_path):
   request = pipeline.Request('world', None, 0, presets.get('cpu'))
   with pytest.raises(ValueError, match="recipe 'luck'"):
     matrix.run(request, tmp_path, ['luck'], [0])
+  few = dataclasses.replace(
+    request.config, dagger=learn.DaggerConfig(rounds=((1.0, 1),))
+  )
+  request = dataclasses.replace(request, config=few)
+  with pytest.raises(ValueError, match=r"'2 rounds': dagger.rounds has 1"):
+    matrix.run(request, tmp_path, ['1 rounds', '2 rounds'], [0])
   assert not list(tmp_path.iterdir())
 
 
