@@ -62,6 +62,7 @@ _GEOMETRY = (
   'ppo.kl_weight=0',
   'ppo.learning_rate=1e-3',
   'ppo.entropy_weights=(0.01,0.003)',
+  'ppo.temperature=1.0',
   'dagger.num_drives=512',
   'dagger.num_envs=128',
   'dagger.rounds=((1.0,600),(0.5,600),(0.2,600),(0.0,1500))',

@@ -39,7 +39,7 @@ class DaggerConfig:
     trains_encoder: whether the image encoder learns on in these rounds.
   """
 
-  teacher: Annotated[str, ranges.OneOf(egos.EGOS)] = 'cautious'
+  teacher: Annotated[str, ranges.OneOf(egos.EGOS)] = 'gentle'
   rounds: tuple[tuple[ranges.Share, ranges.Count], ...] = (
     (1.0, 300),
     (0.5, 300),

@@ -58,6 +58,9 @@ class PpoConfig:
     least_drawn: of the scenarios of either kind, how likely one is in which the
       policy succeeds, to one in which it fails; 1 draws all alike [ours].
     failure_decay: share of a scenario's record that a new drive replaces.
+    temperature: by which logits are divided when PPO acts and compares: less
+      than 1 explores nearer to the most probable action, which is what drives
+      in the end [ours].
     drawn_share: of the rollouts that meet a scenario that nobody met before,
       where there is a drawer [ours].
     num_tries: adversaries that such a scenario is chosen from.
@@ -93,6 +96,7 @@ class PpoConfig:
   edited_share: ranges.Share = 0.7
   least_drawn: ranges.Share = 0.2
   failure_decay: ranges.Share = 0.5
+  temperature: ranges.Positive = 0.3
   drawn_share: ranges.Share = 0.0
   num_tries: ranges.Count = 8
   discount: ranges.Share = 0.95
@@ -397,6 +401,7 @@ def collect(policy, critic, env, states, key, config, mesh=None):
     if policies.has_cameras(policy):
       percept = policies.perceive(policy, observation)
     output = policies.output(policy, observation, percept)
+    output = output.cooled(config.temperature)
     action = policies.sample(output, key)
     log_prob = policies.log_prob(output, action)
     value = policies.critic(critic, config.critic, observation)
@@ -468,7 +473,9 @@ def _batch(transition, last_value, anchor, config):
     side=side,
     reference=policies.output(
       anchor, transition.observation, transition.percept
-    ).replace(percept=None),
+    )
+    .cooled(config.temperature)
+    .replace(percept=None),
   )
 
 
@@ -564,6 +571,7 @@ def _loss(nets, anchor, batch, demonstration, i, progress, config):
   output, imitating = _apply_both(
     anchor.replace(params=params), batch, demonstration
   )
+  output = output.cooled(config.temperature)
   longitudinal = transition.action[..., 1]
   logs = policies.log_probs(output, longitudinal)
   log_prob = policies.log_prob(output, transition.action)

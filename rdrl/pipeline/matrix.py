@@ -28,7 +28,11 @@ _COUSINS = f'trained_on={("log", *scenario.COUSINS)}'
 # The teacher drives alone, for as many steps as all of our rounds.
 _CORNER_CASES = 'dagger.rounds=((1.0,{steps}),)'
 # Ours stays near to who was shown how; whoever was not must get away from it.
-_EXPLORING = ('ppo.kl_weight=0.03', 'ppo.entropy_weights=(0.003,0.0003)')
+_EXPLORING = (
+  'ppo.kl_weight=0.03',
+  'ppo.entropy_weights=(0.003,0.0003)',
+  'ppo.temperature=1.0',
+)
 _NO_TEACHER = 'dagger.rounds=()'
 _SAME_LOOKS = (
   'imitation.augment.brightness=0',

@@ -1,9 +1,9 @@
 # Copyright 2026 The rdrl Authors. Apache-2.0.
 """Drivers that know the state, to teach and to measure how hard scenarios are.
 
-`log replay` and `constant speed` heed nobody. `IDM`, `planner`, `cautious` and
-policies that are told the truth heed whom the ego's cameras see, so that a
-policy that has only the images can learn from them.
+`log replay` and `constant speed` heed nobody. All others, and policies that are
+told the truth, heed whom the ego's cameras see, so that a policy that has only
+the images can learn from them.
 """
 
 import dataclasses
@@ -21,10 +21,20 @@ from rdrl.sim import anchors
 from rdrl.sim import sight
 from rdrl.world import traffic
 
-EGOS = ('log replay', 'constant speed', 'IDM', 'planner', 'cautious')
+EGOS = (
+  'log replay',
+  'constant speed',
+  'IDM',
+  'planner',
+  'cautious',
+  'gentle',
+)
 
 # Seconds ahead of the point that is pursued, and its least and greatest metres.
 _AHEAD, _NEAREST, _FARTHEST = 1.0, 5.0, 15.0
+# m/s^2 by which a gentle driver changes its acceleration in a decision at most,
+# and below which it brakes as hard as it must.
+_EASE, _URGENT = 2.0, -4.0
 
 
 def drive(env, ego, scenarios):
@@ -108,6 +118,8 @@ def action(ego, env, state):
       parameters of the other traffic; it and the planner would like the
       greatest speed of the recording. `cautious` does what the slower of these
       two does: the one keeps a distance, the other forecasts who crosses.
+      `gentle` does the same, changing its acceleration by little at a time
+      unless it must brake hard.
     env: `sim.Env`.
     state: `SimState` `[]`, of one environment.
   """
@@ -116,6 +128,8 @@ def action(ego, env, state):
   if ego == 'cautious':
     one, other = (action(name, env, state) for name in ('IDM', 'planner'))
     return jnp.where(one[1] < other[1], one, other)
+  if ego == 'gentle':
+    return _eased(state, own, action('cautious', env, state))
   if ego == 'planner':
     return planner.plan(env, state, paths.desired_speed[0])
   start = env.scenarios.start[state.scenario]
@@ -145,3 +159,14 @@ def action(ego, env, state):
     anchors.DURATION * speed,
     env.config,
   )
+
+
+def _eased(state, own, wanted):
+  """What is wanted, at an acceleration that differs little from the last."""
+  curvature, speed = anchors.command(wanted)
+  asked = (speed - own.speed) / anchors.DURATION
+  last = state.acceleration
+  eased = jnp.clip(asked, last - _EASE, last + _EASE)
+  eased = jnp.where(asked < _URGENT, asked, eased)
+  speed = jnp.maximum(own.speed + anchors.DURATION * eased, 0)
+  return anchors.along(curvature, anchors.DURATION * speed)

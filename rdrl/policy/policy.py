@@ -45,6 +45,13 @@ class Output:
   longitudinal_logits: types.Array
   percept: types.Percept | None = None
 
+  def cooled(self, temperature):
+    """With logits divided by a temperature."""
+    return self.replace(
+      lateral_logits=self.lateral_logits / temperature,
+      longitudinal_logits=self.longitudinal_logits / temperature,
+    )
+
 
 def create(key, config, observation):
   """A fresh `Policy` for observations shaped like `observation` `[B]`."""

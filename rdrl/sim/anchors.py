@@ -113,6 +113,11 @@ def towards(point, length, config):
   # A route may end here.
   x = jnp.maximum(x + config.rear_axle_to_center, 1.0)
   curvature, _ = arc(y, x)
+  return along(curvature, length)
+
+
+def along(curvature, length):
+  """The action `[..., 2]` of so many metres `[...]` at a curvature `[...]`."""
   angle = curvature * length
   # (sin a / k, (1 - cos a) / k) without the division.
   chord = length * jnp.sinc(angle / (2 * jnp.pi))

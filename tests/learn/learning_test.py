@@ -38,7 +38,9 @@ IMITATION = learn.ImitationConfig(
   augment=learn.AugmentConfig(noise=0, shift=0, cut=0),
 )
 QUICK = dataclasses.replace(IMITATION, num_steps=2)
-PPO = learn.PpoConfig(num_envs=16, num_minibatches=4, warmup_updates=1)
+PPO = learn.PpoConfig(
+  num_envs=16, num_minibatches=4, warmup_updates=1, temperature=1.0
+)
 
 
 @struct.dataclass

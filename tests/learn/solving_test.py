@@ -25,6 +25,7 @@ PPO = learn.PpoConfig(
   auxiliary_weight=0.0,
   learning_rate=3e-3,
   target_kl=1.0,
+  temperature=1.0,
 )
 
 

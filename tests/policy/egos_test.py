@@ -45,7 +45,7 @@ def _environment(road, place):
   return sim.Env.create([place], road.scenario(place), renderer, config)
 
 
-@pytest.mark.parametrize('ego', ['IDM', 'planner', 'cautious'])
+@pytest.mark.parametrize('ego', ['IDM', 'planner', 'cautious', 'gentle'])
 def test_a_teacher_heeds_whom_a_camera_sees_and_nobody_else(road, ego):
   ahead = (28.0, -1.75), (18.0, -1.75)
   behind = (-7.0, -1.75), (-30.0, 20.0)
@@ -81,6 +81,30 @@ def test_the_cautious_one_does_what_the_slower_of_two_does(road, speed):
 
   cautious, idm, planner = (x.tolist() for x in act(env))
   assert cautious == (idm if idm[1] < planner[1] else planner)
+
+
+@pytest.mark.parametrize(('gap', 'is_urgent'), [(31, False), (9, True)])
+def test_a_gentle_one_changes_its_acceleration_by_little_unless_it_must(
+  road, gap, is_urgent
+):
+  scene = road.scene(road.straight(0, -1.75, 8), road.straight(gap, -1.75, 0))
+  env = _environment(road, scene)
+
+  @jax.jit
+  def act(env):
+    state = env.start(jax.random.key(0), 0)
+    state = state.replace(acceleration=jnp.float32(1.0))
+    return [egos.action(name, env, state) for name in ('cautious', 'gentle')]
+
+  (_, cautious), (_, gentle) = (
+    np.asarray(sim.anchors.command(x)) for x in act(env)
+  )
+  asked, done = (cautious - 8) / 0.5, (gentle - 8) / 0.5
+  if is_urgent:
+    assert asked < -4 and done == asked
+  else:
+    # An anchor is half a metre a second: 1 m/s^2.
+    assert -4 < asked < -2 and done == pytest.approx(1 - 2, abs=0.51)
 
 
 def test_the_planner_passes_who_stands_half_in_its_lane(road):

@@ -45,6 +45,19 @@ def test_log_prob_is_that_of_the_logits():
       assert found[i, stream] == logs[stream][i, action[i, stream]]
 
 
+def test_a_colder_output_is_surer_of_the_same_action():
+  output = _output(jax.random.key(5))
+  cold = output.cooled(0.5)
+  np.testing.assert_array_equal(policy.mode(cold), policy.mode(output))
+  longitudinal = policy.mode(output)[:, 1]
+  _, logs = policy.log_probs(output, longitudinal)
+  _, colder = policy.log_probs(cold, longitudinal)
+  # Odds are squared at half the temperature.
+  np.testing.assert_allclose(
+    colder[:, 1:] - colder[:, :1], 2 * (logs[:, 1:] - logs[:, :1]), atol=1e-4
+  )
+
+
 def test_entropy_of_a_uniform_choice_counts_what_is_possible():
   logs = jnp.where(jnp.arange(8) < 4, jnp.log(0.25), jnp.finfo(jnp.float32).min)
   np.testing.assert_allclose(policy.entropy(logs), np.log(4), rtol=1e-6)
