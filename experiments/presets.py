@@ -9,7 +9,7 @@ _CPU = (
   'test_seeds=(101,102,103,104)',
   'num_test_drives=288',
   'dagger.num_drives=192',
-  'dagger.rounds=((1.0,300),(0.5,300),(0.2,300),(0.0,300),(0.0,1200))',
+  'dagger.rounds=((1.0,300),(0.5,300),(0.2,300),(0.0,300),(0.0,4000))',
   'ppo.num_envs=64',
 )
 # One accelerator of 80 GB: sizes of the papers where they give any.

@@ -65,7 +65,7 @@ _GEOMETRY = (
   'ppo.temperature=1.0',
   'dagger.num_drives=512',
   'dagger.num_envs=128',
-  'dagger.rounds=((1.0,600),(0.5,600),(0.2,600),(0.0,1500))',
+  'dagger.rounds=((1.0,1000),(0.5,1000),(0.2,1000),(0.0,8000))',
 )
 _SCORES = (*matrix.SCORES, 'static_collision')
 

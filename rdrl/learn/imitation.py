@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 import itertools
+import pathlib
 
 from flax import struct
 import jax
@@ -373,7 +374,8 @@ def imitate(
   state = _start(policy.params, config)
   demonstrations = jax.device_put(demonstrations)
   rests = policies.has_cameras(policy) and not config.trains_encoder
-  if rests:
+  # What a run that is read back learnt from is not looked at again.
+  if rests and not _is_over(directory, config):
     # Nothing that the truth teaches learns on.
     observation = demonstrations.observation.replace(truth=None)
     demonstrations = perceived(
@@ -403,6 +405,13 @@ def imitate(
     # Decay of weights moves what has no gradient.
     params = policies.weights.with_encoder_of(params, policy.params)
   return policy.replace(params=params)
+
+
+def _is_over(directory, config):
+  if directory is None:
+    return False
+  folder = pathlib.Path(directory) / 'checkpoints'
+  return training.checkpoints.latest_step(folder) == config.num_steps
 
 
 @functools.partial(training.compiling.quick_jit, static_argnames='config')

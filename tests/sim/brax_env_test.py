@@ -75,7 +75,8 @@ def test_done_tells_termination_from_truncation(reset, step):
   for _ in range(6):
     state = step(state, KEEP_10)
   assert state.done == 1 and state.info['truncation'] == 0
-  assert state.metrics['dynamic_collision'] == -1
+  weight, *_ = sim.Config().reward_weights
+  assert state.metrics['dynamic_collision'] == -weight
   state = step(_begin(reset, 1), KEEP_10)
   assert state.done == 1 and state.info['truncation'] == 1
 
