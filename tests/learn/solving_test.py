@@ -16,7 +16,7 @@ from rdrl.policy import egos
 HORIZON, STARTS = 8, (5, 10, 15, 20)
 PPO = learn.PpoConfig(
   num_envs=128,
-  num_updates=150,
+  num_updates=300,
   warmup_updates=1,
   discount=0.99,
   entropy_weights=(0.02, 0.0),
