@@ -19,6 +19,8 @@ from rdrl import types
 LANES = (-5.25, -1.75, 1.75, 5.25)
 HALF_ROAD, HALF_STREET = 9.3, 11.0
 CAR = (4.6, 1.9, 1.5)
+# Of rewards, whatever the defaults are.
+WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.1, 0.2, 0.05)
 
 
 # XLA's newer emitters of loops for CPUs take as long to compile as all the rest
@@ -139,7 +141,9 @@ class ClockRenderer:
 
 def environment(place, config=None, **fields):
   """An `Env` of one scene and one scenario; equal shapes compile once."""
-  config = config or sim.Config(image_height=2, image_width=4)
+  config = config or sim.Config(
+    image_height=2, image_width=4, reward_weights=WEIGHTS
+  )
   scenarios = scenario(place, **fields)
   return sim.Env.create([place], scenarios, ClockRenderer(), config)
 
@@ -182,7 +186,7 @@ def pytest_collection_modifyitems(items):
 class Road:
   """What tests need of this file, as one fixture."""
 
-  LANES, CAR = LANES, CAR
+  LANES, CAR, WEIGHTS = LANES, CAR, WEIGHTS
   HALF_ROAD, HALF_STREET = HALF_ROAD, HALF_STREET
   straight = staticmethod(straight)
   scene = staticmethod(scene)

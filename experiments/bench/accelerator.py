@@ -314,7 +314,7 @@ def _ppo(size):
 
   def update():
     config = training.config.override(presets.get('quickstart'), size.settings)
-    env = fits.hasty_environment(
+    _, env = fits.hasty_environment(
       _log(config.world), config, _replay, jax.random.key(0)
     )
     data = learn.imitation_data(env, config.imitation, jax.random.key(1))

@@ -51,7 +51,9 @@ def config_of(size, assignments=()):
 
 
 def hasty_environment(log, config, draw, key):
-  """`sim.Env` of a log that is hardly fitted; observations tell the truth.
+  """A `Scene` that is hardly fitted to a log, and a `sim.Env` of it.
+
+  Its observations tell the truth.
 
   Args:
     log: to fit, for a few steps.
@@ -68,7 +70,7 @@ def hasty_environment(log, config, draw, key):
     config.splat.render,
   )
   settings = dataclasses.replace(config.sim, truth_cell=config.policy.patch)
-  return sim.Env.create([scene], draw(scene), renderer, settings)
+  return scene, sim.Env.create([scene], draw(scene), renderer, settings)
 
 
 def time_fit(log, config, key, num_steps):

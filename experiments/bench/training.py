@@ -11,8 +11,8 @@ and all updates done, and nothing passes between host and device; its line says
 how many images, decisions and minibatches a second that makes. The next lines
 say which share of it goes where: rendering (the round less the same one with
 black images), drawing scenarios anew for half of the environments, perceiving,
-and the updates, whose rate is that of the products
-that they must compute, beside the yardstick's.
+and the updates, whose rate is that of the products that they must compute,
+beside the yardstick's.
 """
 
 import dataclasses
@@ -46,17 +46,14 @@ def environment(config, seed):
   """`sim.Env` of a street that was hardly fitted, and its `learn.Drawer`."""
   key = jax.random.key(seed)
   edits = scenario.without_held_out(config.scenario)
-  drawers = []
 
   def draw(scene):
-    drawers.append(learn.Drawer.create({0: scene}, edits, config.ppo.num_tries))
     edited, _ = scenario.expand(scene, 0, edits, key)
     return edited
 
   log = world.record(world.build(1, config.world), config.world)
-  env = fits.hasty_environment(log, config, draw, key)
-  (drawer,) = drawers
-  return env, drawer
+  scene, env = fits.hasty_environment(log, config, draw, key)
+  return env, learn.Drawer.create({0: scene}, edits, config.ppo.num_tries)
 
 
 def products(function, *arguments):

@@ -4,7 +4,6 @@
 import dataclasses
 import functools
 import itertools
-import pathlib
 
 from flax import struct
 import jax
@@ -375,7 +374,7 @@ def imitate(
   demonstrations = jax.device_put(demonstrations)
   rests = policies.has_cameras(policy) and not config.trains_encoder
   # What a run that is read back learnt from is not looked at again.
-  if rests and not _is_over(directory, config):
+  if rests and not training.loop.is_over(directory, config.num_steps):
     # Nothing that the truth teaches learns on.
     observation = demonstrations.observation.replace(truth=None)
     demonstrations = perceived(
@@ -405,13 +404,6 @@ def imitate(
     # Decay of weights moves what has no gradient.
     params = policies.weights.with_encoder_of(params, policy.params)
   return policy.replace(params=params)
-
-
-def _is_over(directory, config):
-  if directory is None:
-    return False
-  folder = pathlib.Path(directory) / 'checkpoints'
-  return training.checkpoints.latest_step(folder) == config.num_steps
 
 
 @functools.partial(training.compiling.quick_jit, static_argnames='config')

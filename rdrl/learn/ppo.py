@@ -203,7 +203,8 @@ def reinforce(
       f'ppo.num_minibatches is {config.num_minibatches}, which does not divide'
       f' sim.horizon = {env.config.horizon}'
     )
-  if demonstrations is not None:
+  is_over = training.loop.is_over(directory, config.num_updates)
+  if demonstrations is not None and not is_over:
     demonstrations = imitable(policy, demonstrations, config, key)
   learner = training.mesh.replicate(
     start(policy, env, config, key, drawer), mesh

@@ -259,13 +259,8 @@ def _learn(context, repaired, edited, recipes, seed, envs, recorded):
       world: report.open_loop(learnt[policy], shown.observation, shown.action)
       for world, shown in recorded.items()
     }
-    cell = _scored(
-      name, seed, first + sum(second) * (policy == 'ppo'), envs, drives
-    )
-    yield dataclasses.replace(
-      cell,
-      open_loop={x: round(float(y.mean()), 4) for x, y in errors.items()},
-    )
+    seconds = first + sum(second) * (policy == 'ppo')
+    yield _scored(name, seed, seconds, envs, drives, errors)
   shutil.rmtree(folder / 'demonstrations', ignore_errors=True)
 
 
@@ -289,7 +284,7 @@ def _load(path):
   return Cell(**json.loads(path.read_text()))
 
 
-def _scored(recipe, seed, seconds, envs, drives):
+def _scored(recipe, seed, seconds, envs, drives, errors=None):
   scenarios = jax.device_get(envs['simulator'].scenarios)
   scores = {
     world: {
@@ -305,6 +300,7 @@ def _scored(recipe, seed, seconds, envs, drives):
     scores,
     scenarios.behaviour.tolist(),
     scenarios.scene.tolist(),
+    errors and {x: round(float(y.mean()), 4) for x, y in errors.items()},
   )
 
 

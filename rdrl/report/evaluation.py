@@ -48,12 +48,17 @@ def evaluate(policy, env, scenario_indices, key, batch_size=16):
 
 
 @jax.jit
+def _chosen(policy, observation):
+  return policies.mode(policies.apply(policy, observation))
+
+
+@jax.jit
 def _drive(policy, env, indices, keys):
   states = jax.vmap(env.start)(keys, indices)
 
   def act(states, key):
     del key  # The mode is no draw.
-    return policies.mode(policies.apply(policy, states.observation))
+    return _chosen(policy, states.observation)
 
   return sim.rollout(env, act, states, keys[0], env.config.horizon)
 
@@ -70,11 +75,9 @@ def open_loop(policy, observation, action, batch_size=64):
   Returns:
     `[n]` float32, half a second later, of the most probable action.
   """
-
-  def chosen(observation):
-    return policies.mode(policies.apply(policy, observation))
-
-  chosen = trees.map_batches(jax.jit(chosen), observation, batch_size)
+  chosen = trees.map_batches(
+    functools.partial(_chosen, policy), observation, batch_size
+  )
   lateral, ahead = (
     table[chosen[:, i]] - table[action[:, i]]
     for i, table in enumerate((anchors.LATERAL, anchors.LONGITUDINAL))

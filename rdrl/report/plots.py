@@ -104,7 +104,8 @@ def bars(path, values, x_label, intervals=None):
     drawn = axes.barh(
       names, numbers, color=COLORS[0], xerr=spread, ecolor=_INK, capsize=2
     )
-    axes.bar_label(drawn, fmt='%.3g', padding=3, color=_INK, fontsize=9)
+    fmt = '%g' if intervals is None else '%.3g'
+    axes.bar_label(drawn, fmt=fmt, padding=3, color=_INK, fontsize=9)
     axes.margins(x=0.15)
     axes.grid(axis='y', visible=False)
     axes.set_xlabel(x_label)

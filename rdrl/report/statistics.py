@@ -7,6 +7,8 @@ what other drives of the same kind would have changed, not other seeds of
 training; where all drives score the same, an interval has no width.
 """
 
+import functools
+
 import numpy as np
 
 NUM_RESAMPLES = 2000
@@ -95,15 +97,17 @@ def nested(values, groups, baseline=None, seed=0):
     rows = rng.multinomial(len(table), share, NUM_RESAMPLES)
     total = np.sum(rows @ np.nan_to_num(table) * drawn, 1)
     means.append(_divided(total, np.sum(rows @ ~np.isnan(table) * drawn, 1)))
-  means = means[0] if baseline is None else _divided(*means)
+  means = functools.reduce(_divided, means)
   means = means[~np.isnan(means)]
   tail = (1 - LEVEL) / 2
   low, high = (
     np.quantile(means, [tail, 1 - tail]) if means.size else (np.nan, np.nan)
   )
-  mean, *over = (np.nanmean(table[:, scored]) for table in tables)
+  mean = functools.reduce(
+    _divided, [np.nanmean(table[:, scored]) for table in tables]
+  )
   return {
-    'mean': float(_divided(mean, *over) if over else mean),
+    'mean': float(mean),
     'low': float(low),
     'high': float(high),
     'n': int(np.sum(~np.isnan(values))),

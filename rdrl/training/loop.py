@@ -63,6 +63,14 @@ def repeat(step, state, i, count):
   return state, jax.tree.map(lambda x: x / count, total)
 
 
+def is_over(directory, num_steps):
+  """Whether `run` would only read back what it kept. Arguments as there."""
+  if directory is None:
+    return False
+  folder = pathlib.Path(directory) / 'checkpoints'
+  return checkpoints.latest_step(folder) == num_steps
+
+
 def run(
   step,
   state,

@@ -61,7 +61,7 @@ def env(road):
     for place, adversary in ((free, 0), (parked, 1))
     for start in (5, 8, 11, 14)
   ]
-  scenarios = jax.tree.map(lambda *x: np.concatenate(x), *scenarios)
+  scenarios = trees.concatenate(scenarios)
   return sim.Env.create([free], scenarios, _Bar(), SIM)
 
 

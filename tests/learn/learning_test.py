@@ -19,6 +19,7 @@ from rdrl import policy as policies
 from rdrl import report
 from rdrl import sim
 from rdrl import training
+from rdrl import trees
 from rdrl import types
 from tests import rigs
 
@@ -69,7 +70,7 @@ def _environment(road):
     for place, adversary in ((free, 0), (parked, 1))
     for start in starts
   ]
-  scenarios = jax.tree.map(lambda *x: np.concatenate(x), *scenarios)
+  scenarios = trees.concatenate(scenarios)
   return sim.Env.create([free], scenarios, _Gap(), SIM)
 
 

@@ -10,6 +10,7 @@ import pytest
 from rdrl import learn
 from rdrl import policy as policies
 from rdrl import sim
+from rdrl import trees
 from rdrl import types
 from rdrl.policy import egos
 
@@ -41,7 +42,7 @@ def _env(road, x, y):
   ego = road.straight(0, -1.75, 10, steps=61)
   place = road.scene(ego, road.straight(x, y, 0, steps=61))
   scenarios = [road.scenario(place, start=np.int32(start)) for start in STARTS]
-  scenarios = jax.tree.map(lambda *x: np.concatenate(x), *scenarios)
+  scenarios = trees.concatenate(scenarios)
   # Nobody looks at images, but their size decides who can be seen.
   renderer = sim.NoRenderer(1, config.image_height, config.image_width)
   return sim.Env.create([place], scenarios, renderer, config)

@@ -74,7 +74,7 @@ def test_constant_speed_into_a_parked_car(road):
   assert np.sum(drive.events.dynamic_collision) == 1
   decision = int(np.argmax(drive.events.dynamic_collision))
   assert drive.events.at_fault[decision] and drive.events.front[decision] == 1
-  assert drive.reward[decision, 0] == -env.config.reward_weights[0]
+  assert drive.reward[decision, 0] == -1
   assert np.sum(drive.active) == decision + 1
   # Afterwards nothing moves and nothing is paid.
   np.testing.assert_array_equal(
@@ -185,17 +185,15 @@ def test_truncation_is_not_termination(road, street):
 
 def test_time_to_collision_and_comfort_cost(road):
   scene = _alone(road, road.straight(0, -1.75, 10), road.straight(60, -1.75, 0))
-  env = road.environment(scene)
-  urgent, rough = env.config.reward_weights[5:]
-  drive = road.drive(env, KEEP_10)
+  drive = road.drive(road.environment(scene), KEEP_10)
   gap = 60 - road.CAR[0] - np.asarray(drive.agents.xy[5::5, 0, 0])
   active = np.asarray(drive.active)
   np.testing.assert_allclose(
-    drive.reward[active, 5], np.where(gap / 10 < 0.95, -urgent, 0)[active]
+    drive.reward[active, 5], np.where(gap / 10 < 0.95, -0.2, 0)[active]
   )
   np.testing.assert_array_equal(drive.reward[:, 6], 0)
-  hard = road.drive(env, STOP)
-  np.testing.assert_allclose(hard.reward[:2, 6], -rough)
+  hard = road.drive(road.environment(scene), STOP)
+  np.testing.assert_allclose(hard.reward[:2, 6], -0.05)
 
 
 def test_observation(road, street):
