@@ -53,7 +53,8 @@ def environment(config, seed):
 
   log = world.record(world.build(1, config.world), config.world)
   scene, env = fits.hasty_environment(log, config, draw, key)
-  return env, learn.Drawer.create({0: scene}, edits, config.ppo.num_tries)
+  drawer = learn.Drawer.create({0: scene}, edits, config.ppo.num_tries)
+  return env, jax.device_put(drawer)
 
 
 def products(function, *arguments):
